@@ -1,0 +1,238 @@
+"""One file from the network, whole or not at all: told, shown, resumed, checked, kept.
+
+Serves `zoo`, and through it every notebook that uses a network trained on ImageNet.
+Papers: none; RFC 9110, section 14 (asking a server for the rest of a file).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from tqdm.auto import tqdm
+
+try:
+    import fcntl
+except ImportError:  # Windows: two downloads at once are then caught by the checksum only
+    fcntl = None
+
+TIMEOUT = 20.0  # seconds without a single byte
+ATTEMPTS = 5  # connections for one file, each going on where the last one broke
+CHUNK = 1 << 18  # bytes
+ELSEWHERE = "set the environment variable TORCH_HOME to a folder that you may write and that has room"
+
+
+class DownloadError(ValueError):
+    """A file that could not be had; the text is one sentence for the student."""
+
+
+def fetch(url: str, folder: Path, *, digest: str, size: int, name: str, progress: bool = True) -> Path:
+    """Give the file behind an address: from the cache if it is there and sound, from the network otherwise.
+
+    A broken download leaves a `.part` file, and the next call goes on from there. Where the folder cannot be
+    written, a folder among the temporary files is used, and told.
+
+    Args:
+        url: the address, http or https; its last part is the file's name.
+        folder: the cache.
+        digest: how the file's sha256 begins (hexadecimal).
+        size: about how many bytes to expect; told before, and a bound against a server that never stops.
+        name: what to call the file before the student.
+        progress: print the one line that tells the size, and show a bar.
+
+    Returns:
+        The path of a file whose checksum is right.
+
+    Raises:
+        DownloadError: no network, a server that refuses, a wrong checksum, no room, or nowhere to write.
+    """
+    filename, host = PurePosixPath(urlsplit(url).path).name, urlsplit(url).hostname
+    if is_sound(folder / filename, digest):
+        return folder / filename
+    place, reason = _writable(folder, name)
+    if is_sound(place / filename, digest):
+        return place / filename
+    part = place / f"{filename}.part"
+    here = part.stat().st_size if part.exists() else 0
+    if shutil.disk_usage(place).free < size - here:
+        raise _no_room(place, size, name)
+    if progress:
+        print(f"{name}: downloading {megabytes(size)} from {host}, once; it is kept in {place}{reason}.")
+    bar = tqdm(unit="B", unit_scale=True, desc=name, disable=not progress)
+    try:
+        with bar, _alone(part, name) as file:
+            _receive_sound(url, file, digest, size, name, bar)
+        return part.replace(place / filename)
+    except OSError as error:
+        raise DownloadError(f"{name} cannot be kept in {place} ({error.strerror}); {ELSEWHERE}.") from None
+
+
+def is_sound(path: Path, digest: str) -> bool:
+    """Whether the file is there and its sha256 begins with these hexadecimal digits."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        checksum = hashlib.sha256()
+        while block := file.read(1 << 20):
+            checksum.update(block)
+    return checksum.hexdigest().startswith(digest)
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes as a student reads it: `4.9 MB`, `528 MB`."""
+    return f"{size / 1e6:.1f} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"
+
+
+def _receive_sound(url: str, file: BinaryIO, digest: str, size: int, name: str, bar: tqdm) -> None:
+    """Receive the file and check it; what a broken download left gets one chance to be its beginning."""
+    resumed = file.tell() > 0
+    _receive_patiently(url, file, size, name, bar)
+    if is_sound(Path(file.name), digest):
+        return
+    _empty(file)
+    if resumed:
+        return _receive_sound(url, file, digest, size, name, bar)
+    raise DownloadError(
+        f"{name} could not be downloaded: what {urlsplit(url).hostname} sent has a wrong checksum and was "
+        "deleted; try again, and in a guest network log in with a browser first."
+    )
+
+
+def _receive_patiently(url: str, file: BinaryIO, size: int, name: str, bar: tqdm) -> None:
+    """Receive the file, connecting again after a break for as long as that brings something new."""
+    host = urlsplit(url).hostname
+    for _ in range(ATTEMPTS):
+        before = file.tell()
+        try:
+            return _receive(url, file, size, name, bar)
+        except HTTPError as error:
+            answer = f"{host} answered {error.code} ({error.reason})"
+            raise DownloadError(f"{name} could not be downloaded: {answer} for {url}.") from None
+        except (OSError, HTTPException) as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                _empty(file)  # a full disk would stop everything else too
+                raise _no_room(Path(file.name).parent, size, name) from None
+            broken = error
+            if file.tell() == before:
+                break
+    reason = getattr(broken, "reason", broken)  # urllib wraps what went wrong
+    reason = getattr(reason, "strerror", None) or reason
+    if file.tell() == 0:
+        raise DownloadError(f"{name} could not be downloaded: {host} cannot be reached ({reason}).") from None
+    raise DownloadError(
+        f"{name} could not be downloaded: the connection to {host} broke ({reason}) after "
+        f"{megabytes(file.tell())}, which are kept; try again and it goes on from there."
+    ) from None
+
+
+def _receive(url: str, file: BinaryIO, size: int, name: str, bar: tqdm) -> None:
+    """Receive the file, or the rest of it when some is there and the server can start in the middle."""
+    start = file.tell()
+    request = Request(url, headers={"User-Agent": "course_utils", "Accept-Encoding": "identity"})
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    try:
+        response = urlopen(request, timeout=TIMEOUT)
+    except HTTPError as error:
+        if start == 0 or error.code != 416:  # 416: there is nothing after `start`
+            raise
+        if error.headers.get("Content-Range") != f"bytes */{start}":
+            _empty(file)
+            raise ConnectionError("the file there is a shorter one") from None
+        return
+    with response:
+        if start and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            _empty(file)
+            if response.status == 206:
+                raise ConnectionError("the server sent another piece than the one asked for")
+            start = 0  # it sends the whole file
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        bar.reset(total=total or size)
+        bar.initial = bar.n = start
+        while block := response.read1(CHUNK):
+            file.write(block)
+            bar.update(len(block))
+            if file.tell() > 2 * size + 2**20:
+                _empty(file)
+                raise DownloadError(f"{name} could not be downloaded: far more came than {megabytes(size)}.")
+    file.flush()
+    if total is not None and file.tell() < total:
+        raise ConnectionError("it closed too early")
+
+
+@contextmanager
+def _alone(part: Path, name: str) -> Iterator[BinaryIO]:
+    """Open the unfinished file to go on writing, locked against a second notebook; leave no empty one."""
+    ours = False
+    try:
+        with part.open("ab", buffering=0) as file:
+            _lock(file, part, name)
+            ours = True
+            yield file
+    finally:
+        if ours and part.stat().st_size == 0:
+            part.unlink()
+
+
+def _lock(file: BinaryIO, part: Path, name: str) -> None:
+    """Keep others from writing into this file until it is closed, where the system can."""
+    try:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = part.exists()  # or another program has finished it this very moment
+    except BlockingIOError:
+        free = False
+    except OSError:  # a file system without locks
+        free = True
+    if not free:
+        raise DownloadError(f"{name} is being downloaded by another program; try again when that is done.")
+
+
+def _empty(file: BinaryIO) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _writable(folder: Path, name: str) -> tuple[Path, str]:
+    """The folder to keep the file in, and the words that tell why if it is not the one asked for."""
+    try:
+        return _tried(folder), ""
+    except OSError as error:
+        reason = f", as {folder} cannot be written ({error.strerror})"
+    try:
+        return _tried(_spare_folder(), mode=0o700), reason
+    except OSError:
+        raise DownloadError(f"{name} cannot be kept{reason}; {ELSEWHERE}.") from None
+
+
+def _tried(folder: Path, mode: int = 0o777) -> Path:
+    """The folder, made if need be, after a file could be written to it."""
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return folder
+
+
+def _spare_folder() -> Path:
+    """The student's own folder among the temporary files; one that somebody else has put there is refused."""
+    owner = os.getuid() if hasattr(os, "getuid") else 0  # on Windows the temporary files are private anyway
+    folder = Path(tempfile.gettempdir()) / f"course-networks-{owner}"
+    if os.path.lexists(folder) and folder.lstat().st_uid != owner:
+        raise PermissionError(errno.EACCES, "it belongs to somebody else", str(folder))
+    return folder
+
+
+def _no_room(folder: Path, size: int, name: str) -> DownloadError:
+    needed = megabytes(size)
+    return DownloadError(f"{name} needs {needed}, for which {folder} has no room; make some, or {ELSEWHERE}.")

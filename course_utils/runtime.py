@@ -1,0 +1,110 @@
+"""What this machine is and how the course uses it: device, precision, random numbers, the data folder.
+
+Serves all eight notebooks. Papers: none; the rules are torch's own (reproducibility notes, autocast).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+def _data_folder() -> Path:
+    """The shipped data: inside the package when installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    return package / "data" if (package / "data").is_dir() else package.parent / "data"
+
+
+DATA = _data_folder()
+
+
+def device(name: str | torch.device | None = None) -> torch.device:
+    """Choose where to compute.
+
+    Args:
+        name: "cuda", "mps", "cpu" …; None takes the environment variable `COURSE_DEVICE`, and without it the
+            best that this machine has.
+
+    Returns:
+        The device, known to be usable.
+
+    Raises:
+        ValueError: the name is unknown, or this machine has no such device.
+    """
+    wanted = name or os.environ.get("COURSE_DEVICE")
+    if wanted is None:
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        chosen = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"there is no device called {wanted!r}; use 'cuda', 'mps' or 'cpu'.") from None
+    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not usable.get(chosen.type, False):
+        raise ValueError(f"this machine cannot compute on {wanted!r}; leave the device out and the best one is used.")
+    return chosen
+
+
+def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """A random generator of its own, so that nobody's global random state is touched.
+
+    Args:
+        seed: any whole number; the same seed gives the same numbers on the same kind of device.
+        device: where the numbers will be drawn.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"a seed is a whole number; got {seed!r}.")
+    return torch.Generator(device=device).manual_seed(seed % 2**63)
+
+
+def fast_dtype(where: torch.device) -> torch.dtype:
+    """The precision in which this device multiplies fastest without hurting training.
+
+    Returns:
+        `torch.bfloat16` on GPUs of compute capability 8 and more and on processors with instructions for it (AVX-512
+        BF16, AMX), `torch.float32` everywhere else.
+    """
+    if where.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(where) >= (8, 0) else torch.float32
+    if where.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)():
+        return torch.bfloat16
+    return torch.float32
+
+
+def describe_machine() -> str:
+    """One line that tells the student what this machine is and what the course will run on."""
+    where = device()
+    if where.type == "cuda":
+        properties = torch.cuda.get_device_properties(where)
+        what = f"GPU {properties.name} with {properties.total_memory / 2**30:.0f} GiB"
+    elif where.type == "mps":
+        what = "the Apple GPU (mps)"
+    else:
+        threads = torch.get_num_threads()
+        what = f"the processor, {threads} thread{'s' if threads > 1 else ''} (no GPU found; nothing here needs one)"
+    return f"Computing on {what}. torch {torch.__version__}, Python {platform.python_version()}."
+
+
+@contextmanager
+def kept(network: nn.Module) -> Iterator[nn.Module]:
+    """Lend a network to a method: in evaluation mode and frozen inside, exactly as it was afterwards.
+
+    Frozen parameters make backward passes to the *picture* cheaper and leave every `.grad` of the caller alone.
+    Holds also when the body raises, and for networks of which only some layers were in training mode.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    wanted = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
+    network.eval()
+    network.requires_grad_(False)
+    try:
+        yield network
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter, flag in wanted:
+            parameter.requires_grad_(flag)

@@ -1,0 +1,156 @@
+"""The one training loop of the course: plain, or against an adversary; a generator of steps.
+
+Serves the networks that ship (scripts/networks.py) and the live trainings of notebooks 1, 4, 5 and 8. Papers:
+Loshchilov and Hutter 2019 (AdamW); Smith and Topin 2018 (one cycle); Madry et al. 2018, section 2 (adversaries).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from course_utils import runtime, signs
+
+Attack = Callable[[nn.Module, Tensor, Tensor, float], Tensor]  # (network, images, labels, progress) → images
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Where the training stands after one step."""
+
+    index: int  # 0 … steps - 1
+    loss: float  # mean cross-entropy of the batch, before the step
+    accuracy: float  # share of the batch that was right, before the step, in [0, 1]
+    seconds: float  # since the first step began
+
+
+class Pool:
+    """Scenes rendered once and drawn from for ever, as bytes (a picture of 64×64 takes 12 KiB).
+
+    Rendering costs about as much as a training step on a processor, and a network does not mind to meet a scene a
+    few times, a little shifted.
+
+    Args:
+        count: number of scenes, shared equally among the worlds.
+        worlds: the dials of each world.
+        size: side of the pictures in pixels.
+        seed: of the scenes and of the order in which they are drawn.
+        device: where to render and to keep them.
+    """
+
+    def __init__(self, count: int, worlds: tuple[signs.Dials, ...], *, size: int = 64, seed: int = 0, device=None):
+        where = runtime.device(device)
+        images, labels = [], []
+        for number, world in enumerate(worlds):
+            for start in range(0, count // len(worlds), 1024):
+                amount = min(1024, count // len(worlds) - start)
+                place = (seed * len(worlds) + number) * 1_000_003 + start  # no two blocks share a seed
+                scenes = signs.render(amount, size=size, seed=place, dials=world, device=where)
+                images.append((scenes.images * 255).round().byte())
+                labels.append(scenes.labels)
+        self.images, self.labels = torch.cat(images), torch.cat(labels)
+        self.generator = runtime.generator(seed, where)
+
+    def batches(self, size: int, shift: int = 3) -> Iterator[tuple[Tensor, Tensor]]:
+        """Random batches without end: images [size, 3, S, S] in [0, 1], shifted by up to `shift` pixels, and labels."""
+        where = self.images.device
+        while True:
+            chosen = torch.randint(len(self.labels), (size,), generator=self.generator, device=where)
+            dx, dy = (torch.randint(-shift, shift + 1, (2,), generator=self.generator, device=where)).tolist()
+            images = F.pad(self.images[chosen].float() / 255, (shift,) * 4, mode="replicate")
+            side = self.images.shape[-1]
+            yield (
+                images[..., shift + dy : shift + dy + side, shift + dx : shift + dx + side],
+                self.labels[chosen],
+            )
+
+
+def train(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    steps: int,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 0.01,
+    label_smoothing: float = 0.0,
+    attack: Attack | None = None,
+    averaging: float = 0.0,
+) -> Iterator[TrainingStep]:
+    """Train a network in place, one step an item; leave the loop at any time and the network is usable.
+
+    Args:
+        network: trained where its parameters are; in training mode inside, in evaluation mode afterwards.
+        batches: (images [N, 3, H, W] in [0, 1], labels [N]); they are brought to the network's device.
+        steps: how many batches to take.
+        learning_rate: the one cycle's highest, reached after 15 % of the steps.
+        weight_decay: AdamW's.
+        label_smoothing: share of the target that is spread over all classes, in [0, 1).
+        attack: makes the picture to train on from (network, images, labels, progress in [0, 1]); None trains plainly.
+        averaging: decay of a running mean of the weights, such as 0.999, which replaces them at the end; 0 for none.
+
+    Yields:
+        `TrainingStep`, after each step.
+
+    Raises:
+        ValueError: `steps` is less than 1, or `batches` ends early.
+    """
+    if steps < 1:
+        raise ValueError(f"training takes at least one step; got steps={steps}.")
+    where = next(network.parameters()).device
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.15)
+    mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True) if averaging else None
+    precision = runtime.fast_dtype(where)
+    source, begin = iter(batches), time.perf_counter()
+    try:
+        for index in range(steps):
+            images, labels = _next(source, index, steps)
+            images = images.to(where, memory_format=torch.channels_last)
+            labels = labels.to(where)
+            with torch.autocast(where.type, precision, enabled=precision != torch.float32):
+                if attack is not None:
+                    images = attack(network, images, labels, index / steps)
+                network.train()
+                logits = network(images)
+                loss = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            if mean is not None and index > 0.2 * steps:  # the first weights are not worth remembering
+                mean.update_parameters(network)
+            right = (logits.argmax(dim=1) == labels).float().mean()
+            yield TrainingStep(index, loss.item(), right.item(), time.perf_counter() - begin)
+        if mean is not None:
+            network.load_state_dict(mean.module.state_dict())
+    finally:
+        network.eval()
+
+
+def _next(source: Iterator, index: int, steps: int) -> tuple[Tensor, Tensor]:
+    try:
+        return next(source)
+    except StopIteration:
+        raise ValueError(f"the batches ended after {index} of {steps} steps; give more, or train for fewer.") from None
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor, batch: int = 256) -> float:
+    """Share of the pictures [N, 3, H, W] in [0, 1] that the network reads right, in [0, 1]."""
+    return (predict(network, images, batch).argmax(dim=1) == labels.to(images.device)).float().mean().item()
+
+
+@torch.no_grad()
+def predict(network: nn.Module, images: Tensor, batch: int = 256) -> Tensor:
+    """Logits [N, classes] of many pictures, in batches, the network in evaluation mode."""
+    where = next(network.parameters()).device
+    with runtime.kept(network):
+        return torch.cat([network(part.to(where)).float().to(images.device) for part in images.split(batch)])

@@ -1,0 +1,179 @@
+"""Train the networks that ship, measure them, and store them with their cards: `make networks`.
+
+One network alone: `python scripts/networks.py signs-resnet`. Everything follows from the seeds in `RECIPES`; the
+numbers differ in the last digits from machine to machine, as floating-point sums do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from course_utils import alexnet, images, inception, resnet, runtime, signs, training, zoo
+from course_utils.balls import Linf
+from course_utils.pgd import pgd, pgd_steps
+
+EPSILON = 8 / 255
+MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
+BOTH_WORLDS = (signs.Dials(), signs.Dials.wild())
+FRESH_SEED = 2**40  # scenes for measuring: no training uses seeds up here
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is made."""
+
+    architecture: type[nn.Module]
+    module: str
+    steps: int
+    batch: int = 128
+    scenes: int = 65_536
+    worlds: tuple[signs.Dials, ...] = BOTH_WORLDS
+    seed: int = 1
+    training: dict = field(default_factory=dict)
+
+
+def adversary(network: nn.Module, pictures: Tensor, labels: Tensor, progress: float) -> Tensor:
+    """The pictures that adversarial training learns from: a ball that grows, then an attack that gets better."""
+    epsilon = EPSILON * min(1.0, progress / 0.2)
+    steps = 1 if progress < 0.5 else 2 if progress < 0.75 else 3
+    step_size = (1.25, 0.7, 0.5)[steps - 1] * epsilon  # one step overshoots on purpose: Wong et al. 2020
+    path = pgd_steps(
+        network,
+        pictures,
+        labels,
+        ball=Linf(epsilon),
+        step_size=step_size,
+        steps=steps,
+        seed=int(progress * 1e9),
+    )
+    *_, last = path
+    return last.images
+
+
+RECIPES = {
+    "signs-alexnet": Recipe(
+        alexnet.SignsAlexNet, "alexnet", steps=3600, training={"learning_rate": 1e-3, "averaging": 0.998}
+    ),
+    "signs-inception": Recipe(inception.SignsInception, "inception", steps=2400, training={"averaging": 0.998}),
+    "signs-resnet": Recipe(resnet.SignsResNet, "resnet", steps=3200, training={"averaging": 0.998}),
+    "signs-resnet-robust": Recipe(
+        resnet.SignsResNet,
+        "resnet",
+        steps=6400,
+        scenes=81_920,
+        worlds=(signs.Dials(),),
+        training={"attack": adversary, "averaging": 0.998},
+    ),
+}
+
+
+def robust_accuracy(network: nn.Module, scenes: signs.Scenes, *, steps: int, restarts: int) -> float:
+    """Share of the scenes still read right after PGD at 8/255; every restart attacks only what still stands."""
+    standing = torch.ones(len(scenes), dtype=torch.bool)
+    for restart in range(restarts):
+        if not standing.any():
+            break
+        for rows in standing.nonzero()[:, 0].split(64):
+            attack = pgd(
+                network, scenes.images[rows], scenes.labels[rows],
+                ball=Linf(EPSILON), step_size=EPSILON / 8, steps=steps, seed=restart,
+            )  # fmt: skip
+            standing[rows] = ~attack.success.cpu()
+    return standing.float().mean().item()
+
+
+def photographs() -> tuple[Tensor, Tensor] | None:
+    """Real photographs of real signs, for checking only: pictures [N, 3, 64, 64] and labels [N], or None."""
+    folder = os.environ.get("COURSE_REFERENCE")
+    if not folder or not (Path(folder) / "road_signs").is_dir():
+        return None
+    place = {sign.number: index for index, sign in enumerate(signs.CLASSES)}
+    with open(Path(folder) / "road_signs" / "labels.csv", newline="") as table:
+        rows = list(csv.DictReader(table))
+    pictures = [images.to_tensor(Path(folder) / "road_signs" / row["file"], size=64, device="cpu") for row in rows]
+    return torch.cat(pictures), torch.tensor([place[int(row["class"])] for row in rows])
+
+
+def measure(network: nn.Module, robust_scenes: int) -> dict:
+    """What the card says of a network's accuracy, each number from fresh scenes."""
+    default = signs.render(4000, seed=FRESH_SEED, device="cpu")
+    wild = signs.render(2000, seed=FRESH_SEED + 1, dials=signs.Dials.wild(), device="cpu")
+    accuracy = {
+        "rendered": round(training.accuracy(network, default.images, default.labels), 4),
+        "rendered_wild": round(training.accuracy(network, wild.images, wild.labels), 4),
+        "rendered_scenes": len(default),
+        "pgd50_5restarts_8_255": round(robust_accuracy(network, default[:robust_scenes], steps=50, restarts=5), 4),
+        "pgd_scenes": robust_scenes,
+    }
+    real = photographs()
+    if real is None:
+        return accuracy | {"photographs": "not measured: COURSE_REFERENCE was not set"}
+    right = (training.predict(network, real[0]).argmax(dim=1) == real[1]).float()
+    by_class = {
+        signs.CLASS_NAMES[label]: round(right[real[1] == label].mean().item(), 4) for label in real[1].unique().tolist()
+    }
+    overall = {"photographs": round(right.mean().item(), 4), "photographs_count": len(right)}
+    return accuracy | overall | {"photographs_by_class": by_class}
+
+
+def make(name: str, recipe: Recipe, share: float, robust_scenes: int) -> None:
+    """Train, measure and store one network."""
+    begin, where = time.perf_counter(), runtime.device()
+    torch.manual_seed(recipe.seed)  # the layers draw their first weights from torch's own generator
+    body = recipe.architecture().to(where)
+    network = zoo.PixelNetwork(body, name=name, class_names=signs.CLASS_NAMES, input_size=64, mean=MEAN, std=STD).to(
+        where
+    )
+    pool = training.Pool(round(recipe.scenes * share), recipe.worlds, seed=recipe.seed, device=where)
+    check = signs.render(256, seed=FRESH_SEED + 2, device="cpu")
+    steps = round(recipe.steps * share)
+    bar = tqdm(total=steps, desc=name, mininterval=10, unit="step")
+    for step in training.train(network, pool.batches(recipe.batch), steps=steps, **recipe.training):
+        bar.update()
+        if step.index % 250 == 249:
+            network_right = training.accuracy(network, check.images, check.labels)
+            bar.set_postfix(loss=f"{step.loss:.3f}", train=f"{step.accuracy:.3f}", fresh=f"{network_right:.3f}")
+    bar.close()
+    minutes = (time.perf_counter() - begin) / 60
+    # Measure what is stored, not what was trained: half precision is part of the network.
+    facts = {
+        "architecture": f"{recipe.module}.{recipe.architecture.__name__}",
+        "arguments": {},
+        "command": f"python scripts/networks.py {name}",
+        "seed": recipe.seed,
+        "training": f"{steps} steps of {recipe.batch} scenes, {round(minutes, 1)} minutes on {_machine(where)}",
+    }
+    zoo.save(network, name, facts)
+    stored = zoo.load(name, device=where)
+    accuracy = measure(stored, robust_scenes)
+    zoo.save(stored, name, facts | {"accuracy": accuracy})
+    print(name, accuracy, flush=True)
+
+
+def _machine(where: torch.device) -> str:
+    threads = torch.get_num_threads()
+    return where.type if where.type != "cpu" else f"{threads} processor core{'s' if threads > 1 else ''}"
+
+
+def main() -> None:
+    """Make the named networks, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*RECIPES, []], default=[])
+    parser.add_argument("--share", type=float, default=1.0, help="share of the steps and scenes, to try things out")
+    parser.add_argument("--robust-scenes", type=int, default=500, help="scenes on which PGD-50 is run")
+    wanted = parser.parse_args()
+    for name in wanted.names or RECIPES:
+        make(name, RECIPES[name], wanted.share, wanted.robust_scenes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Road-sign scenes: what the seed promises, what the truth says, what each dial does."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils import sign_drawings, signs
+
+DIALS = [dial.name for dial in fields(signs.Dials)]
+ALL = list(range(len(signs.CLASSES)))
+
+
+def render(labels, **options):
+    return signs.render(labels, device="cpu", **options)
+
+
+def test_the_same_seed_gives_the_same_scenes_and_leaves_the_global_state_alone():
+    before = torch.get_rng_state()
+    first, second, other = render(6, seed=3), render(6, seed=3), render(6, seed=4)
+    for part in fields(signs.Scenes):
+        assert torch.equal(getattr(first, part.name), getattr(second, part.name))
+    assert not torch.equal(first.images, other.images)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    count=st.integers(1, 9),
+    size=st.sampled_from([32, 48, 64, 97, 224]),
+    seed=st.integers(0, 2**62),
+    dials=st.builds(signs.Dials, **{name: st.floats(0, 1) for name in DIALS}),
+)
+def test_any_scene_is_a_picture_with_its_truth(count, size, seed, dials):
+    scenes = render(count, size=size, seed=seed, dials=dials)
+    assert len(scenes) == count
+    assert scenes.images.shape == (count, 3, size, size)
+    assert scenes.masks.shape == (count, 1, size, size)
+    assert scenes.poses.shape == (count, 3, 3)
+    for values in (scenes.images, scenes.masks):
+        assert values.isfinite().all()
+        assert values.min() >= 0
+        assert values.max() <= 1
+    assert scenes.labels.dtype == torch.int64
+    assert set(scenes.labels.tolist()) <= set(ALL)
+
+
+def test_asked_labels_come_back_and_random_ones_cover_all_classes():
+    assert render(ALL).labels.tolist() == ALL
+    assert set(render(600, size=32).labels.tolist()) == set(ALL)
+
+
+def test_the_mask_lies_where_the_pose_says():
+    """Round signs: the mask's centre of mass is the image of the sign plane's origin, its area that of the disc."""
+    scenes = render([11] * 40, dials=signs.Dials.clean(distance=0.8), seed=5)
+    size, masks = scenes.masks.shape[-1], scenes.masks[:, 0]
+    centres = (torch.arange(size) + 0.5) * 2 / size - 1
+    area = masks.sum(dim=(1, 2))
+    x = (masks.sum(dim=1) * centres).sum(dim=1) / area
+    y = (masks.sum(dim=2) * centres).sum(dim=1) / area
+    origin = scenes.poses[:, :2, 2] / scenes.poses[:, 2:, 2]
+    inside = (origin.abs().amax(dim=1) + scenes.poses[:, 0, 0]) < 1  # not cut off by the edge
+    assert inside.sum() > 10
+    assert (torch.stack([x, y], dim=1) - origin)[inside].abs().max() < 2 * 0.5 / size  # half a pixel
+    radius = scenes.poses[:, 0, 0] * sign_drawings.RADIUS * size / 2
+    assert (area / (torch.pi * radius**2) - 1)[inside].abs().max() < 0.05
+
+
+def test_the_mask_marks_the_sign_and_nothing_else():
+    """Two scenes that differ in the class only, both of the same outline, differ inside the mask only."""
+    calm = signs.Dials.clean()
+    first, second = render([0], dials=calm, seed=2), render([4], dials=calm, seed=2)
+    changed = (first.images - second.images).abs().amax(dim=1, keepdim=True) > 0.02
+    assert changed.any()
+    assert (first.masks[changed] > 0).all()
+
+
+def test_occlusion_takes_from_the_mask():
+    free = render([10] * 64, dials=signs.Dials.clean(), seed=1)
+    hidden = render([10] * 64, dials=signs.Dials.clean(occlusion=1.0), seed=1)
+    lost = 1 - hidden.masks.sum(dim=(1, 2, 3)) / free.masks.sum(dim=(1, 2, 3))
+    assert (lost > 0.02).float().mean() > 0.3
+    assert lost.min() > -1e-5
+
+
+@pytest.mark.parametrize("dial", DIALS)
+def test_every_dial_changes_the_picture(dial):
+    calm = render(8, dials=signs.Dials.clean(), seed=9).images
+    turned = render(8, dials=signs.Dials.clean(**{dial: 1.0}), seed=9).images
+    assert (calm - turned).abs().mean() > 0.005
+
+
+def test_noise_is_noise_and_blur_is_blur():
+    def roughness(**dials):
+        images = render(64, dials=signs.Dials.clean(**dials), seed=9).images
+        return (images[..., 1:] - images[..., :-1]).abs().mean().item()
+
+    assert roughness(blur=1.0) < 0.8 * roughness() < 0.8 * roughness(noise=1.0)
+
+
+def test_a_larger_picture_shows_the_same_world():
+    """Poses do not depend on the size, and neither does how much of the picture the signs fill."""
+    small, large = (render([3] * 32, size=size, seed=4, dials=signs.Dials.clean(distance=0.5)) for size in (64, 192))
+    assert (small.masks.mean() / large.masks.mean() - 1).abs() < 0.02
+
+
+def test_no_two_signs_look_alike():
+    drawn = [sign_drawings.draw(sign.number, 48) for sign in signs.CLASSES]
+    for i, first in enumerate(drawn):
+        for second in drawn[:i]:
+            assert np.abs(first - second).max() > 0.5
+
+
+def test_left_and_right_mirror_each_other():
+    names = signs.CLASS_NAMES
+    for right, left in (("right ahead", "left ahead"), ("keep right", "keep left")):
+        pair = [sign_drawings.draw(signs.CLASSES[names.index(name)].number, 64) for name in (right, left)]
+        assert np.abs(pair[0] - pair[1][..., ::-1]).mean() < 0.01
+
+
+def test_every_variant_of_a_sign_is_drawn_differently():
+    drawn = [sign_drawings.draw(14, 64, sign_drawings.Make.variant(v)) for v in range(sign_drawings.VARIANTS)]
+    assert len({picture.tobytes() for picture in drawn}) == sign_drawings.VARIANTS
+
+
+def test_scenes_can_be_picked_and_moved():
+    scenes = render(5)
+    assert len(scenes[2]) == 1
+    assert torch.equal(scenes[1:3].images, scenes.images[1:3])
+    assert scenes.to("cpu").images.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (0, "at least one scene"),
+        (-3, "at least one scene"),
+        ([20], "0 to 19"),
+        ([-1], "0 to 19"),
+        ([], "number of scenes"),
+        ([1.5], "number of scenes"),
+        (True, "number of scenes"),
+        (torch.zeros(2, 2, dtype=torch.long), "number of scenes"),
+    ],
+)
+def test_wrong_labels_are_refused_in_one_sentence(labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        render(labels)
+
+
+@pytest.mark.parametrize("size", [31, 513, 64.0, "64"])
+def test_a_size_out_of_range_is_refused(size):
+    with pytest.raises(ValueError, match="from 32 to 512"):
+        render(1, size=size)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "high"])
+def test_a_dial_out_of_range_is_refused_by_its_name(value):
+    with pytest.raises(ValueError, match="'blur' runs from 0"):
+        signs.Dials(blur=value)

@@ -1,0 +1,122 @@
+"""The training loop and the networks that it trains."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils import alexnet, inception, resnet, signs, training
+from course_utils.balls import Linf
+from course_utils.pgd import pgd, pgd_steps
+
+ARCHITECTURES = [alexnet.SignsAlexNet, inception.SignsInception, resnet.SignsResNet]
+EASY = (signs.Dials.clean(),)
+
+
+def tiny_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+        nn.Linear(128, 20),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return training.Pool(256, EASY, size=32, seed=1, device="cpu")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_architecture_answers_with_logits_and_learns_in_every_layer(architecture):
+    network = architecture(classes=7)
+    logits = network(torch.rand(2, 3, 64, 64))
+    assert logits.shape == (2, 7)
+    logits.logsumexp(dim=1).sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_a_residual_block_whose_g_is_zero_passes_a_positive_input_on():
+    block = resnet.BasicBlock(4, 4).eval()
+    nn.init.zeros_(block.norm2.weight)
+    x = torch.rand(2, 4, 8, 8)
+    assert torch.equal(block(x), x)
+
+
+def test_an_inception_module_lays_its_branches_side_by_side():
+    module = inception.Inception(6, 2, (3, 4), (2, 3), 5).eval()
+    x = torch.rand(1, 6, 8, 8)
+    y = module(x)
+    assert y.shape == (1, module.out_channels, 8, 8) == (1, 2 + 4 + 3 + 5, 8, 8)
+    assert torch.equal(y[:, 2:6], module.conv_3x3(x))
+    assert torch.equal(y[:, 9:], module.pool(x))
+
+
+def test_training_lowers_the_loss_and_ends_in_evaluation_mode(pool):
+    network = tiny_network()
+    steps = list(training.train(network, pool.batches(32), steps=80, learning_rate=0.02))
+    assert [step.index for step in steps] == list(range(80))
+    assert not network.training
+    first, last = (sum(step.loss for step in part) / 10 for part in (steps[:10], steps[-10:]))
+    assert last < 0.8 * first
+    assert training.accuracy(network, pool.images[:128].float() / 255, pool.labels[:128]) > 0.15  # chance is 0.05
+
+
+def test_the_same_seeds_train_the_same_network():
+    weights = []
+    for _ in range(2):
+        network, pool = tiny_network(), training.Pool(64, EASY, size=32, seed=1, device="cpu")
+        list(training.train(network, pool.batches(16), steps=3, averaging=0.5))
+        weights.append(torch.cat([parameter.flatten() for parameter in network.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_training_may_be_left_at_any_time(pool):
+    network = tiny_network()
+    for step in itertools.islice(training.train(network, pool.batches(8), steps=50), 3):
+        assert step.seconds > 0
+    assert network(torch.rand(1, 3, 32, 32)).isfinite().all()
+
+
+def test_the_average_of_the_weights_replaces_them(pool):
+    plain, averaged = tiny_network(), tiny_network()
+    batches = list(itertools.islice(pool.batches(8), 10))
+    list(training.train(plain, batches, steps=10))
+    list(training.train(averaged, batches, steps=10, averaging=0.9))
+    assert not torch.equal(plain[0].weight, averaged[0].weight)
+
+
+def test_an_adversary_makes_training_harder_and_the_network_more_robust(pool):
+    def adversary(network, pictures, labels, progress):
+        *_, last = pgd_steps(network, pictures, labels, ball=Linf(0.1), step_size=0.1, steps=1, seed=0)
+        return last.images
+
+    robust = {}
+    for attack in (None, adversary):
+        network = tiny_network()
+        list(training.train(network, pool.batches(32), steps=120, learning_rate=0.02, attack=attack))
+        pictures, labels = pool.images[:128].float() / 255, pool.labels[:128]
+        found = pgd(network, pictures, labels, ball=Linf(0.1), step_size=0.03, steps=10)
+        robust[attack] = 1 - found.success.float().mean().item()
+    assert robust[adversary] > robust[None] + 0.03
+
+
+def test_a_pool_draws_shifted_scenes_of_its_own(pool):
+    (first, labels), (second, _) = itertools.islice(pool.batches(4), 2)
+    assert first.shape == (4, 3, 32, 32)
+    assert not torch.equal(first, second)
+    (plain, labels) = next(pool.batches(4, shift=0))
+    scenes = pool.images.float() / 255
+    for picture, label in zip(plain, labels, strict=True):
+        same = (scenes == picture).flatten(1).all(dim=1)
+        assert same.any()
+        assert (pool.labels[same] == label).all()
+
+
+def test_too_few_batches_or_steps_are_told(pool):
+    with pytest.raises(ValueError, match="ended after 1 of 3 steps"):
+        list(training.train(tiny_network(), itertools.islice(pool.batches(4), 1), steps=3))
+    with pytest.raises(ValueError, match="at least one step"):
+        next(training.train(tiny_network(), pool.batches(4), steps=0))
