@@ -1,0 +1,75 @@
+# The course's commands; `make help` lists them. The first call installs into .venv, later ones start at once.
+#   make lab PORT=9000                      another port
+#   make lab LAB_ARGS="--no-browser"        more options for JupyterLab
+#   make lab PYTHON=python3.12              another Python (3.10 or newer) for a fresh .venv
+#   make notebooks NAMES=08_adversarial     one notebook only
+#   make test TEST_ARGS="-k pgd"            more options for pytest
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test notebooks networks sheet wheel clean
+
+help:  ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+lab: $(VENV)/lab.stamp  ## open the course in JupyterLab
+	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $(if $(PORT),--port=$(PORT)) \
+		$(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
+
+# One thread a process, because the tests already run side by side; the processor, because stored outputs are its own.
+test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, lessons, a real browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/notebooks.py --check --quick
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || echo \
+		"There is no Chromium, so the browser tests will be skipped; on Debian: sudo apt-get install chromium"
+	OMP_NUM_THREADS=1 COURSE_DEVICE=$${COURSE_DEVICE:-cpu} $(BIN)/python -m pytest -n auto --maxprocesses=4 \
+		--dist=loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--nbval-sanitize-with=tests/nbval.cfg tests notebooks $(TEST_ARGS)
+
+notebooks: $(VENV)/test.stamp  ## execute the notebooks from top to bottom, normalise them, lint them
+	$(BIN)/python scripts/notebooks.py $(NAMES)
+
+networks: $(VENV)/test.stamp  ## train the networks that ship, from their committed seeds
+	$(BIN)/python scripts/networks.py $(NAMES)
+
+sheet: $(VENV)/test.stamp  ## draw a contact sheet of road-sign scenes, for a person to look at
+	$(BIN)/python scripts/contact_sheet.py
+
+# Without pip's cache, which would keep an old wheel of a folder called like-this.
+wheel: $(VENV)/lab.stamp  ## build the wheel that carries the networks and pictures, into dist/
+	$(PIP) wheel --no-deps --no-cache-dir --wheel-dir dist .
+
+clean:  ## remove what was made, but for .venv
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis test-results
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+
+# The answer to JupyterLab's question about news and updates is given beforehand: no.
+SETTINGS := $(VENV)/share/jupyter/lab/settings
+define install
+	$(PIP) install --editable ".[$(EXTRAS)]"
+	mkdir -p $(SETTINGS)
+	echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+		> $(SETTINGS)/overrides.json
+endef
+
+$(VENV)/lab.stamp: EXTRAS := lab
+$(VENV)/lab.stamp: pyproject.toml requirements.txt | $(BIN)/python
+	$(install)
+	touch $@
+
+$(VENV)/test.stamp: EXTRAS := lab,test
+$(VENV)/test.stamp: pyproject.toml requirements.txt | $(BIN)/python
+	$(install)
+	touch $(VENV)/lab.stamp $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("This course needs Python 3.10 or newer and \
+	$(PYTHON) is " + sys.version.split()[0] + ": install a newer one and say, for example, make lab PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo \
+		"$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
