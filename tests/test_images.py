@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import io
+import json
 import os
 import struct
 import threading
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, features
 
-from course_utils import images
+from course_utils import images, runtime
 from course_utils.images import PictureError, encode, to_pixels, to_tensor
 
 EIGHT_BIT_MODES = ["1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "La", "RGBA", "RGBa", "PA"]
@@ -640,3 +642,11 @@ def test_real_photographs_read():
     result = to_tensor(paths, size=224)
     assert result.shape == (len(paths), 3, 224, 224)
     assert (result.std(dim=(1, 2, 3)) > 0.05).all(), "a photograph came in as one colour"
+
+
+@pytest.mark.parametrize("path", sorted((runtime.DATA / "pictures").glob("*.jpg")), ids=lambda path: path.stem)
+def test_a_picture_that_ships_reads_and_has_its_origin_and_licence(path):
+    origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert {"shows", "origin", "licence"} <= origin.keys()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == origin["sha256"]
+    assert images.to_tensor(path, size=64, device="cpu").shape == (1, 3, 64, 64)

@@ -1,0 +1,360 @@
+"""What marks a student's own work: quizzes with feedback, and checks of exercises that say what is wrong.
+
+Serves all eight notebooks; `check_pgd` belongs to notebook 8.
+Papers: Madry et al. 2018 (PGD), arXiv:1706.06083.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import ipywidgets as widgets
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from course_utils import figures, runtime
+
+
+# ---- feedback --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: right (True), wrong (False) or not done yet (None), and a sentence that says why."""
+
+    right: bool | None
+    sentence: str
+
+    def __bool__(self) -> bool:
+        return self.right is True
+
+    def __repr__(self) -> str:
+        return f"{_MARKS[self.right][0]} {self.sentence}"
+
+    def _repr_html_(self) -> str:
+        return _feedback(self.right, self.sentence)
+
+
+_MARKS = {True: ("✓", figures.GREEN), False: ("✗", figures.VERMILLION), None: ("…", figures.BLUE)}
+
+
+def _feedback(right: bool | None, sentence: str) -> str:
+    """A line with a mark and a coloured edge: colour is never the only sign."""
+    mark, colour = _MARKS[right]
+    style = (
+        f"font-size:16px; line-height:1.5; white-space:normal; padding:6px 12px; margin:4px 0;"
+        f" border-left:5px solid {colour}; background:#F5F7FA; color:{figures.INK}"
+    )
+    words = f'<b style="color:{colour}">{mark}</b> {html.escape(sentence)}'
+    return f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
+
+
+# ---- quizzes ---------------------------------------------------------------------------------------------------
+class Quiz:
+    """One question with several answers, one of them right, and feedback on each.
+
+    Args:
+        question: in plain words.
+        answers: answer → why it is right or wrong, in the order shown; at least two.
+        right: the right answer, word for word.
+
+    Raises:
+        ValueError: fewer than two answers, or the right one is not among them.
+    """
+
+    def __init__(self, question: str, answers: dict[str, str], right: str):
+        if len(answers) < 2 or right not in answers:
+            raise ValueError(
+                f"a quiz has two answers or more, the right one among them; got {list(answers)} and right={right!r}."
+            )
+        self.question, self.answers, self.right = question, dict(answers), right
+        title = widgets.HTML(f'<div style="{_QUESTION}">{html.escape(question)}</div>')
+        self.choice = widgets.RadioButtons(
+            options=list(answers), value=None, layout=widgets.Layout(width="100%", min_height="fit-content")
+        )
+        self.feedback = widgets.HTML()
+        self.choice.observe(self._answered, "value")
+        self.widget = widgets.VBox([title, self.choice, self.feedback], layout=widgets.Layout(width="100%"))
+
+    def verdict(self) -> Verdict:
+        """What the present choice is worth."""
+        chosen = self.choice.value
+        if chosen is None:
+            return Verdict(None, "Choose an answer.")
+        return Verdict(chosen == self.right, self.answers[chosen])
+
+    def _answered(self, _change: dict) -> None:
+        self.feedback.value = self.verdict()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"[A quiz: {self.question}]"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        """The live quiz for who has a kernel; the question with folded answers for who has none."""
+        folded = "".join(
+            f"<li><details><summary>{html.escape(answer)}</summary>"
+            f"{'✓' if answer == self.right else '✗'} {html.escape(why)}</details></li>"
+            for answer, why in self.answers.items()
+        )
+        return {
+            "text/plain": repr(self),
+            "text/html": f'<div style="{_QUESTION}">{html.escape(self.question)}</div><ul>{folded}</ul>',
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.widget.model_id,
+            },
+        }
+
+
+_QUESTION = "font-size:17px; font-weight:bold; line-height:1.4; white-space:normal; padding:4px 0"
+
+
+def quiz(question: str, answers: dict[str, str], right: str) -> Quiz:
+    """Ask one question; see `Quiz`."""
+    return Quiz(question, answers, right)
+
+
+# ---- the exercise of notebook 8: targeted PGD --------------------------------------------------------------------
+class _Witness(nn.Module):
+    """A tiny smooth network that remembers every picture it was asked about."""
+
+    def __init__(self):
+        super().__init__()
+        draw = runtime.generator(8)
+        for name, shape, scale in (("first", (16, 48), 1.5), ("shift", (16,), 1.5), ("second", (4, 16), 2.0)):
+            numbers = scale * torch.randn(shape, generator=draw, dtype=torch.float64)
+            self.register_parameter(name, nn.Parameter(numbers))
+        self.asked: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.asked.append(images.detach().clone())
+        hidden = torch.sin(images.flatten(1) @ self.first.T + self.shift)  # [N, 16]
+        return hidden @ self.second.T  # [N, 4]
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A small fixed attack on which right and wrong answers come apart."""
+
+    images: Tensor  # [N, 3, 4, 4]
+    labels: Tensor  # [N]
+    targets: Tensor  # [N]
+    epsilon: float
+    step_size: float
+    steps: int
+
+
+def _problems() -> list[_Problem]:
+    """Steps longer than the ball's radius, then small ones: some mistakes show only in one of the two."""
+    draw = runtime.generator(3)
+    found = []
+    for epsilon, step_size, steps in ((0.06, 0.09, 5), (0.1, 0.02, 12)):
+        images = torch.rand(6, 3, 4, 4, generator=draw, dtype=torch.float64)
+        images[:, :, 0] = images[:, :, 0].round()  # some black, some white: here the clamp to [0, 1] is seen
+        with torch.no_grad():
+            labels = _Witness()(images).argmax(dim=1)
+        targets = (labels + torch.randint(1, 4, labels.shape, generator=draw)) % 4
+        found.append(_Problem(images, labels, targets, epsilon, step_size, steps))
+    return found
+
+
+def _targeted_pgd(
+    problem: _Problem,
+    start: Tensor,
+    *,
+    goal: str = "targets",
+    direction: int = -1,
+    centre: str = "images",
+    box: bool = True,
+    accumulate: bool = False,
+    step: str = "sign",
+) -> Tensor:
+    """The exercise's answer, and with other arguments the usual wrong ones."""
+    network, x = _Witness(), start
+    collected = torch.zeros_like(start)
+    for _ in range(problem.steps):
+        asked = x.clone().requires_grad_()
+        loss = cross_entropy(network(asked), getattr(problem, goal), reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, asked)
+        collected = collected + gradient if accumulate else gradient
+        move = collected.sign() if step == "sign" else collected
+        middle = {"images": problem.images, "previous": x, "start": start, "none": None}[centre]
+        x = x + direction * problem.step_size * move
+        if middle is not None:
+            x = middle + (x - middle).clamp(-problem.epsilon, problem.epsilon)
+        if box:
+            x = x.clamp(0, 1)
+    return x.detach()
+
+
+_MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
+    (
+        {"goal": "targets", "direction": 1},
+        "The sign is wrong: you climb the loss of the target, so the picture runs away from it; "
+        "a targeted attack goes downhill, x − η·sign(gradient).",
+    ),
+    (
+        {"goal": "labels", "direction": -1},
+        "The label is the wrong one: you go down the loss of the true label, which makes the network surer of the "
+        "truth; take the loss of the targets.",
+    ),
+    (
+        {"goal": "labels", "direction": 1},
+        "This is the untargeted attack: it climbs the loss of the true label. For the targeted one change two "
+        "things, the label in the loss and the sign of the step.",
+    ),
+    (
+        {"centre": "none"},
+        "There is no projection: after every step bring the picture back to within ε of the clean one.",
+    ),
+    (
+        {"centre": "previous"},
+        "You project round the wrong centre: the ball stands round the clean picture, not round the picture of the "
+        "step before (round that one, every step may move it ε further away).",
+    ),
+    (
+        {"centre": "start"},
+        "You project round the wrong centre: the ball stands round the clean picture, not round the random start "
+        "(which may be ε away from it already).",
+    ),
+    (
+        {"box": False},
+        "Pixels leave [0, 1]: after the projection, clamp the picture to [0, 1], or it is no picture any more.",
+    ),
+    (
+        {"accumulate": True},
+        "The gradient is accumulated: what you step along is the sum of all gradients so far; take a fresh one in "
+        "each step (torch.autograd.grad, or set x.grad to None before backward).",
+    ),
+    (
+        {"step": "raw"},
+        "You step along the gradient itself, as the slide writes it; here take its sign, so that every pixel moves "
+        "by η.",
+    ),
+)
+_RIGHT = (
+    "Right. Two things turned the untargeted attack into the targeted one: the label in the loss and the sign of "
+    "the step."
+)
+
+
+def check_pgd(student: Callable) -> Verdict:
+    """Mark a student's targeted PGD: run it on two small fixed attacks and say what is wrong with it, if anything.
+
+    Args:
+        student: a function of (network, images, labels, targets, epsilon, step_size, steps) that begins at a random
+            point of the ball, takes `steps` steps along the sign of the gradient and returns the pictures.
+
+    Returns:
+        The verdict; `right` is None where the exercise was not begun.
+    """
+    try:
+        for problem in _problems():
+            verdict = _marked(student, problem)
+            if not verdict:
+                return verdict
+    except NotImplementedError:
+        return _NOT_YET
+    return Verdict(True, _RIGHT)
+
+
+_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+
+
+def _marked(student: Callable, problem: _Problem) -> Verdict:
+    """One problem: run, then look for what is wrong, from the plain to the subtle."""
+    network = _Witness()
+    before = problem.images.clone()
+    arguments = (problem.images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(0)
+        try:
+            answer = student(network, *arguments)
+        except NotImplementedError:
+            raise
+        except Exception as trouble:
+            return _raised(student, trouble)
+    if answer is None or answer is Ellipsis:
+        return _NOT_YET
+    if not torch.equal(problem.images, before):
+        return Verdict(False, "You write into the clean pictures themselves; work on a copy: x = images.clone().")
+    if (plain := _shape_fault(answer, problem)) is not None:
+        return plain
+    answer = answer.detach()
+    if not network.asked:
+        return Verdict(None, "Not yet: your function never asks the network, so fill the gap and run this cell again.")
+    start = network.asked[0]
+    if torch.equal(answer, start):
+        return _NOT_YET
+    return _compared(answer, start, problem, len(network.asked))
+
+
+def _raised(student: Callable, trouble: Exception) -> Verdict:
+    names = "network, images, labels, targets, epsilon, step_size, steps"
+    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != 7:
+        return Verdict(False, f"Your function must take ({names}), in this order.")
+    if isinstance(trouble, RuntimeError) and "does not require grad" in str(trouble):
+        return Verdict(False, "The picture asks for no gradient: call x.requires_grad_() before network(x).")
+    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {trouble}")
+
+
+def _shape_fault(answer, problem: _Problem) -> Verdict | None:
+    if not isinstance(answer, Tensor):
+        return Verdict(False, f"Return the pictures, a tensor; you return {type(answer).__name__}.")
+    if answer.shape != problem.images.shape:
+        wanted, got = list(problem.images.shape), list(answer.shape)
+        return Verdict(False, f"Return pictures of the shape that came in, {wanted}; yours have {got}.")
+    if not answer.isfinite().all():
+        return Verdict(False, "Your pictures hold NaN or infinity; look for a division by 0 or a step that explodes.")
+    return None
+
+
+def _compared(answer: Tensor, start: Tensor, problem: _Problem, asked: int) -> Verdict:
+    """Beside the right answer and the usual wrong ones, all from the student's own start."""
+    if (start - problem.images).abs().max() > problem.epsilon * (1 + 1e-6):
+        return Verdict(
+            False, "Your start lies outside the ball: x₀ = x + U(−ε, ε), a different number for every pixel."
+        )
+
+    def same(other: Tensor) -> bool:
+        return torch.allclose(answer, other, rtol=0, atol=1e-6)
+
+    if same(_targeted_pgd(problem, start)):
+        return Verdict(True, _RIGHT)
+    for mistake, sentence in _MISTAKES:
+        if same(_targeted_pgd(problem, start, **mistake)):
+            return Verdict(False, sentence)
+    for count in (problem.steps - 1, problem.steps + 1):
+        if same(_targeted_pgd(replace(problem, steps=count), start)):
+            return Verdict(False, f"You take {count} steps; it must be steps = {problem.steps}.")
+    return _by_its_traits(answer, problem, asked)
+
+
+def _by_its_traits(answer: Tensor, problem: _Problem, asked: int) -> Verdict:
+    """Several mistakes at once: name the first that can be seen from outside."""
+    distance = float((answer - problem.images).abs().max())
+    if answer.min() < -1e-6 or answer.max() > 1 + 1e-6:
+        return Verdict(
+            False, f"Pixels leave [0, 1] (they run from {answer.min():.2f} to {answer.max():.2f}): clamp them."
+        )
+    if distance > problem.epsilon * (1 + 1e-6):
+        sentence = "project it after every step onto the ball round the clean picture."
+        return Verdict(False, f"A pixel moved by {distance:.3f} where ε = {problem.epsilon}: {sentence}")
+    with torch.no_grad():
+        loss = [float(cross_entropy(_Witness()(x), problem.targets)) for x in (problem.images, answer)]
+    if loss[1] >= loss[0]:
+        return Verdict(
+            False,
+            f"The loss of the targets did not fall ({loss[0]:.2f} before, {loss[1]:.2f} after): look at the sign of "
+            "the step and at the label in the loss.",
+        )
+    if asked < problem.steps:
+        return Verdict(False, f"The network was asked {asked} times; compute a new gradient in each of the steps.")
+    return Verdict(
+        False,
+        "The pictures stay in the ball and come nearer to the targets, but they are not those of PGD: in each step "
+        "take a fresh gradient, move η against its sign, project onto the ball, clamp to [0, 1].",
+    )

@@ -1,0 +1,329 @@
+"""From arrays to pictures: every figure of the course, composed as pixels so that a slider redraws at once.
+
+Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given.
+Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+# Okabe and Ito's palette: eight colours that colour-blind readers tell apart.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+INK, PALE, GRID, PAPER = "#1A1A1A", "#5A5A5A", "#DDDDDD", "#FFFFFF"
+
+WIDTH = 1120  # pixels of a composed figure; shown at some 800 points it stays sharp on dense screens
+MARGIN = 20
+
+
+# ---- text ------------------------------------------------------------------------------------------------------
+@lru_cache(maxsize=32)
+def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The course's typeface (DejaVu Sans, which comes with matplotlib and knows Greek) at a size in pixels."""
+    matplotlib = importlib.util.find_spec("matplotlib")  # found, not imported: importing it takes long
+    if matplotlib and matplotlib.origin:
+        fonts = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf"
+        name = fonts / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+        if name.is_file():
+            return ImageFont.truetype(str(name), size)
+    return ImageFont.load_default(size)
+
+
+def _text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colour=INK, anchor="mm", width=None):
+    """Write one line; where it is wider than `width` pixels, in a smaller type, and at last cut short."""
+    while width and size > 14 and draw.textlength(words, font=font(size, bold)) > width:
+        size -= 1
+    if width and draw.textlength(words, font=font(size, bold)) > width:
+        while len(words) > 1 and draw.textlength(words + "…", font=font(size, bold)) > width:
+            words = words[:-1]
+        words += "…"
+    draw.text(at, words, font=font(size, bold), fill=colour, anchor=anchor)
+
+
+def percent(probability: float) -> str:
+    """A probability as a reader says it: 0.9973 → "99.7 %"; never "100.0 %" or "0.0 %", which nobody can be sure of."""
+    value = 100 * float(probability)
+    if value >= 99.95:
+        return "> 99.9 %"
+    return "< 0.1 %" if value < 0.05 else f"{value:.1f} %"
+
+
+# ---- pieces ----------------------------------------------------------------------------------------------------
+def _checked(pixels: np.ndarray) -> np.ndarray:
+    """The same array, known to be a picture: uint8 [H, W, 3]."""
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8:
+        raise TypeError(f"a picture is an array of uint8; got {pixels.dtype}. Use images.to_pixels first.")
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ValueError(f"a picture has the shape [H, W, 3]; got {list(pixels.shape)}.")
+    return pixels
+
+
+def fitted(pixels: np.ndarray, side: int) -> Image.Image:
+    """A picture scaled to fit a square: small ones by whole factors, so that every pixel is seen as a square.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        side: pixels that the longer edge may take.
+    """
+    picture = Image.fromarray(_checked(pixels))
+    longer = max(picture.size)
+    if 2 * longer <= side:
+        factor = side // longer
+        return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    scale = side / longer
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def amplified(noise: np.ndarray) -> tuple[np.ndarray, int]:
+    """Noise made visible: grey where nothing changes, brighter or darker where a pixel gains or loses.
+
+    Args:
+        noise: float [H, W, 3], a difference of two pictures, in pixel units (-1 to 1).
+
+    Returns:
+        uint8 [H, W, 3], and the factor by which the noise was multiplied: the largest whole number that still fits.
+    """
+    noise = np.asarray(noise, dtype=np.float32)
+    largest = float(np.abs(noise).max(initial=0.0))
+    factor = max(1, int(0.5 / largest + 1e-3)) if largest > 0 else 1
+    shown = np.clip(0.5 + factor * noise, 0, 1)
+    return np.round(255 * shown).astype(np.uint8), factor
+
+
+def top_classes(before: np.ndarray, after: np.ndarray, count: int = 5) -> list[int]:
+    """The classes worth a bar: those that one of two answers holds most likely, the first answer's favourite on top.
+
+    Args:
+        before, after: probabilities, float [classes].
+        count: how many classes.
+    """
+    before, after = np.asarray(before), np.asarray(after)
+    either = np.maximum(before, after)
+    chosen = np.argsort(-either, kind="stable")[:count]
+    return sorted(chosen.tolist(), key=lambda label: (-float(before[label] > 0.5), -float(either[label]), label))
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------
+def panels(
+    pictures: Sequence[np.ndarray],
+    titles: Sequence[str],
+    captions: Sequence[str] | None = None,
+    *,
+    colours: Sequence[str] | None = None,
+    signs: str = "",
+    side: int = 320,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """Pictures in a row, a title above each and a line below.
+
+    Args:
+        pictures: uint8 [H, W, 3] each; at least one.
+        titles: one a picture.
+        captions: one a picture, or none at all.
+        colours: of the captions; dark grey where left out.
+        signs: characters between the pictures, such as "+=": one picture plus a second equals a third.
+        side: the largest edge of a picture on the figure, in pixels.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    count = len(pictures)
+    if count == 0 or len(titles) != count or (captions is not None and len(captions) != count):
+        raise ValueError(
+            f"give one title (and one caption) a picture; got {count} pictures, {len(titles)} titles"
+            f" and {'no' if captions is None else len(captions)} captions."
+        )
+    gap = 60 if signs else 20
+    side = min(side, (width - 2 * MARGIN - (count - 1) * gap) // count)
+    drawn = [fitted(picture, side) for picture in pictures]
+    tallest = max(picture.height for picture in drawn)
+    step = (width - 2 * MARGIN + gap) / count
+    canvas = Image.new("RGB", (width, 48 + tallest + (46 if captions else 12)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for k, picture in enumerate(drawn):
+        middle = round(MARGIN + (k + 0.5) * step - gap / 2)
+        _text(draw, (middle, 26), titles[k], size=24, bold=True, width=step - 10)
+        left, top = middle - picture.width // 2, 48 + (tallest - picture.height) // 2
+        canvas.paste(picture, (left, top))
+        draw.rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=PALE)
+        if captions:
+            colour = colours[k] if colours else PALE
+            _text(draw, (middle, 48 + tallest + 24), captions[k], size=24, colour=colour, width=step - 10)
+        if k < len(signs):
+            _text(draw, (middle + step / 2, 48 + tallest // 2), signs[k], size=48, bold=True, colour=PALE)
+    return np.asarray(canvas)
+
+
+def bars(
+    names: Sequence[str],
+    before: Sequence[float],
+    after: Sequence[float],
+    *,
+    titles: tuple[str, str] = ("before", "after"),
+    width: int = WIDTH,
+) -> np.ndarray:
+    """Class probabilities before and after, back to back: to the left the first answer, to the right the second.
+
+    Args:
+        names: of the classes, top to bottom.
+        before, after: their probabilities, 0 to 1.
+        titles: of the two sides.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    height, row, half = 56 + 40 * len(names), 40, (width - 2 * MARGIN - 300) // 2
+    canvas = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for way, (title, values, colour) in enumerate(
+        ((titles[0], before, BLUE), (titles[1], after, VERMILLION)),
+    ):
+        edge, sense = (width // 2 - 150, -1) if way == 0 else (width // 2 + 150, 1)
+        near, far = ("rm", "lm") if way == 0 else ("lm", "rm")
+        _text(draw, (edge, 24), title, size=22, bold=True, colour=colour, anchor=near)
+        _text(draw, (edge + sense * half, 24), "100 %", size=16, colour=PALE, anchor=far)
+        for quarter in range(5):
+            x = edge + sense * half * quarter / 4
+            draw.line((x, 44, x, height - 8), fill=GRID, width=1)
+        for k, value in enumerate(values):
+            y, end = 64 + k * row, edge + sense * half * min(max(float(value), 0.0), 1.0)
+            draw.rectangle((min(edge, end), y - 13, max(edge, end), y + 13), fill=colour)
+            inside = float(value) > 0.7
+            at, anchor = (end - sense * 8, far) if inside else (end + sense * 8, near)
+            _text(draw, (at, y), percent(value), size=20, colour=PAPER if inside else INK, anchor=anchor)
+    for k, name in enumerate(names):
+        _text(draw, (width // 2, 64 + k * row), name, size=22, width=280)
+    return np.asarray(canvas)
+
+
+def attack(
+    clean: np.ndarray,
+    noise: np.ndarray,
+    adversarial: np.ndarray,
+    class_names: Sequence[str],
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    title: str = "picture + noise",
+    width: int = WIDTH,
+) -> np.ndarray:
+    """The slide's picture: a picture, plus noise, equals another picture; and what the network reads in the two.
+
+    Args:
+        clean, adversarial: uint8 [H, W, 3].
+        noise: float [H, W, 3], the adversarial picture less the clean one; drawn amplified, with the factor told.
+        class_names: of all classes.
+        before, after: probabilities of all classes, float [classes].
+        title: over the third picture.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if not len(class_names) == len(before) == len(after):
+        raise ValueError(
+            f"there are {len(class_names)} class names, {len(before)} probabilities before and"
+            f" {len(after)} after; give one of each a class."
+        )
+    first, second = int(before.argmax()), int(after.argmax())
+    shown, factor = amplified(noise)
+    largest = 255 * float(np.abs(np.asarray(noise)).max(initial=0.0))
+    changes = f"no pixel moves more than {round(largest, 1):g}/255" if largest > 0 else "nothing changed"
+    above = panels(
+        [clean, shown, adversarial],
+        ["picture", f"noise, amplified ×{factor}", title],
+        [
+            f"“{class_names[first]}”, {percent(before[first])}",
+            changes,
+            f"“{class_names[second]}”, {percent(after[second])}",
+        ],
+        colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
+        signs="+=",
+        width=width,
+    )
+    top = top_classes(before, after)
+    names = [class_names[label] for label in top]
+    below = bars(names, before[top], after[top], titles=("the network, before", "the network, after"), width=width)
+    return np.concatenate([above, below])
+
+
+def curves(
+    series: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    x: Sequence[float] | None = None,
+    width: int = WIDTH,
+    height: int = 460,
+) -> np.ndarray:
+    """Lines over one axis, each with its own colour *and* dashes, named where it ends. For what stands still.
+
+    Args:
+        series: name → values.
+        title: the figure's one message.
+        x_label, y_label: with their units.
+        x: where the values stand; 0, 1, 2 … where left out.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    looks = zip((BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY), ("-", "--", "-.", ":", "-", "--"), strict=True)
+    for (name, values), (colour, dashes) in zip(series.items(), looks, strict=False):
+        places = range(len(values)) if x is None else x
+        axes.plot(places, values, dashes, color=colour, linewidth=3, label=name)
+    axes.set_title(title, fontsize=18, fontweight="bold", loc="left")
+    axes.set_xlabel(x_label, fontsize=16)
+    axes.set_ylabel(y_label, fontsize=16)
+    axes.tick_params(labelsize=14)
+    if x is None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color=GRID)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=14, frameon=False)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+# ---- in the notebook -------------------------------------------------------------------------------------------
+class Picture:
+    """A finished figure that a notebook shows: pixels, and the words for who cannot see them.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        alt: what the picture shows, in one sentence without measured numbers.
+    """
+
+    def __init__(self, pixels: np.ndarray, alt: str):
+        self.pixels, self.alt = _checked(pixels), alt
+
+    def __repr__(self) -> str:
+        return f"[{self.alt}]"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        target = io.BytesIO()
+        Image.fromarray(self.pixels).save(target, format="JPEG", quality=85, optimize=True)
+        picture = base64.b64encode(target.getvalue()).decode("ascii")
+        size = {"width": self.pixels.shape[1] * 3 // 4, "alt": self.alt}
+        return {"text/plain": repr(self), "image/jpeg": picture}, {"image/jpeg": size}
