@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -172,6 +172,7 @@ def bars(
     after: Sequence[float],
     *,
     titles: tuple[str, str] = ("before", "after"),
+    says: Callable[[float], str] = percent,
     width: int = WIDTH,
 ) -> np.ndarray:
     """Class probabilities before and after, back to back: to the left the first answer, to the right the second.
@@ -180,6 +181,7 @@ def bars(
         names: of the classes, top to bottom.
         before, after: their probabilities, 0 to 1.
         titles: of the two sides.
+        says: turns a value into the words at its bar.
         width: of the figure, in pixels.
 
     Returns:
@@ -203,7 +205,7 @@ def bars(
             draw.rectangle((min(edge, end), y - 13, max(edge, end), y + 13), fill=colour)
             inside = float(value) > 0.7
             at, anchor = (end - sense * 8, far) if inside else (end + sense * 8, near)
-            _text(draw, (at, y), percent(value), size=20, colour=PAPER if inside else INK, anchor=anchor)
+            _text(draw, (at, y), says(value), size=20, colour=PAPER if inside else INK, anchor=anchor)
     for k, name in enumerate(names):
         _text(draw, (width // 2, 64 + k * row), name, size=22, width=280)
     return np.asarray(canvas)
@@ -298,10 +300,12 @@ def curves(
     axes.set_ylabel(y_label, fontsize=16)
     axes.tick_params(labelsize=14)
     if x is None:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.margins(x=0.02)
     axes.grid(color=GRID)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=14, frameon=False)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -322,8 +326,8 @@ class Picture:
         return f"[{self.alt}]"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        target = io.BytesIO()
-        Image.fromarray(self.pixels).save(target, format="JPEG", quality=85, optimize=True)
-        picture = base64.b64encode(target.getvalue()).decode("ascii")
+        file = io.BytesIO()  # exact, and small, because enlarged pixels repeat; for a slider it would be too slow
+        Image.fromarray(self.pixels).save(file, format="PNG", compress_level=9)
+        picture = base64.b64encode(file.getvalue()).decode("ascii")
         size = {"width": self.pixels.shape[1] * 3 // 4, "alt": self.alt}
-        return {"text/plain": repr(self), "image/jpeg": picture}, {"image/jpeg": size}
+        return {"text/plain": repr(self), "image/png": picture}, {"image/png": size}

@@ -62,10 +62,17 @@ def adversary(network: nn.Module, pictures: Tensor, labels: Tensor, progress: fl
 
 
 RECIPES = {
+    # Without label smoothing the logits grow until float32 rounds the probability to 1, and the gradient loses its part
+    # from the true class: 23 % of 100 scenes then held against PGD with cross-entropy, 7 % against a margin loss. That
+    # is no robustness but a masked gradient; with smoothing none held.
     "signs-alexnet": Recipe(
-        alexnet.SignsAlexNet, "alexnet", steps=3600, training={"learning_rate": 1e-3, "averaging": 0.998}
+        alexnet.SignsAlexNet,
+        "alexnet",
+        steps=2800,
+        training={"learning_rate": 1e-3, "averaging": 0.998, "label_smoothing": 0.05},
     ),
-    "signs-inception": Recipe(inception.SignsInception, "inception", steps=2400, training={"averaging": 0.998}),
+    # Neither smoothing nor averaging: both made this one a little robust (7 % held), and it stands for plain networks.
+    "signs-inception": Recipe(inception.SignsInception, "inception", steps=2200, training={"learning_rate": 3e-3}),
     "signs-resnet": Recipe(resnet.SignsResNet, "resnet", steps=3200, training={"averaging": 0.998}),
     "signs-resnet-robust": Recipe(
         resnet.SignsResNet,

@@ -7,7 +7,6 @@ Papers: none. The way to the screen (JPEG into one Image widget, an asyncio task
 from __future__ import annotations
 
 import asyncio
-import base64
 import html
 import sys
 import threading
@@ -55,6 +54,7 @@ class Lab:
         self.defaults = {name: control.value for name, control in self.controls.items() if _settable(control)}
         self.headline = widgets.HTML()
         self.message = widgets.HTML()
+        self._pixels = _EMPTY  # what the picture shows
         self.image = widgets.Image(value=images.encode(_EMPTY), format="jpeg")
         self.reset_button = widgets.Button(description="Reset", icon="undo", layout=_beside_labels())
         tip(self.reset_button, "every control as it was in the beginning")
@@ -178,6 +178,7 @@ class Lab:
             self.say(f"Something unexpected happened, {type(problem).__name__}: {problem}")
 
     def _show(self, frame: Frame) -> None:
+        self._pixels = frame.pixels
         height, width = frame.pixels.shape[:2]
         self.image.width, self.image.height = str(width), str(height)
         self.image.value = images.encode(frame.pixels)
@@ -198,14 +199,10 @@ class Lab:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         """The live lab for who has a kernel; its present picture for who has none (a web page, a printed page)."""
+        bundle, metadata = figures.Picture(self._pixels, self.alt)._repr_mimebundle_()
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
-        picture = base64.b64encode(self.image.value).decode("ascii")
-        bundle = {
-            "text/plain": repr(self),
-            "image/jpeg": picture,
-            "application/vnd.jupyter.widget-view+json": view,
-        }
-        return bundle, {"image/jpeg": {"width": figures.WIDTH * 3 // 4, "alt": self.alt}}
+        bundle |= {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
+        return bundle, metadata
 
 
 # ---- controls, the same under ipywidgets 7.7 and 8 -----------------------------------------------------------------

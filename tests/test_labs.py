@@ -1,0 +1,411 @@
+"""Labs without a browser: move a control, look at the pixels, the sentence and the message line."""
+
+import asyncio
+import base64
+import datetime
+import html
+import io
+import itertools
+import re
+import sys
+import threading
+
+import ipywidgets as widgets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from course_utils import figures, signs, zoo
+from course_utils.labs import adversarial, base
+
+
+def pixels_of(lab):
+    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
+
+
+def words(widget):
+    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
+
+
+# ---- the base, with a method made for the purpose --------------------------------------------------------------
+class Shades(base.Lab):
+    """Counts to `steps`, painting its shade; `log` tells what was begun, drawn and closed."""
+
+    def __init__(self, trouble=None):
+        self.log = []
+        self.trouble = trouble
+        controls = {
+            "shade": base.pixel_slider("shade", range(256), 10, "how bright"),
+            "steps": base.whole_slider("steps", 1, 100, 3, "how many"),
+            "menu": base.menu("menu", ["a", "b"], "a", "nothing"),
+        }
+        super().__init__(controls, alt="A square.")
+
+    def steps(self, shade, steps, menu):
+        self.log.append(("begin", shade))
+        if shade == 13:
+            raise ValueError("13 brings bad luck; take another <shade>.")
+        if shade == 14:
+            raise ZeroDivisionError("nobody saw it coming")
+        try:
+            for k in range(steps):
+                yield shade, k
+        finally:
+            self.log.append(("end", shade))
+
+    def draw(self, step):
+        shade, k = step
+        self.log.append(("draw", shade, k))
+        return base.Frame(np.full((32, 64, 3), shade, dtype=np.uint8), f"shade <b>{shade}</b>, step {k}")
+
+
+def test_a_lab_shows_its_first_picture_at_once():
+    lab = Shades()
+    assert (abs(pixels_of(lab) - 10) <= 2).all()
+    assert words(lab.headline) == "shade 10, step 2"
+    assert (lab.image.width, lab.image.height) == ("64", "32")
+
+
+def test_moving_a_slider_changes_the_pixels():
+    lab = Shades()
+    lab.controls["shade"].value = 200
+    assert (abs(pixels_of(lab) - 200) <= 2).all()
+
+
+def test_the_first_and_the_last_step_are_always_drawn():
+    lab = Shades()
+    lab.log.clear()
+    lab.controls["steps"].value = 100
+    drawn = [entry[2] for entry in lab.log if entry[0] == "draw"]
+    assert drawn[0] == 0
+    assert drawn[-1] == 99
+
+
+def test_bad_input_leaves_the_last_good_picture_and_says_why():
+    lab = Shades()
+    good = lab.image.value
+    lab.controls["shade"].value = 13
+    assert lab.image.value == good
+    assert "13 brings bad luck; take another <shade>." in words(lab.message)
+    assert "<shade>" not in lab.message.value  # what a message quotes is text, never markup
+    assert 'aria-live="assertive"' in lab.message.value
+    lab.controls["shade"].value = 12
+    assert lab.message.value == ""
+
+
+def test_the_unexpected_is_said_too_with_its_type():
+    lab = Shades()
+    lab.controls["shade"].value = 14
+    assert "ZeroDivisionError: nobody saw it coming" in words(lab.message)
+
+
+def test_a_choice_survives_the_change_of_another_control():
+    lab = Shades()
+    lab.controls["menu"].value = "b"
+    lab.controls["shade"].value = 99
+    lab.controls["steps"].value = 7
+    assert lab.choices() == {"shade": 99, "steps": 7, "menu": "b"}
+
+
+def test_reset_brings_every_control_back_in_one_request():
+    lab = Shades()
+    lab.set(shade=50, steps=9, menu="b")
+    lab.log.clear()
+    lab.reset_button.click()
+    assert lab.choices() == {"shade": 10, "steps": 3, "menu": "a"}
+    assert [entry for entry in lab.log if entry[0] == "begin"] == [("begin", 10)]
+
+
+def test_set_refuses_what_is_no_control_and_no_value():
+    lab = Shades()
+    with pytest.raises(ValueError, match="no control 'colour'"):
+        lab.set(colour=3)
+    with pytest.raises(ValueError, match="no value of the control 'menu'"):
+        lab.set(menu="z")
+
+
+def test_a_new_request_stops_the_old_one_before_it_begins():
+    lab = Shades()
+
+    async def student():
+        lab.controls["steps"].value = 100
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        lab.log.clear()
+        lab.controls["shade"].value = 77
+        for _ in range(300):
+            await asyncio.sleep(0)
+
+    asyncio.run(student())
+    assert lab.log[:2] == [("end", 10), ("begin", 77)]
+    assert lab.log[-1] == ("end", 77) or lab.log[-1][:2] == ("draw", 77)
+    assert not [entry for entry in lab.log[1:] if entry[1] == 10]
+    assert (abs(pixels_of(lab) - 77) <= 2).all()
+
+
+def test_a_burst_of_moves_ends_with_the_last_one():
+    lab = Shades()
+
+    async def student():
+        for shade in range(20, 60):
+            lab.controls["shade"].value = shade
+            await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    asyncio.run(student())
+    assert words(lab.headline) == "shade 59, step 2"
+
+
+def test_an_error_in_a_task_reaches_the_message_line():
+    lab = Shades()
+
+    async def student():
+        lab.controls["shade"].value = 14
+        await asyncio.sleep(0.01)
+
+    asyncio.run(student())
+    assert "ZeroDivisionError" in words(lab.message)
+
+
+def test_in_colab_a_request_runs_to_its_end_although_a_loop_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    lab = Shades()
+
+    async def student():
+        lab.controls["shade"].value = 88
+        return words(lab.headline)
+
+    assert asyncio.run(student()) == "shade 88, step 2"
+
+
+def test_requests_from_two_threads_do_not_meet():
+    lab = Shades()
+
+    def student(first):
+        for shade in range(first, first + 40):
+            lab.controls["shade"].value = shade
+
+    threads = [threading.Thread(target=student, args=(first,)) for first in (20, 120)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lab.message.value == ""
+    depth = 0
+    for entry in lab.log:
+        depth += {"begin": 1, "end": -1}.get(entry[0], 0)
+        assert 0 <= depth <= 1
+
+
+def test_a_lab_without_a_kernel_leaves_its_picture():
+    lab = Shades()
+    bundle, metadata = lab._repr_mimebundle_()
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))))
+    assert shown.shape == (32, 64, 3)
+    assert (shown == 10).all()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == lab.widget.model_id
+    assert bundle["text/plain"] == "[A lab: A square.]"
+    assert metadata["image/png"]["alt"] == "A square."
+
+
+def test_a_menu_with_new_options_keeps_its_choice():
+    menu = base.menu("menu", ["none", "yield", "stop"], "stop", "")
+    base.keep_choice(menu, ["none", "stop", "panda"], "none")
+    assert menu.value == "stop"
+    base.keep_choice(menu, ["none", "panda"], "none")
+    assert menu.value == "none"
+
+
+def test_controls_are_explained_under_both_ipywidgets():
+    slider = base.pixel_slider("ε", range(33), 8, "how far a pixel may move")
+    assert "how far a pixel may move" in (
+        slider.trait_values().get(name) for name in ("tooltip", "description_tooltip")
+    )
+    assert slider.label == "8/255"
+
+
+# ---- the adversarial lab -----------------------------------------------------------------------------------------
+class Linear(nn.Module):
+    """Reads its twenty examples right, and listens to noise that none of them holds: so it is fooled easily."""
+
+    def __init__(self, size=64):
+        super().__init__()
+        examples = torch.cat([adversarial.scene(name, 3, size) for name in signs.CLASS_NAMES]).flatten(1) - 0.5
+        inverse = torch.linalg.pinv(examples)  # [3 * size², 20]
+        noise = torch.randn(inverse.T.shape, generator=torch.Generator().manual_seed(0))
+        self.weight = nn.Parameter(8 * inverse.T + 0.01 * (noise - noise @ inverse @ examples))
+
+    def forward(self, pictures):
+        return (pictures.flatten(1) - 0.5) @ self.weight.T
+
+
+def network(name, class_names=signs.CLASS_NAMES):
+    return zoo.PixelNetwork(
+        Linear(), name=name, class_names=class_names, input_size=64, mean=(0, 0, 0), std=(1, 1, 1)
+    ).eval()
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    """The lab over made-up networks, so that it needs none that ships; "other" knows other classes."""
+    others = ("stop", *(f"thing {k}" for k in range(1, 20)))
+    known = {"one": signs.CLASS_NAMES, "two": signs.CLASS_NAMES, "other": others}
+    monkeypatch.setattr(zoo, "shipped", lambda: tuple(known))
+    monkeypatch.setattr(zoo, "names", lambda: tuple(known))
+    monkeypatch.setattr(zoo, "load", lambda name, progress=True: network(name, known[name]))
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    return adversarial.AdversarialLab("one", epsilon=0)
+
+
+def test_epsilon_zero_says_no_change(lab):
+    assert "no change" in words(lab.headline)
+    assert "STOP" in words(lab.headline)
+
+
+def test_epsilon_turns_stop_into_something_else_before_one_s_eyes(lab):
+    clean = pixels_of(lab)
+    lab.controls["epsilon"].value = 32
+    assert (pixels_of(lab) != clean).any()
+    assert re.match(r"The network reads STOP \(.+ %\) → (?!STOP).+ \(.+ %\)\. ▲ fooled", words(lab.headline))
+
+
+def test_a_target_is_reached_or_the_lab_says_that_it_was_not(lab):
+    lab.set(epsilon=32, target="yield")
+    assert "→ YIELD" in words(lab.headline)
+    lab.set(epsilon=1)
+    assert "not fooled" in words(lab.headline)
+
+
+def test_the_true_label_as_target_is_refused_in_a_sentence(lab):
+    good = lab.image.value
+    lab.set(target="stop")
+    assert words(lab.message) == "⚠ the picture shows “stop” already; choose another class as target, or none."
+    assert lab.image.value == good
+    lab.set(picture="YIELD, scene 3")  # the choice survives, and now it makes sense
+    assert lab.controls["target"].value == "stop"
+    assert lab.message.value == ""
+
+
+@pytest.mark.parametrize("epsilon", [0, 1, 32])
+@pytest.mark.parametrize("steps", [1, 50])
+@pytest.mark.parametrize("step_size", ["auto", 0.1, 32])
+def test_every_corner_of_the_controls_gives_a_picture(lab, epsilon, steps, step_size):
+    for random_start in (True, False):
+        lab.set(epsilon=epsilon, steps=steps, step_size=step_size, random_start=random_start, seed=9999)
+        assert lab.message.value == ""
+        assert pixels_of(lab).shape[1] == figures.WIDTH
+
+
+def test_every_picture_and_network_can_be_chosen(lab):
+    options = lab.controls["picture"].options, lab.controls["network"].options
+    for picture, name in itertools.product(*options):
+        if picture != adversarial.OWN:
+            lab.set(picture=picture, network=name, epsilon=2, steps=2)
+            assert lab.message.value == "", picture
+
+
+def test_another_network_s_classes_are_offered_as_targets_and_the_choice_is_kept(lab):
+    lab.set(target="yield")
+    lab.set(network="two")
+    assert lab.controls["target"].value == "yield"
+    lab.set(network="other")
+    assert "thing 7" in lab.controls["target"].options
+    assert lab.controls["target"].value == adversarial.UNTARGETED
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_seed_another(lab):
+    lab.set(epsilon=4, steps=1, step_size=0.1)
+    first = lab.image.value
+    lab.set(seed=1)
+    assert lab.image.value != first
+    lab.set(seed=0)
+    assert lab.image.value == first
+
+
+def upload_value(name, content):
+    """What a FileUpload holds: a dict under ipywidgets 7, a tuple under 8."""
+    if isinstance(widgets.FileUpload().value, dict):
+        return {name: {"metadata": {"name": name}, "content": content}}
+    file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
+    return ({**file, "last_modified": datetime.datetime.now(datetime.timezone.utc)},)
+
+
+def put(lab, content, name="mine.png"):
+    control = lab.controls["upload"]
+    control.set_trait("value", upload_value(name, content))
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_an_upload_becomes_the_picture(lab):
+    stop = (adversarial.scene("stop", 3, 64)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    put(lab, png(stop.repeat(3, axis=0).repeat(3, axis=1)))
+    assert lab.message.value == ""
+    assert lab.controls["picture"].value == adversarial.OWN
+    assert "STOP" in words(lab.headline)
+    lab.set(epsilon=32)
+    assert "fooled" in words(lab.headline)
+
+
+def test_a_broken_upload_is_told_and_the_picture_stays(lab):
+    good = lab.image.value
+    put(lab, b"this is no picture")
+    assert lab.message.value != ""
+    assert lab.image.value == good
+    lab.set(picture="YIELD, scene 3")
+    assert lab.message.value == ""
+
+
+def test_one_s_own_picture_must_be_uploaded_first(lab):
+    lab.set(picture=adversarial.OWN)
+    assert "press “Upload a picture”" in words(lab.message)
+
+
+def test_a_network_that_cannot_be_had_is_told(lab, monkeypatch):
+    def offline(name, progress=True):
+        raise OSError("no network")
+
+    monkeypatch.setattr(zoo, "load", offline)
+    lab.set(network="two")
+    assert "OSError: no network" in words(lab.message)
+    lab.set(network="one")
+    assert lab.message.value == ""
+
+
+def test_the_lab_leaves_the_network_and_the_random_state_alone(lab):
+    held = lab._networks["one"]
+    held.train()
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    lab.set(epsilon=8)
+    assert torch.equal(torch.rand(2), expected)
+    assert all(module.training for module in held.modules())
+    assert all(p.requires_grad and p.grad is None for p in held.parameters())
+
+
+def test_before_and_after_is_the_lab_s_picture_standing_still():
+    clean = adversarial.scene("stop", 3, 64)
+    shown = adversarial.before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
+    assert shown.pixels.shape[1] == figures.WIDTH
+    assert repr(shown).startswith("[A picture")
+
+
+SHIPPED = [name for name in ("signs-resnet",) if name in zoo.shipped()]
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
+def test_the_shipped_network_reads_stop_until_epsilon_moves():
+    lab = adversarial.AdversarialLab("signs-resnet", epsilon=0)
+    assert "no change. The network reads STOP" in words(lab.headline)
+    clean = pixels_of(lab)
+    lab.controls["epsilon"].value = 8
+    assert re.search(r"STOP \(.+\) → (?!STOP)", words(lab.headline))
+    assert (pixels_of(lab) != clean).any()
