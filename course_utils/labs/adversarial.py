@@ -82,7 +82,8 @@ class AdversarialLab(base.Lab):
         first = f"STOP, scene {picture_seed}"
         self._scenes = {first: ("stop", picture_seed)}
         self._scenes |= {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in MORE_SCENES}
-        menu = dict.fromkeys([network, *(networks or zoo.names())])
+        known = dict.fromkeys([network, *(networks or zoo.names())])
+        menu = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
         controls = {
             "picture": base.menu("picture", [*self._scenes, OWN], first, "the clean picture x"),
             "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
@@ -155,9 +156,13 @@ class AdversarialLab(base.Lab):
 
     def _load(self, name: str) -> zoo.PixelNetwork:
         if name not in self._networks:
+            told = self.headline.value
             if name not in zoo.shipped() and (size := zoo.download_size(name)):
                 self.headline.value = f"{html.escape(name)} is downloaded first: {size / 2**20:.0f} MiB …"
-            self._networks[name] = zoo.load(name, progress=False)
+            try:
+                self._networks[name] = zoo.load(name, progress=False)
+            finally:
+                self.headline.value = told
         return self._networks[name]
 
     def _picture(self, picture: str, upload: Any, size: int) -> Tensor:

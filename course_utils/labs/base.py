@@ -23,6 +23,7 @@ from course_utils import figures, images
 
 _EMPTY = np.full((90, figures.WIDTH, 3), 240, dtype=np.uint8)  # before the first picture
 _END = object()
+SETTLE = 0.004  # seconds from a request to its first piece of work
 PAUSE = 0.08  # seconds between two drawings of one run; the first and the last are always drawn
 LEFT = "330px"  # width of the column of controls
 
@@ -156,6 +157,7 @@ class Lab:
             pass
 
     async def _give_way(self, run: Generator) -> None:
+        await asyncio.sleep(SETTLE)  # moves that wait in line make this request old before it costs anything
         while self._advance(run):
             await asyncio.sleep(0)  # here the kernel reads its messages, and one may bring a newer request
 
