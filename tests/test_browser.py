@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import course_utils
-from course_utils import zoo
+from course_utils import runtime, zoo
 
 LESSON = "08_adversarial.ipynb"
 SETTINGS = {
@@ -175,6 +175,30 @@ def test_a_slider_turns_stop_into_another_class(page, executed, tmp_path):
     assert re.search(r"reads STOP \(.+ %\) → (?!STOP).+ \(.+ %\)\. ▲ fooled", headline.inner_text())
     assert pixels(picture) != before
     lab.screenshot(path=tmp_path / "lab.png")
+
+
+def test_a_picture_of_ones_own_is_attacked_and_a_broken_one_leaves_the_last(page, executed, tmp_path):
+    button = page.locator(".widget-upload")
+    lab = page.locator(".jp-OutputArea-output").filter(has=button).first
+    picture = lab.locator("img.widget-image")
+    before = pixels(picture)
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    chooser.value.set_files(runtime.DATA / "pictures" / "stop.jpg")
+    page.wait_for_function("() => document.querySelector('.widget-dropdown select').value === 'your own picture'")
+    page.wait_for_timeout(2000)  # the attack on the new picture runs to its end
+    assert re.search(r"reads STOP .+(not fooled|▲ fooled)$", lab.locator(".widget-html [role=status]").inner_text())
+    own = pixels(picture)
+    picture.screenshot(path=tmp_path / "own.png")
+    assert own != before
+
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((runtime.DATA / "pictures" / "stop.jpg").read_bytes()[:2000])
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    chooser.value.set_files(broken)
+    lab.locator("[role=alert]", has_text="broken or cut short").wait_for()
+    assert pixels(picture) == own
 
 
 def test_the_quiz_answers(page, executed):
