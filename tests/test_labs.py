@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from course_utils import figures, signs, zoo
+from course_utils import figures, runtime, signs, zoo
 from course_utils.labs import adversarial, base
 
 
@@ -433,3 +433,18 @@ def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch)
     lab.reset()
     if "signs-resnet-robust" in zoo.shipped():  # 5
         assert not fooled(epsilon=16, network="signs-resnet-robust")
+
+
+def test_a_lab_computes_on_one_thread_and_gives_the_others_back():
+    before, seen = torch.get_num_threads(), []
+
+    class Counting(Shades):
+        def steps(self, **choices):
+            seen.append(torch.get_num_threads())
+            yield from super().steps(**choices)
+
+    with runtime.threads(2):
+        Counting()
+        assert torch.get_num_threads() == 2
+    assert seen == [1]
+    assert torch.get_num_threads() == before

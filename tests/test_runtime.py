@@ -76,3 +76,18 @@ def test_a_lent_network_is_frozen_inside_and_restored_after_an_error():
 
 def test_the_data_folder_is_where_the_networks_are():
     assert (runtime.DATA / "networks").is_dir()
+
+
+def test_threads_are_lent_and_given_back_also_after_an_error():
+    before = torch.get_num_threads()
+
+    def fail_inside():
+        with runtime.threads(before + 1):
+            assert torch.get_num_threads() == before + 1
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_inside()
+    assert torch.get_num_threads() == before
+    with runtime.threads(None):
+        assert torch.get_num_threads() == before

@@ -103,6 +103,7 @@ class AdversarialLab(base.Lab):
     def steps(self, picture, upload, network, epsilon, steps, step_size, target, random_start, seed) -> Iterator[View]:
         """Attack the chosen picture, a step at a time."""
         attacked = self._load(network)
+        self.threads = 1 if attacked.input_size <= 64 else None  # from the next step on
         names = attacked.class_names
         with self.quietly():
             base.keep_choice(self.controls["target"], [UNTARGETED, *names], UNTARGETED)

@@ -19,7 +19,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from course_utils import figures, images
+from course_utils import figures, images, runtime
 
 _EMPTY = np.full((90, figures.WIDTH, 3), 240, dtype=np.uint8)  # before the first picture
 _END = object()
@@ -52,6 +52,7 @@ class Lab:
     def __init__(self, controls: Mapping[str, widgets.Widget], *, alt: str):
         self.controls = dict(controls)
         self.alt = alt
+        self.threads: int | None = 1  # for small networks; a lab with large ones sets None, which leaves torch's choice
         self.defaults = {name: control.value for name, control in self.controls.items() if _settable(control)}
         self.headline = widgets.HTML()
         self.message = widgets.HTML()
@@ -149,7 +150,7 @@ class Lab:
 
     def _advance(self, run: Generator) -> bool:
         """Do one piece of work; False when there is none left, or a newer request has come."""
-        with self._lock:
+        with self._lock, runtime.threads(self.threads):
             return run is self._run and next(run, _END) is not _END
 
     def _to_the_end(self, run: Generator) -> None:
