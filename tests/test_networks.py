@@ -1,6 +1,7 @@
 """The networks that ship are as good, as small and as fragile (or robust) as their cards and the README say."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -89,3 +90,10 @@ def test_adversarial_training_stays_in_the_ball():
 
 def test_the_readme_says_what_the_cards_say(root):
     assert networks.summary() in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_s_example_reads_the_two_signs(root, capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    (example,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    exec(example, {})
+    assert capsys.readouterr().out == "['stop', 'yield']\n"
