@@ -35,10 +35,10 @@ test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, le
 notebooks: $(VENV)/test.stamp  ## execute the notebooks from top to bottom, normalise them, lint them
 	$(BIN)/python scripts/notebooks.py $(NAMES)
 
-networks: $(VENV)/test.stamp  ## train the networks that ship, from their committed seeds
+networks: $(VENV)/lab.stamp  ## train the networks that ship, from their committed seeds
 	$(BIN)/python scripts/networks.py $(NAMES)
 
-sheet: $(VENV)/test.stamp  ## draw a contact sheet of road-sign scenes, for a person to look at
+sheet: $(VENV)/lab.stamp  ## draw a contact sheet of road-sign scenes, for a person to look at
 	$(BIN)/python scripts/contact_sheet.py
 
 # Without pip's cache, which would keep an old wheel of a folder called like-this.
