@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks networks sheet wheel clean
+.PHONY: help lab test notebooks networks results sheet wheel clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,11 @@ notebooks: $(VENV)/test.stamp  ## execute the notebooks from top to bottom, norm
 
 networks: $(VENV)/lab.stamp  ## train the networks that ship, from their committed seeds
 	$(BIN)/python scripts/networks.py $(NAMES)
+
+# What a lesson shows and no lesson has the time for: learning curves, loss surfaces …; NAMES=pooling makes one only.
+results: $(VENV)/lab.stamp  ## compute the results that ship in data/, from their committed seeds
+	for name in $(or $(NAMES),$(patsubst scripts/results_%.py,%,$(wildcard scripts/results_*.py))); do \
+		$(BIN)/python scripts/results_$$name.py || exit 1; done
 
 sheet: $(VENV)/lab.stamp  ## draw a contact sheet of road-sign scenes, for a person to look at
 	$(BIN)/python scripts/contact_sheet.py

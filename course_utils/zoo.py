@@ -40,6 +40,7 @@ PRETRAINED = (
     "mobilenet_v3_large",
 )
 NEEDED = {"architecture", "arguments", "class_names", "input_size", "mean", "std", "sha256"}  # in every card
+LESSONS = "lessons"  # the folder of the networks that only one lesson needs
 WEIGHTS = "IMAGENET1K_V1"  # the papers' own training; the later V2 recipes give other features
 HASH = re.compile(r"-([a-f0-9]+)\.\w+$")  # torchvision ends a file's name with the beginning of its sha256
 
@@ -145,6 +146,11 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.json")))
 
 
+def extras() -> tuple[str, ...]:
+    """More networks that ship, each made for one lesson's experiment; no menu lists them."""
+    return tuple(sorted(path.stem for path in (_folder() / LESSONS).glob("*.json")))
+
+
 def pretrained() -> tuple[str, ...]:
     """The networks of torchvision, trained on ImageNet."""
     return PRETRAINED
@@ -165,12 +171,12 @@ def card(name: str) -> dict:
         raise TypeError(f"a network is called by its name, one of {', '.join(names())}; got {name!r}.")
     if name in PRETRAINED:
         return _torchvision_card(name)
-    if name not in shipped():
+    if name not in shipped() + extras():
         similar = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
         question = f"did you mean {similar[0]!r}? There are" if similar else "there are"
         raise ValueError(f"there is no network called {name!r}; {question} {', '.join(names())}.")
     try:
-        description = json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
+        description = json.loads(_place(name).with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         description = None
     if not isinstance(description, dict) or not description.keys() >= NEEDED:
@@ -181,10 +187,10 @@ def card(name: str) -> dict:
 def download_size(name: str) -> int:
     """How many bytes `load(name)` would download: 0 for what ships and for what is in the cache already."""
     description = card(name)
-    return 0 if name in shipped() or _is_cached(name) else description["bytes"]
+    return 0 if name not in PRETRAINED or _is_cached(name) else description["bytes"]
 
 
-def save(network: PixelNetwork, name: str, card: dict) -> Path:
+def save(network: PixelNetwork, name: str, card: dict, *, extra: bool = False) -> Path:
     """Store a network with its card among the ones that ship.
 
     Filters and matrices are stored in float16 unless the card says `"dtype": "float32"`; vectors (biases, the
@@ -194,6 +200,7 @@ def save(network: PixelNetwork, name: str, card: dict) -> Path:
         network: what to store; its body must be what the card's architecture builds.
         name: lower-case letters, digits, hyphens.
         card: `architecture` (one of `ARCHITECTURES`), `arguments` of its constructor, and all worth knowing.
+        extra: it serves one lesson only and stands in no menu; see `extras`.
 
     Returns:
         The path of the safetensors file; the card lies beside it.
@@ -229,7 +236,7 @@ def save(network: PixelNetwork, name: str, card: dict) -> Path:
         classes = body(torch.zeros(1, 3, network.input_size, network.input_size)).shape[1]
     if classes != len(network.class_names):
         raise ValueError(f"{name} has {classes} logits and {len(network.class_names)} class names.")
-    path = _folder() / f"{name}.safetensors"
+    path = _folder() / (LESSONS if extra else "") / f"{name}.safetensors"
     _write(path, content)
     _write(path.with_suffix(".json"), (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
     return path
@@ -237,6 +244,11 @@ def save(network: PixelNetwork, name: str, card: dict) -> Path:
 
 def _folder() -> Path:
     return runtime.DATA / "networks"
+
+
+def _place(name: str) -> Path:
+    """Where the weights of a network that ships lie; its card lies beside them."""
+    return _folder() / (LESSONS if name in extras() else "") / f"{name}.safetensors"
 
 
 def _cache() -> Path:
@@ -265,7 +277,7 @@ def _state_from_folder(card: dict) -> dict[str, Tensor]:
     from safetensors.torch import load as from_bytes
 
     try:
-        content = (_folder() / f"{card['name']}.safetensors").read_bytes()
+        content = _place(card["name"]).read_bytes()
     except OSError as error:
         raise _damaged(card["name"], error.strerror) from None
     if hashlib.sha256(content).hexdigest() != card["sha256"]:

@@ -1,4 +1,4 @@
-"""What all tests share: the repository's root and this machine's browser. Nothing heavy is imported here."""
+"""What all tests share: the root, this machine's browser, a lesson in it. Nothing heavy is imported here."""
 
 import shutil
 from pathlib import Path
@@ -25,3 +25,44 @@ def chromium() -> str:
         if path := shutil.which(name):
             return path
     pytest.skip("there is no Chromium here; on Debian: sudo apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, root):
+    """JupyterLab on loopback over a copy of the notebooks; gives its address, its token and its log."""
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
+    from tests import browser
+
+    with browser.serving(tmp_path_factory.mktemp("jupyter"), root / "notebooks") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def page(request, server, chromium):
+    """A page with the test file's `LESSON`, as it is stored; in the end nothing may have gone wrong unseen."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from tests import browser
+
+    address, token, log = server
+    with playwright.sync_playwright() as driver:
+        window = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = window.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.complaints = []
+        page.on("console", lambda told: page.complaints.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        browser.open_lesson(page, address, token, request.module.LESSON)
+        yield page
+        assert browser.complaints(page) == []
+        assert "Traceback" not in log.read_text()
+        page.evaluate("window.lesson.sessionContext.shutdown()")
+        window.close()
+
+
+@pytest.fixture(scope="module")
+def executed(page):
+    """The code cells of the lesson after all of them ran without an error; before, its stored pictures were there."""
+    from tests import browser
+
+    browser.check_stored_pictures(page)
+    return browser.run_all(page)

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from course_utils import checks
+from course_utils.checks import adversarial
 
 LESSON = Path(__file__).parent.parent / "notebooks" / "08_adversarial.ipynb"
 
@@ -83,10 +84,10 @@ def test_a_wrong_answer_is_told_what_is_wrong(name):
 
 
 def test_no_two_mistakes_look_the_same():
-    problem = checks._problems()[0]
+    problem = adversarial._problems()[0]
     start = (problem.images + problem.epsilon * 0.3).clamp(0, 1)
-    outcomes = [checks._targeted_pgd(problem, start, **mistake) for mistake, _ in checks._MISTAKES]
-    outcomes.append(checks._targeted_pgd(problem, start))
+    outcomes = [adversarial._targeted_pgd(problem, start, **mistake) for mistake, _ in adversarial._MISTAKES]
+    outcomes.append(adversarial._targeted_pgd(problem, start))
     for one, other in itertools.combinations(outcomes, 2):
         assert (one - other).abs().max() > 1e-3
 

@@ -25,7 +25,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"pytorch": "torch"}  # what conda calls otherwise
-COMMANDS = {"lab", "test", "notebooks", "networks", "sheet", "wheel", "clean", "help"}
+COMMANDS = {"lab", "test", "notebooks", "networks", "results", "sheet", "wheel", "clean", "help"}
 
 
 def project() -> dict:

@@ -170,15 +170,18 @@ class Lab:
                 for step in steps:
                     waiting = time.monotonic() - drawn < PAUSE
                     if not waiting:
-                        self._show(self.draw(step))
+                        self._show(self._drawn(step))
                         drawn = time.monotonic()
                     yield
             if waiting:
-                self._show(self.draw(step))
+                self._show(self._drawn(step))
         except (ValueError, TypeError) as problem:
             self.say(str(problem))
         except Exception as problem:
             self.say(f"Something unexpected happened, {type(problem).__name__}: {problem}")
+
+    def _drawn(self, step: Any) -> Frame:
+        return self.draw(step)
 
     def _show(self, frame: Frame) -> None:
         self._pixels = frame.pixels
@@ -189,9 +192,13 @@ class Lab:
         self.say("")
 
     # ---- how it looks ----------------------------------------------------------------------------------------
+    def _left(self) -> list[widgets.Widget]:
+        """The column of controls."""
+        return [*self.controls.values(), self.reset_button]
+
     def _arranged(self) -> widgets.Widget:
         self.image.layout = widgets.Layout(width="100%", max_width=f"{figures.WIDTH}px", height="auto")
-        left = widgets.VBox([*self.controls.values(), self.reset_button])
+        left = widgets.VBox(self._left())
         left.layout = widgets.Layout(width=LEFT, min_width=LEFT, margin="0 16px 0 0")
         right = widgets.VBox([self.headline, self.image, self.message])
         right.layout = widgets.Layout(flex="1 1 480px", min_width="320px", max_width=f"{figures.WIDTH}px")

@@ -1,123 +1,22 @@
-"""What marks a student's own work: quizzes with feedback, and checks of exercises that say what is wrong.
+"""The exercise of notebook 8, targeted PGD: a check that knows the usual mistakes by what they compute.
 
-Serves all eight notebooks; `check_pgd` belongs to notebook 8.
-Papers: Madry et al. 2018 (PGD), arXiv:1706.06083.
+Serves notebook 8. Paper: Madry et al. 2018 (PGD), arXiv:1706.06083.
 """
 
 from __future__ import annotations
 
-import html
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import ipywidgets as widgets
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from course_utils import figures, runtime
+from course_utils import runtime
+from course_utils.checks.base import Verdict
 
 
-# ---- feedback --------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found: right (True), wrong (False) or not done yet (None), and a sentence that says why."""
-
-    right: bool | None
-    sentence: str
-
-    def __bool__(self) -> bool:
-        return self.right is True
-
-    def __repr__(self) -> str:
-        return f"{_MARKS[self.right][0]} {self.sentence}"
-
-    def _repr_html_(self) -> str:
-        return _feedback(self.right, self.sentence)
-
-
-_MARKS = {True: ("✓", figures.GREEN), False: ("✗", figures.VERMILLION), None: ("…", figures.BLUE)}
-
-
-def _feedback(right: bool | None, sentence: str) -> str:
-    """A line with a mark and a coloured edge: colour is never the only sign."""
-    mark, colour = _MARKS[right]
-    style = (
-        f"font-size:16px; line-height:1.5; white-space:normal; padding:6px 12px; margin:4px 0;"
-        f" border-left:5px solid {colour}; background:#F5F7FA; color:{figures.INK}"
-    )
-    words = f'<b style="color:{colour}">{mark}</b> {html.escape(sentence)}'
-    return f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
-
-
-# ---- quizzes ---------------------------------------------------------------------------------------------------
-class Quiz:
-    """One question with several answers, one of them right, and feedback on each.
-
-    Args:
-        question: in plain words.
-        answers: answer → why it is right or wrong, in the order shown; at least two.
-        right: the right answer, word for word.
-
-    Raises:
-        ValueError: fewer than two answers, or the right one is not among them.
-    """
-
-    def __init__(self, question: str, answers: dict[str, str], right: str):
-        if len(answers) < 2 or right not in answers:
-            raise ValueError(
-                f"a quiz has two answers or more, the right one among them; got {list(answers)} and right={right!r}."
-            )
-        self.question, self.answers, self.right = question, dict(answers), right
-        title = widgets.HTML(f'<div style="{_QUESTION}">{html.escape(question)}</div>')
-        self.choice = widgets.RadioButtons(
-            options=list(answers), value=None, layout=widgets.Layout(width="100%", min_height="fit-content")
-        )
-        self.feedback = widgets.HTML()
-        self.choice.observe(self._answered, "value")
-        self.widget = widgets.VBox([title, self.choice, self.feedback], layout=widgets.Layout(width="100%"))
-
-    def verdict(self) -> Verdict:
-        """What the present choice is worth."""
-        chosen = self.choice.value
-        if chosen is None:
-            return Verdict(None, "Choose an answer.")
-        return Verdict(chosen == self.right, self.answers[chosen])
-
-    def _answered(self, _change: dict) -> None:
-        self.feedback.value = self.verdict()._repr_html_()
-
-    def __repr__(self) -> str:
-        return f"[A quiz: {self.question}]"
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        """The live quiz for who has a kernel; the question with folded answers for who has none."""
-        folded = "".join(
-            f"<li><details><summary>{html.escape(answer)}</summary>"
-            f"{'✓' if answer == self.right else '✗'} {html.escape(why)}</details></li>"
-            for answer, why in self.answers.items()
-        )
-        return {
-            "text/plain": repr(self),
-            "text/html": f'<div style="{_QUESTION}">{html.escape(self.question)}</div><ul>{folded}</ul>',
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.widget.model_id,
-            },
-        }
-
-
-_QUESTION = "font-size:17px; font-weight:bold; line-height:1.4; white-space:normal; padding:4px 0"
-
-
-def quiz(question: str, answers: dict[str, str], right: str) -> Quiz:
-    """Ask one question; see `Quiz`."""
-    return Quiz(question, answers, right)
-
-
-# ---- the exercise of notebook 8: targeted PGD --------------------------------------------------------------------
 class _Witness(nn.Module):
     """A tiny smooth network that remembers every picture it was asked about."""
 

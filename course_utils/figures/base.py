@@ -1,4 +1,4 @@
-"""From arrays to pictures: every figure of the course, composed as pixels so that a slider redraws at once.
+"""What all figures share, composed as pixels so that a slider redraws at once: palette, type, panels, bars.
 
 Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given.
 Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,8 +38,18 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colour=INK, anchor="mm", width=None):
-    """Write one line; where it is wider than `width` pixels, in a smaller type, and at last cut short."""
+def text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colour=INK, anchor="mm", width=None):
+    """Write one line on a Pillow drawing; where it is wider than `width` pixels, in a smaller type, at last cut short.
+
+    Args:
+        draw: where.
+        at: (x, y) in pixels, of the `anchor`: Pillow's two letters, "mm" for the middle, "lm" for the left edge …
+        words: the line.
+        size: of the type in pixels.
+        bold: whether it is.
+        colour: of the type.
+        width: pixels it may take at most.
+    """
     while width and size > 14 and draw.textlength(words, font=font(size, bold)) > width:
         size -= 1
     if width and draw.textlength(words, font=font(size, bold)) > width:
@@ -154,15 +164,15 @@ def panels(
     draw = ImageDraw.Draw(canvas)
     for k, picture in enumerate(drawn):
         middle = round(MARGIN + (k + 0.5) * step - gap / 2)
-        _text(draw, (middle, 26), titles[k], size=24, bold=True, width=step - 10)
+        text(draw, (middle, 26), titles[k], size=24, bold=True, width=step - 10)
         left, top = middle - picture.width // 2, 48 + (tallest - picture.height) // 2
         canvas.paste(picture, (left, top))
         draw.rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=PALE)
         if captions:
             colour = colours[k] if colours else PALE
-            _text(draw, (middle, 48 + tallest + 24), captions[k], size=24, colour=colour, width=step - 10)
+            text(draw, (middle, 48 + tallest + 24), captions[k], size=24, colour=colour, width=step - 10)
         if k < len(signs):
-            _text(draw, (middle + step / 2, 48 + tallest // 2), signs[k], size=48, bold=True, colour=PALE)
+            text(draw, (middle + step / 2, 48 + tallest // 2), signs[k], size=48, bold=True, colour=PALE)
     return np.asarray(canvas)
 
 
@@ -195,8 +205,8 @@ def bars(
     ):
         edge, sense = (width // 2 - 150, -1) if way == 0 else (width // 2 + 150, 1)
         near, far = ("rm", "lm") if way == 0 else ("lm", "rm")
-        _text(draw, (edge, 24), title, size=22, bold=True, colour=colour, anchor=near)
-        _text(draw, (edge + sense * half, 24), "100 %", size=16, colour=PALE, anchor=far)
+        text(draw, (edge, 24), title, size=22, bold=True, colour=colour, anchor=near)
+        text(draw, (edge + sense * half, 24), "100 %", size=16, colour=PALE, anchor=far)
         for quarter in range(5):
             x = edge + sense * half * quarter / 4
             draw.line((x, 44, x, height - 8), fill=GRID, width=1)
@@ -205,9 +215,9 @@ def bars(
             draw.rectangle((min(edge, end), y - 13, max(edge, end), y + 13), fill=colour)
             inside = float(value) > 0.7
             at, anchor = (end - sense * 8, far) if inside else (end + sense * 8, near)
-            _text(draw, (at, y), says(value), size=20, colour=PAPER if inside else INK, anchor=anchor)
+            text(draw, (at, y), says(value), size=20, colour=PAPER if inside else INK, anchor=anchor)
     for k, name in enumerate(names):
-        _text(draw, (width // 2, 64 + k * row), name, size=22, width=280)
+        text(draw, (width // 2, 64 + k * row), name, size=22, width=280)
     return np.asarray(canvas)
 
 
@@ -261,53 +271,6 @@ def attack(
     names = [class_names[label] for label in top]
     below = bars(names, before[top], after[top], titles=("the network, before", "the network, after"), width=width)
     return np.concatenate([above, below])
-
-
-def curves(
-    series: Mapping[str, Sequence[float]],
-    *,
-    title: str,
-    x_label: str,
-    y_label: str,
-    x: Sequence[float] | None = None,
-    width: int = WIDTH,
-    height: int = 460,
-) -> np.ndarray:
-    """Lines over one axis, each with its own colour *and* dashes, named where it ends. For what stands still.
-
-    Args:
-        series: name → values.
-        title: the figure's one message.
-        x_label, y_label: with their units.
-        x: where the values stand; 0, 1, 2 … where left out.
-
-    Returns:
-        uint8 [height, width, 3].
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=((width + 0.5) / 100, (height + 0.5) / 100), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    looks = zip((BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY), ("-", "--", "-.", ":", "-", "--"), strict=True)
-    for (name, values), (colour, dashes) in zip(series.items(), looks, strict=False):
-        places = range(len(values)) if x is None else x
-        axes.plot(places, values, dashes, color=colour, linewidth=3, label=name)
-    axes.set_title(title, fontsize=18, fontweight="bold", loc="left")
-    axes.set_xlabel(x_label, fontsize=16)
-    axes.set_ylabel(y_label, fontsize=16)
-    axes.tick_params(labelsize=14)
-    if x is None:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.margins(x=0.02)
-    axes.grid(color=GRID)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=14, frameon=False)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 # ---- in the notebook -------------------------------------------------------------------------------------------

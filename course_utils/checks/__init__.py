@@ -1,0 +1,9 @@
+"""What marks a student's own work: quizzes, and one check an exercise, which says what is wrong, not only that it is.
+
+Serves all eight notebooks; `base` holds what they share. Papers: see each lesson's module.
+"""
+
+from course_utils.checks.adversarial import check_pgd
+from course_utils.checks.base import Quiz, Verdict, quiz
+
+__all__ = ["Quiz", "Verdict", "check_pgd", "quiz"]

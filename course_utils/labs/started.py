@@ -1,0 +1,129 @@
+"""A lab for long work, such as a training: it waits for Start, shows how far it is, and stops at Stop.
+
+Serves notebooks 1, 4, 5, 6 and 8. Papers: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import Any
+
+import ipywidgets as widgets
+
+from course_utils.labs import base
+
+
+class StartedLab(base.Lab):
+    """A `Lab` that does nothing until somebody presses Start; moved controls count from the next start on.
+
+    A subclass writes, beside `steps` and `draw`, `waiting`: the frame before the first start, such as the result of
+    a longer run that ships; and `share`: how far a step is. A second start ends the first run; Stop, or an interrupt
+    of the kernel, leaves the last picture.
+
+    Args:
+        controls: name → widget, as in `Lab`.
+        alt: what the picture shows, in one sentence.
+        start: the words on the button.
+    """
+
+    def __init__(self, controls: Mapping[str, widgets.Widget], *, alt: str, start: str = "Start"):
+        self.start_button = widgets.Button(description=start, icon="play", button_style="primary")
+        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
+        for button in (self.start_button, self.stop_button):
+            button.layout = widgets.Layout(width="118px", margin="2px 4px 2px 2px")
+        base.tip(self.start_button, "begin with the controls as they stand")
+        base.tip(self.stop_button, "end here; what was reached stays in the picture")
+        self.progress = widgets.FloatProgress(value=0.0, min=0.0, max=1.0)
+        self.progress.layout = widgets.Layout(width="242px", margin="4px 2px 4px 82px")
+        self._started = False
+        super().__init__(controls, alt=alt)
+        self.start_button.on_click(lambda _: self.request())
+        self.stop_button.on_click(lambda _: self.stop())
+
+    # ---- what a lab defines ----------------------------------------------------------------------------------
+    def waiting(self, **choices: Any) -> base.Frame:
+        """The picture while nothing was started yet."""
+        raise NotImplementedError
+
+    def share(self, step: Any) -> float:
+        """How far the work is after this step, 0 to 1."""
+        raise NotImplementedError
+
+    # ---- what a notebook uses --------------------------------------------------------------------------------
+    @property
+    def running(self) -> bool:
+        """Whether work is going on."""
+        return not self.stop_button.disabled
+
+    def start(self) -> StartedLab:
+        """Press Start from code and wait until the end; gives the lab, so that a cell can show it."""
+        self._to_the_end(self._begin_started())
+        return self
+
+    def stop(self) -> None:
+        """End the run that goes on, if one does; the last picture stays."""
+        with self._lock:
+            if self._run is not None:
+                self._run.close()
+            self._rest()
+
+    def request(self) -> None:
+        """Begin anew with the controls' present values."""
+        with self._lock:
+            self._started = True
+            super().request()
+
+    def reset(self) -> None:
+        """Every control as it was in the beginning, and the picture too; a run that goes on is ended."""
+        self.stop()
+        with self.quietly():
+            for name, value in self.defaults.items():
+                self.controls[name].value = value
+        self._started = False
+        self.progress.value = 0.0
+        self._to_the_end(self._begin())
+
+    # ---- how it runs -----------------------------------------------------------------------------------------
+    def _begin_started(self) -> Generator:
+        self._started = True
+        return self._begin()
+
+    def _changed(self, _change: dict) -> None:
+        """A control that moved waits for Start; before the first start the waiting picture follows it."""
+        with self._lock:
+            if not self._quiet and not self._started:
+                self._to_the_end(self._begin())
+
+    def _frames(self) -> Generator[None, None, None]:
+        if self._started:
+            self.start_button.description, self.stop_button.disabled = "Again", False
+            self.progress.value = 0.0
+            try:
+                yield from super()._frames()
+            except KeyboardInterrupt:  # the notebook's own stop, the only one while Colab works
+                self.say("Stopped.")
+            finally:
+                self._rest()
+            return
+        with closing(self._waiting()) as frames:
+            yield from frames
+
+    def _waiting(self) -> Generator[None, None, None]:
+        try:
+            self._show(self.waiting(**self.choices()))
+        except (ValueError, TypeError) as problem:
+            self.say(str(problem))
+        yield
+
+    def _drawn(self, step: Any) -> base.Frame:
+        self.progress.value = min(max(float(self.share(step)), 0.0), 1.0)
+        return super()._drawn(step)
+
+    def _rest(self) -> None:
+        self.stop_button.disabled = True
+
+    def _left(self) -> list[widgets.Widget]:
+        buttons = widgets.HBox([self.start_button, self.stop_button])
+        buttons.layout = widgets.Layout(margin="2px 2px 2px 80px")
+        return [*self.controls.values(), buttons, self.progress, self.reset_button]
