@@ -1,43 +1,228 @@
-"""Residual networks: the block that learns f(x) = g(x) + x, and the small ResNet that ships with the course.
+"""Residual networks: blocks that learn f(x) = g(x) + x, the table of ResNet-18 … 152, and their plain twins.
 
-Serves notebooks 05, and as a trained network 06 to 08. Paper: He et al. 2016, "Deep Residual Learning for Image
-Recognition", table 1 and figure 2.
+Serves notebook 05, and as a trained network 06 to 08. Papers: He et al. 2016, "Deep Residual Learning for Image
+Recognition", table 1 and section 4.2; He et al. 2016, "Identity Mappings in Deep Residual Networks" (pre-activation).
 """
 
 from __future__ import annotations
 
+import copy
+import re
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils import runtime
 
-class BasicBlock(nn.Module):
+
+# ---- the blocks ------------------------------------------------------------------------------------------------
+class Block(nn.Module):
+    """What the two blocks share: the skip and the sum, f(x) = relu(g(x) + x).
+
+    A block says what its g is. Without the skip it is plain, f(x) = relu(g(x)); pre-activated it has no ReLU behind
+    the sum, f(x) = g(x) + x, and inside g every convolution follows its own normalisation and ReLU.
+    """
+
+    expansion = 1  # channels that come out, as a multiple of the block's filters
+
+    def g(self, x: Tensor) -> Tensor:
+        """What the block learns beside its input."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C', H / stride, W / stride]
+        if x.ndim != 4 or x.shape[1] != self.conv1.in_channels:
+            wanted, got = self.conv1.in_channels, list(x.shape)
+            raise ValueError(f"conv1 of this block takes {wanted} channels, [N, {wanted}, H, W], and got {got}.")
+        f = self.g(x) if self.skip is None else self.g(x) + self.skip(x)
+        return f if self.preactivation else self.relu(f)
+
+
+class BasicBlock(Block):
     """Two 3×3 convolutions g(x), and the skip that adds x (He et al. 2016, figure 2).
+
+    The lecture's two blocks are `BasicBlock(8, 8)` and `BasicBlock(8, 16, stride=2)`.
 
     Args:
         in_channels: channels that come in.
-        out_channels: filters of both convolutions.
-        stride: of the first convolution; where it is not 1, or where the widths differ, the skip is a 1×1
-            convolution of that stride, so that both summands have one shape.
+        filters: filters of both convolutions, and the channels that come out.
+        stride: of the first convolution; where it is not 1, or where the widths differ, the skip cannot be the
+            identity, and `shortcut` says what it is.
+        skip: False leaves it out: a plain network's two layers.
+        norm: batch normalisation after each convolution; without it the convolutions get a bias.
+        preactivation: normalise and cut off before each convolution, nothing behind the sum.
+        shortcut: "projection", a 1×1 convolution of the same stride (the paper's option B, and the slide's), or
+            "padding": x at every second place, filled up with channels of zeros (option A, no parameters).
+
+    Raises:
+        ValueError, TypeError: a number of channels or filters below 1, an unknown shortcut.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        stride: int = 1,
+        *,
+        skip: bool = True,
+        norm: bool = True,
+        preactivation: bool = False,
+        shortcut: str = "projection",
+    ):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+        _check("conv1", in_channels=in_channels, filters=filters, stride=stride)
+        self.preactivation = preactivation
+        self.conv1 = nn.Conv2d(in_channels, filters, 3, stride, padding=1, bias=not norm)
+        self.norm1 = _norm(in_channels if preactivation else filters, norm)
+        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=not norm)
+        self.norm2 = _norm(filters, norm)
         self.relu = nn.ReLU()
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != out_channels:
-            self.skip = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
-            )
+        self.skip = _skip(shortcut, in_channels, filters, stride, norm and not preactivation) if skip else None
 
-    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C', H / stride, W / stride]
-        g = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
-        return self.relu(g + self.skip(x))
+    def g(self, x: Tensor) -> Tensor:
+        """Convolution, normalisation, ReLU, convolution, normalisation; pre-activated in the other order."""
+        if self.preactivation:
+            x = self.conv1(self.relu(self.norm1(x)))
+            return self.conv2(self.relu(self.norm2(x)))
+        x = self.relu(self.norm1(self.conv1(x)))
+        return self.norm2(self.conv2(x))
 
 
-class SignsResNet(nn.Module):
+class Bottleneck(Block):
+    """A 3×3 convolution between two of 1×1, of which the last widens fourfold (He et al. 2016, figure 5).
+
+    The stride stands in the 3×3, as in torchvision. The paper has it in the first 1×1, which then never sees three
+    of four places.
+
+    Args:
+        in_channels: channels that come in.
+        filters: of the first two convolutions; four times as many channels come out.
+        stride, skip, norm, preactivation, shortcut: as in `BasicBlock`.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        stride: int = 1,
+        *,
+        skip: bool = True,
+        norm: bool = True,
+        preactivation: bool = False,
+        shortcut: str = "projection",
+    ):
+        super().__init__()
+        _check("conv1", in_channels=in_channels, filters=filters, stride=stride)
+        wide = self.expansion * filters
+        self.preactivation = preactivation
+        self.conv1 = nn.Conv2d(in_channels, filters, 1, bias=not norm)
+        self.norm1 = _norm(in_channels if preactivation else filters, norm)
+        self.conv2 = nn.Conv2d(filters, filters, 3, stride, padding=1, bias=not norm)
+        self.norm2 = _norm(filters, norm)
+        self.conv3 = nn.Conv2d(filters, wide, 1, bias=not norm)
+        self.norm3 = _norm(filters if preactivation else wide, norm)
+        self.relu = nn.ReLU()
+        self.skip = _skip(shortcut, in_channels, wide, stride, norm and not preactivation) if skip else None
+
+    def g(self, x: Tensor) -> Tensor:
+        """Three convolutions, each with its normalisation, a ReLU after the first two; or before all three."""
+        if self.preactivation:
+            x = self.conv1(self.relu(self.norm1(x)))
+            x = self.conv2(self.relu(self.norm2(x)))
+            return self.conv3(self.relu(self.norm3(x)))
+        x = self.relu(self.norm1(self.conv1(x)))
+        x = self.relu(self.norm2(self.conv2(x)))
+        return self.norm3(self.conv3(x))
+
+
+class PaddedSkip(nn.Module):
+    """The skip without parameters: x at every `stride`-th place, and `more` channels of zeros."""
+
+    def __init__(self, more: int, stride: int):
+        super().__init__()
+        self.more, self.stride = more, stride
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C + more, H / stride, W / stride]
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more))
+
+
+def _norm(channels: int, norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(channels) if norm else nn.Identity()
+
+
+def _skip(shortcut: str, in_channels: int, out_channels: int, stride: int, norm: bool) -> nn.Module:
+    """The identity wherever both summands have one shape already."""
+    if shortcut not in ("projection", "padding"):
+        raise ValueError(f"skip: shortcut is 'projection' or 'padding'; got {shortcut!r}.")
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    if shortcut == "padding":
+        if out_channels < in_channels:
+            raise ValueError(f"skip: padding cannot make {out_channels} channels of {in_channels}; use 'projection'.")
+        return PaddedSkip(out_channels - in_channels, stride)
+    convolution = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels)) if norm else nn.Sequential(convolution)
+
+
+# ---- the networks ----------------------------------------------------------------------------------------------
+TABLE: dict[int, tuple[type[Block], tuple[int, int, int, int]]] = {  # He et al. 2016, table 1
+    # layers: block, and how many of them in conv2_x, conv3_x, conv4_x, conv5_x (here stage1 … stage4)
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
+
+
+def stage(block: type[Block], in_channels: int, filters: int, count: int, stride: int, **how) -> nn.Sequential:
+    """Blocks of one size in a row; the first brings the stride and the new width.
+
+    Args:
+        block: `BasicBlock` or `Bottleneck`; `in_channels`, `filters`, `stride` and what is in `how` are its arguments.
+        count: how many blocks.
+    """
+    _check("stage", count=count)
+    first = block(in_channels, filters, stride, **how)
+    return nn.Sequential(first, *(block(block.expansion * filters, filters, **how) for _ in range(count - 1)))
+
+
+def blocks(network: nn.Module) -> list[Block]:
+    """All blocks of a network, in the order of computation."""
+    return [module for module in network.modules() if isinstance(module, Block)]
+
+
+class _Staged(nn.Module):
+    """What the networks share: a stem, stages of blocks, the mean over all places, a linear layer."""
+
+    def _finish(self, channels: int, classes: int, *, norm: bool = True, preactivation: bool = False) -> None:
+        """What stands behind the last block; only a pre-activated one still needs its ReLU."""
+        _check("classifier", classes=classes)
+        self.last = nn.Sequential(_norm(channels, norm), nn.ReLU()) if preactivation else nn.Identity()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(channels, classes)
+
+    def stages(self) -> dict[str, nn.Sequential]:
+        """Name → stage, in the order of computation."""
+        return {name: part for name, part in self.named_children() if name.startswith("stage")}
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The network as a chain, name → part: stem, every block, head. Called one after the other they are it."""
+        blocks = {f"{name}.{k}": block for name, row in self.stages().items() for k, block in enumerate(row)}
+        head = nn.Sequential(self.last, self.pool, nn.Flatten(), self.classifier)
+        return {"stem": self.stem, **blocks, "head": head}
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, 3, H, W] → [N, classes]
+        x = self.stem(x)
+        for row in self.stages().values():
+            x = row(x)
+        return self.classifier(self.pool(self.last(x)).flatten(1))
+
+
+class SignsResNet(_Staged):
     """A ResNet-18 at a quarter of its width, for pictures of 64×64 pixels.
 
     Args:
@@ -48,23 +233,210 @@ class SignsResNet(nn.Module):
 
     def __init__(self, classes: int = 20, width: int = 16, blocks: int = 2):
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
-        self.stage1 = self._stage(width, width, blocks, stride=1)
-        self.stage2 = self._stage(width, 2 * width, blocks, stride=2)
-        self.stage3 = self._stage(2 * width, 4 * width, blocks, stride=2)
-        self.stage4 = self._stage(4 * width, 8 * width, blocks, stride=2)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(8 * width, classes)
+        self.stem = _stem(width, kernel=3, stride=2)  # [N, 16, 32, 32]
+        self.stage1 = stage(BasicBlock, width, width, blocks, stride=1)  # [N, 16, 32, 32]
+        self.stage2 = stage(BasicBlock, width, 2 * width, blocks, stride=2)  # [N, 32, 16, 16]
+        self.stage3 = stage(BasicBlock, 2 * width, 4 * width, blocks, stride=2)  # [N, 64, 8, 8]
+        self.stage4 = stage(BasicBlock, 4 * width, 8 * width, blocks, stride=2)  # [N, 128, 4, 4]
+        self._finish(8 * width, classes)
 
-    @staticmethod
-    def _stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.Sequential:
-        first = BasicBlock(in_channels, out_channels, stride)
-        return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
 
-    def forward(self, x: Tensor) -> Tensor:  # [N, 3, 64, 64]
-        x = self.stage1(self.stem(x))  # [N, 16, 32, 32]
-        x = self.stage2(x)  # [N, 32, 16, 16]
-        x = self.stage4(self.stage3(x))  # [N, 128, 4, 4]
-        return self.classifier(self.pool(x).flatten(1))  # [N, classes]
+class ResNet(_Staged):
+    """The ResNets of the paper's table 1, for pictures of 224×224 pixels.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152, a row of `TABLE`: convolutions and linear layers one after the other.
+        classes: how many logits come out.
+        width: filters of the first stage.
+        skip, norm, preactivation, shortcut: as in `BasicBlock`, for all blocks; skip=False is the plain twin.
+        seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
+
+    Raises:
+        ValueError: no such row in the table, or a number of filters or classes below 1.
+    """
+
+    def __init__(
+        self,
+        depth: int = 18,
+        classes: int = 1000,
+        *,
+        width: int = 64,
+        skip: bool = True,
+        norm: bool = True,
+        preactivation: bool = False,
+        shortcut: str = "projection",
+        seed: int = 0,
+    ):
+        super().__init__()
+        if depth not in TABLE:
+            rows = ", ".join(map(str, TABLE))
+            raise ValueError(f"the table has no ResNet-{depth}; choose one of {rows}, or a SmallResNet of any depth.")
+        block, counts = TABLE[depth]
+        how = {"skip": skip, "norm": norm, "preactivation": preactivation, "shortcut": shortcut}
+        out = block.expansion
+        with torch.random.fork_rng(devices=[]):
+            self.stem = _stem(width, 7, 2, norm=norm, preactivation=preactivation)  # conv1 [N, 64, 112, 112]
+            self.stem.append(nn.MaxPool2d(3, stride=2, padding=1))  # [N, 64, 56, 56], as the shapes are for 18 and 34
+            self.stage1 = stage(block, width, width, counts[0], 1, **how)  # conv2_x [N, 64, 56, 56]
+            self.stage2 = stage(block, out * width, 2 * width, counts[1], 2, **how)  # conv3_x [N, 128, 28, 28]
+            self.stage3 = stage(block, 2 * out * width, 4 * width, counts[2], 2, **how)  # conv4_x [N, 256, 14, 14]
+            self.stage4 = stage(block, 4 * out * width, 8 * width, counts[3], 2, **how)  # conv5_x [N, 512, 7, 7]
+            self._finish(8 * out * width, classes, norm=norm, preactivation=preactivation)
+        initialise(self, "he", seed)
+
+
+class SmallResNet(_Staged):
+    """A narrow ResNet of any depth for small pictures: a stem, three stages of n basic blocks, a linear layer.
+
+    The skips have no parameters, so the plain twin (`skip=False`, same seed) has the very same weights in the very
+    same places: only the "+ x" is missing.
+
+    Args:
+        depth: 8, 14, 20 …: the stem, three stages of n blocks with two convolutions each, and the linear layer.
+        classes: how many logits come out.
+        width: filters of the first stage; each of the two others doubles them and halves height and width.
+        stem_stride: 2 halves the pictures at once, 1 keeps their size.
+        skip, norm, preactivation, shortcut: as in `BasicBlock`, for all blocks.
+        seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
+
+    Raises:
+        ValueError: a depth that is not 6n + 2, or a number of filters or classes below 1.
+
+    Source: He et al. 2016, section 4.2.
+    """
+
+    def __init__(
+        self,
+        depth: int = 20,
+        classes: int = 20,
+        *,
+        width: int = 16,
+        stem_stride: int = 1,
+        skip: bool = True,
+        norm: bool = True,
+        preactivation: bool = False,
+        shortcut: str = "padding",
+        seed: int = 0,
+    ):
+        super().__init__()
+        count = _blocks_a_stage(depth)
+        how = {"skip": skip, "norm": norm, "preactivation": preactivation, "shortcut": shortcut}
+        with torch.random.fork_rng(devices=[]):
+            self.stem = _stem(width, 3, stem_stride, norm=norm, preactivation=preactivation)  # [N, 16, H, W]
+            self.stage1 = stage(BasicBlock, width, width, count, 1, **how)  # [N, 16, H, W]
+            self.stage2 = stage(BasicBlock, width, 2 * width, count, 2, **how)  # [N, 32, H / 2, W / 2]
+            self.stage3 = stage(BasicBlock, 2 * width, 4 * width, count, 2, **how)  # [N, 64, H / 4, W / 4]
+            self._finish(4 * width, classes, norm=norm, preactivation=preactivation)
+        initialise(self, "he", seed)
+
+
+def shortened(network: SmallResNet, depth: int) -> SmallResNet:
+    """The same network with only the first blocks of every stage; it shares them with the long one.
+
+    Args:
+        network: left as it is.
+        depth: 6n + 2 layers, at most those of the network.
+
+    Raises:
+        ValueError: a depth that is not 6n + 2, or more than there is.
+    """
+    count, there = _blocks_a_stage(depth), len(network.stage1)
+    if count > there:
+        raise ValueError(f"this network has {6 * there + 2} layers and cannot be shortened to {depth}.")
+    short = copy.copy(network)
+    short._modules = {**network._modules, **{name: row[:count] for name, row in network.stages().items()}}
+    return short
+
+
+def _stem(width: int, kernel: int, stride: int, *, norm: bool = True, preactivation: bool = False) -> nn.Sequential:
+    """The first convolution; in a pre-activated network the first block brings the normalisation and the ReLU."""
+    _check("stem", width=width)
+    convolution = nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=not norm)
+    return nn.Sequential(convolution) if preactivation else nn.Sequential(convolution, _norm(width, norm), nn.ReLU())
+
+
+# ---- first weights ---------------------------------------------------------------------------------------------
+STARTS = ("he", "xavier", "torch", "zero")  # what `initialise` knows
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, how: str = "he", seed: int = 0) -> nn.Module:
+    """Draw a network's first weights; biases are 0, batch normalisations begin at γ = 1, β = 0.
+
+    Args:
+        network: changed in place.
+        how: "he" keeps the size of a signal that meets a ReLU behind every layer (He et al. 2015); "xavier" is made
+            for layers without one (Glorot and Bengio 2010); "torch" is what `nn.Conv2d` does by itself; "zero" is
+            "he", but the last layer of every g starts at 0, so that g(x) = 0 (Goyal et al. 2017, section 5.1).
+        seed: of the draw.
+
+    Returns:
+        The network.
+    """
+    if how not in STARTS:
+        raise ValueError(f"first weights are drawn as one of {', '.join(STARTS)}; got {how!r}.")
+    draw = runtime.generator(seed, next(network.parameters()).device)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()  # and the running statistics
+        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
+            if isinstance(layer, nn.Linear) or how == "xavier":
+                nn.init.xavier_normal_(layer.weight, generator=draw)
+            elif how == "torch":
+                nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=draw)
+            else:
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=draw)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    if how == "zero":
+        for block in blocks(network):
+            set_to_zero(block)
+    return network
+
+
+@torch.no_grad()
+def set_to_zero(block: Block) -> None:
+    """Make g(x) = 0, in place, by the last layer of g: what is left of the block is its skip."""
+    number = 3 if isinstance(block, Bottleneck) else 2
+    norm, convolution = getattr(block, f"norm{number}"), getattr(block, f"conv{number}")
+    last = convolution if block.preactivation or isinstance(norm, nn.Identity) else norm
+    for parameter in last.parameters():
+        parameter.zero_()
+
+
+# ---- torchvision's weights -------------------------------------------------------------------------------------
+_RENAMED = (  # torchvision's names, and ours
+    (r"^conv1\.", "stem.0."),
+    (r"^bn1\.", "stem.1."),
+    (r"^layer(\d)\.", r"stage\1."),
+    (r"\.bn(\d)\.", r".norm\1."),
+    (r"\.downsample\.", ".skip."),
+    (r"^fc\.", "classifier."),
+)
+
+
+def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of torchvision's ResNets under this module's names: layer1.0.bn2.weight → stage1.0.norm2.weight.
+
+    `weights.load_weights` puts them into a `ResNet` of the same depth.
+    """
+    for theirs, ours in _RENAMED:
+        state = {re.sub(theirs, ours, name): tensor for name, tensor in state.items()}
+    return dict(state)
+
+
+# ---- what can be wrong -----------------------------------------------------------------------------------------
+def _check(layer: str, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"{layer}: {name} must be a whole number; got {number!r}.")
+        if number < 1:
+            raise ValueError(f"{layer}: {name} must be at least 1; got {number}.")
+
+
+def _blocks_a_stage(depth: int) -> int:
+    _check("SmallResNet", depth=depth)
+    if depth < 8 or (depth - 2) % 6:
+        below = max(8, depth - (depth - 2) % 6)
+        raise ValueError(f"a small ResNet has 6n + 2 layers, 8, 14, 20 …; got {depth}. Try {below} or {below + 6}.")
+    return (depth - 2) // 6

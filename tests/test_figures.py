@@ -225,3 +225,9 @@ def test_a_higher_value_is_drawn_higher():
 def test_one_place_a_value_is_asked_for():
     with pytest.raises(ValueError, match="'a' has 2 values at 3 places"):
         figures.quick_curves({"a": ([1, 2, 3], [1, 2])}, **QUICK)
+
+
+def test_a_long_title_is_not_cut_off():
+    for draw in (figures.curves, figures.quick_curves):
+        pixels = draw({"a": [0, 1]}, title="a long title that says one thing " * 4, x_label="step", y_label="loss")
+        assert (pixels[:40, -8:] == 255).all()

@@ -215,10 +215,3 @@ LESSONS = [pytest.param(path, id=path.stem) for path in notebooks.find([])]
 @pytest.mark.parametrize("path", LESSONS)
 def test_the_stored_lesson_is_in_order(path):
     assert notebooks.faults(path) == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("path", LESSONS)
-def test_the_lesson_shows_the_same_when_executed_again(path):
-    assert notebooks.check(path) == []

@@ -4,6 +4,7 @@ Serves all eight notebooks and their labs. Nothing here computes: it shows what 
 Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 """
 
+from course_utils.figures import classical, conv1x1, costs, hardware, history, inception, pooling
 from course_utils.figures.base import (
     BLACK,
     BLUE,
@@ -51,11 +52,18 @@ __all__ = [
     "amplified",
     "attack",
     "bars",
+    "classical",
+    "conv1x1",
+    "costs",
     "curves",
     "fitted",
     "font",
+    "hardware",
+    "history",
+    "inception",
     "panels",
     "percent",
+    "pooling",
     "quick_curves",
     "text",
     "top_classes",

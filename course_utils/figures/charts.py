@@ -73,22 +73,30 @@ def curves(
         axes.plot(places, values, dashes, color=colour, linewidth=3, label=name)
         if bands and name in bands:
             axes.fill_between(places, *bands[name], color=colour, alpha=0.2, linewidth=0)
-    axes.set_title(title, fontsize=18, fontweight="bold", loc="left")
-    axes.set_xlabel(x_label, fontsize=16)
-    axes.set_ylabel(y_label, fontsize=16)
-    axes.tick_params(labelsize=14)
     if log_x:
         axes.set_xscale("log")
     elif x is None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if log_y:
         axes.set_yscale("log")
+    return _dressed(canvas, axes, title, x_label, y_label)
+
+
+def _dressed(canvas, axes, title: str, x_label: str, y_label: str) -> np.ndarray:
+    """The course's look for axes of matplotlib, and their pixels, uint8 [H, W, 3]."""
+    heading = axes.set_title(title, fontsize=18, fontweight="bold", loc="left")
+    axes.set_xlabel(x_label, fontsize=16)
+    axes.set_ylabel(y_label, fontsize=16)
+    axes.tick_params(labelsize=14)
     axes.margins(x=0.02)
     axes.grid(color=GRID)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=14, frameon=False)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
+    axes.figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     canvas.draw()
+    if (over := heading.get_window_extent().x1 - (canvas.get_width_height()[0] - 12)) > 0:  # too long for its type
+        heading.set_fontsize(18 * (1 - over / heading.get_window_extent().width))
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

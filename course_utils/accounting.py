@@ -1,0 +1,413 @@
+"""What a network costs, layer by layer: shapes, parameters, multiply-adds, activations, receptive field and stride.
+
+Serves notebooks 01 to 05. The network runs once without numbers, on torch's meta device, so it takes no memory and
+hardly any time. Papers: none; the receptive field has its own module.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from course_utils import receptive_field, zoo
+
+LONGEST = 80  # rows that a table shows; `by` makes a long one short
+HEADS = ("layer", "kind", "patch", "output", "parameters", "MACs", "activations", "receptive field", "stride")
+LOOKS = {"td": "padding:3px 6px; white-space:nowrap", "th": "padding:3px 6px; white-space:normal"}
+
+
+# ---- the result ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Row:
+    """What one call of one module costs; a module that is made of modules has their sums.
+
+    Args:
+        name: as in `named_modules`; a second call of the same module ends in " (2)".
+        kind: "Conv2d"; for what a module does itself, between its layers, torch's word for it: "cat", "add".
+        patch: kernel and stride of a convolution or a pooling layer, "3×3/2"; otherwise empty.
+        shape: of the output, (N, C, H, W) or (N, features).
+        parameters: numbers that are trained.
+        macs: multiply-adds of convolutions and matrix products; a FLOP counter says twice as many.
+        activation_bytes: what is written anew; 0 where a layer works in place or only reshapes.
+        receptive_field: rows and columns of the input that one output may see; None where that is not known.
+        stride: pixels of the input from one output to the next, down and to the right.
+        depth: how many modules deep; 1 for the outermost.
+        whole: it is not made of other rows.
+    """
+
+    name: str
+    kind: str
+    patch: str
+    shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    activation_bytes: int
+    receptive_field: tuple[int, int] | None
+    stride: tuple[int | float, int | float] | None
+    depth: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Account:
+    """A network's costs, row by row and in total; a notebook shows it as a table.
+
+    Args:
+        input_shape: of the batch that went in, (N, C, H, W).
+        rows: what the table lists, in the order of the run.
+        parameters: of the whole network, also in layers that did not run.
+        everything: every call of every module, from which `by` chooses.
+    """
+
+    input_shape: tuple[int, ...]
+    rows: tuple[Row, ...]
+    parameters: int
+    everything: tuple[Row, ...] = field(repr=False)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the whole run."""
+        return sum(row.macs for row in self.rows)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all that the layers write."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    @property
+    def idle_parameters(self) -> int:
+        """Parameters of layers that the run did not use, such as heads for training only."""
+        return self.parameters - sum(row.parameters for row in self.rows)
+
+    def by(self, depth: int = 1) -> Account:
+        """The same account in fewer rows: one for each module that is `depth` modules deep, 1 for the outermost.
+
+        Raises:
+            ValueError: depth is no whole number from 1 on.
+        """
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+            raise ValueError(f"depth counts modules from the outermost, 1, inwards; got {depth!r}.")
+        rows = (row for row in self.everything if row.depth == depth or (row.whole and row.depth < depth))
+        return replace(self, rows=tuple(rows))
+
+    def __getitem__(self, name: str) -> Row:
+        """The row of a module by its name, also of one that the table does not list.
+
+        Raises:
+            KeyError: the run met no such module.
+        """
+        depth = name.count(".") + 1 if name else 0  # what a module does itself has its name, and is one deeper
+        for row in self.everything:
+            if row.name == name and row.depth == depth:
+                return row
+        raise KeyError(f"the run met no module called {name!r}; the table lists those that it met")
+
+    def __repr__(self) -> str:
+        lines = [HEADS, *(_cells(row) for row in self.rows[:LONGEST]), self._total()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+        def text(cells: Sequence[str]) -> str:
+            sides = [str.ljust] * 3 + [str.rjust] * 6
+            pairs = zip(sides, cells, widths, strict=True)
+            return "  ".join(side(cell, width) for side, cell, width in pairs).rstrip()
+
+        return "\n".join([*map(text, lines[:-1]), *self._left_out(), text(lines[-1]), *self._footnote()])
+
+    def _repr_html_(self) -> str:
+        def line(cells: Sequence[str], tag: str = "td", style: str = "") -> str:
+            words = zip(["left"] * 3 + ["right"] * 6, map(html.escape, cells), strict=True)
+            row = (f"<{tag} style='text-align:{side}; {LOOKS[tag]}'>{cell}</{tag}>" for side, cell in words)
+            return f"<tr{style}>{''.join(row)}</tr>"
+
+        rows = [line(_cells(row)) for row in self.rows[:LONGEST]]
+        rows += [
+            f'<tr><td colspan="{len(HEADS)}" style="text-align:left">{more}</td></tr>' for more in self._left_out()
+        ]
+        rows.append(line(self._total(), style=' style="font-weight:bold; border-top:2px solid currentColor"'))
+        notes = "".join(f"<p>{note}</p>" for note in self._footnote())
+        head = f"<thead>{line(HEADS, 'th')}</thead>"
+        return f'<table style="font-size:14px">{head}<tbody>{"".join(rows)}</tbody></table>{notes}'
+
+    def _total(self) -> tuple[str, ...]:
+        sums = f"{self.parameters:,}", count(self.macs), size(self.activation_bytes)
+        return ("total", "of an input", "", _shape(self.input_shape), *sums, "", "")
+
+    def _left_out(self) -> list[str]:
+        more = len(self.rows) - LONGEST
+        return [f"… and {more} more; .by(1) gives a shorter table"] if more > 0 else []
+
+    def _footnote(self) -> list[str]:
+        idle = self.idle_parameters
+        return [f"{idle:,} of the parameters are in layers that this run does not use."] if idle else []
+
+
+# ---- in words ----------------------------------------------------------------------------------------------------
+def count(number: float) -> str:
+    """A large number as one says it: 118013952 → "118 M"."""
+    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * factor:
+            share = number / factor
+            return f"{share:,.0f} {unit}" if share >= 99.95 else f"{share:.3g} {unit}"
+    return f"{number:.3g}"
+
+
+def size(amount: float) -> str:
+    """Bytes as one says them: 3211264 → "3.21 MB"; a megabyte is a million bytes here."""
+    told = count(amount)
+    return f"{told}B" if " " in told else f"{told} B"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.kind,
+        row.patch,
+        _shape(row.shape),
+        f"{row.parameters:,}" if row.parameters else "",
+        count(row.macs) if row.macs else "",
+        size(row.activation_bytes) if row.activation_bytes else "",
+        _pair(row.receptive_field),
+        _pair(row.stride),
+    )
+
+
+def _shape(shape: Sequence[int]) -> str:
+    """As in the lecture's table: height × width × channels."""
+    return "×".join(str(edge) for edge in (*shape[2:], *shape[1:2]))
+
+
+def _pair(pair: Sequence[float] | None) -> str:
+    if pair is None:
+        return "?"
+    rows, columns = (f"{value:.4g}" for value in pair)
+    return rows if rows == columns else f"{rows}×{columns}"
+
+
+def _patch(module: nn.Module, image: Any, output: Tensor) -> str:
+    """Kernel and stride as in the lecture's table; of adaptive pooling, those that it comes to."""
+    if hasattr(module, "output_size") and isinstance(image, Tensor) and image.ndim == output.ndim == 4:
+        before, after = image.shape[2:], output.shape[2:]
+        if any(whole % part for whole, part in zip(before, after, strict=True)):
+            return ""
+        kernel = [whole // part for whole, part in zip(before, after, strict=True)]
+        stride = [1 if part == 1 else edge for edge, part in zip(kernel, after, strict=True)]
+    elif hasattr(module, "kernel_size"):
+        kernel, stride = module.kernel_size, getattr(module, "stride", 1)
+    else:
+        return ""
+    kernel, stride = ([value, value] if isinstance(value, int) else list(value) for value in (kernel, stride))
+    step = str(stride[0]) if len({*stride}) == 1 else "×".join(map(str, stride))
+    return "×".join(map(str, kernel)) + f"/{step}"
+
+
+# ---- the run ---------------------------------------------------------------------------------------------------
+def account(network: nn.Module, input_size: int | Sequence[int] | None = None) -> Account:
+    """Count what a network costs on one input, layer by layer, without computing anything.
+
+    A copy of the network, without its numbers, runs once on the meta device in evaluation mode; the network itself
+    stays as it is. One of the zoo is counted behind its normalisation: its `body`.
+
+    Args:
+        network: any module whose run does not depend on the numbers that go in.
+        input_size: height and width in pixels, for one picture of three channels; or (C, H, W); or the shape of a
+            whole batch, (N, C, H, W) or (N, features). A network of the zoo knows its own.
+
+    Returns:
+        The account; show it, ask it for `macs`, make it shorter with `by`.
+
+    Raises:
+        TypeError: what is given is no module.
+        ValueError: no such input size, or the network cannot take it.
+    """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"accounts are made for an nn.Module such as nn.Conv2d(3, 8, 1); got {type(network).__name__}.")
+    if isinstance(network, zoo.PixelNetwork):
+        network, input_size = network.body, network.input_size if input_size is None else input_size
+    shape = _input_shape(input_size)
+    if any(isinstance(value, nn.parameter.UninitializedTensorMixin) for value in network.parameters()):
+        raise ValueError("a lazy layer does not know its shape yet; run the network on one picture first.")
+    run = _Run(_hollow(network), shape)
+    try:
+        run.start()
+    except Exception as problem:
+        reason = " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
+        raise ValueError(f"the network cannot take an input {list(shape)}{run.place()}: {reason}.") from problem
+    parameters = sum(parameter.numel() for parameter in run.network.parameters())
+    everything = tuple(run.rows)
+    return Account(shape, tuple(row for row in everything if row.whole), parameters, everything)
+
+
+def _input_shape(given: Any) -> tuple[int, ...]:
+    """The shape of a batch, out of the shorter ways to say it."""
+    sizes = (given,) if isinstance(given, int) else tuple(given) if isinstance(given, Sequence) else ()
+    fine = all(isinstance(edge, int) and not isinstance(edge, bool) and edge > 0 for edge in sizes)
+    if not fine or len(sizes) not in (1, 2, 3, 4):
+        raise ValueError(
+            f"input_size is a number of pixels such as 224, or a shape such as (3, 224, 224); got {given!r}."
+        )
+    if len(sizes) == 1:
+        return 1, 3, sizes[0], sizes[0]
+    return (1, *sizes) if len(sizes) == 3 else sizes
+
+
+def _hollow(network: nn.Module) -> nn.Module:
+    """A copy whose tensors have a shape and no numbers, so that it takes no memory; without anybody's hooks."""
+    known: dict[int, Any] = {}
+    for module in network.modules():
+        for value in (*vars(module).values(), *module._parameters.values(), *module._buffers.values()):
+            if isinstance(value, Tensor):
+                empty = torch.empty_like(value.detach(), device="meta")
+                known[id(value)] = (
+                    nn.Parameter(empty, requires_grad=False) if isinstance(value, nn.Parameter) else empty
+                )
+        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks):
+            known[id(hooks)] = type(hooks)()
+    return copy.deepcopy(network, known).eval()
+
+
+@dataclass
+class _Call:
+    """A module at work: what it has cost so far."""
+
+    module: nn.Module
+    name: str
+    leaf: bool
+    parameters: int = 0
+    macs: int = 0
+    octets: int = 0
+
+
+class _Run(TorchDispatchMode):
+    """Watches one run: torch tells every operation to `__torch_dispatch__`, hooks tell whose it is."""
+
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]):
+        super().__init__()
+        self.network = network
+        self.rows: list[Row] = []
+        self._names = {module: name for name, module in network.named_modules()}
+        self._open: list[_Call] = []  # the modules at work, the outermost first
+        self._times: dict[str, int] = {}  # how often each was called
+        self._counted: set[int] = set()  # parameters; one that is shared counts once
+        kinds = [value.dtype for value in network.parameters() if value.is_floating_point()]
+        self._image = torch.empty(shape, device="meta", dtype=kinds[0] if kinds else torch.float32)
+        field = None
+        if len(shape) == 4:
+            field = receptive_field.Field((receptive_field.Window(), receptive_field.Window()), shape[2:])
+        self._fields = {id(self._image): (self._image, field)}  # holds the tensors, so that no id comes twice
+
+    def start(self) -> None:
+        """Run the network, from its input to its output."""
+        with torch.inference_mode(False), torch.no_grad(), torch.device("meta"), self._hooks(), self:
+            self.network(self._image)
+
+    def place(self) -> str:
+        """Where an error happened: the innermost module at work."""
+        inner = next((call for call in reversed(self._open) if call.name), None)
+        return f" (it stops in {inner.name}, {type(inner.module).__name__})" if inner else ""
+
+    @contextmanager
+    def _hooks(self) -> Iterator[None]:
+        handles = [module.register_forward_pre_hook(self._enter) for module in self._names]
+        handles += [module.register_forward_hook(self._leave) for module in self._names]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: nn.Module, _inputs: tuple) -> None:
+        self._open.append(_Call(module, self._names[module], leaf=not any(True for _ in module.children())))
+
+    def _leave(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+        call, tensors = self._open[-1], _tensors(output)
+        if not tensors:
+            self._open.pop()
+            return
+        own = [value for value in module.parameters(recurse=False) if id(value) not in self._counted]
+        self._counted.update(map(id, own))
+        parameters = sum(value.numel() for value in own)
+        if call.leaf:
+            given = _tensors(inputs)
+            call.octets = sum(value.nbytes for value in tensors if not _shared(value, given))
+            call.parameters = parameters
+        elif parameters:
+            self._add(_Call(module, call.name, True, parameters), "own parameters", "", tensors[0])
+        self._open.pop()
+        self._times[call.name] = self._times.get(call.name, 0) + 1
+        patch = _patch(module, next(iter(_tensors(inputs)), None), tensors[0])
+        self._add(call, type(module).__name__, patch, tensors[0])
+
+    def _add(self, call: _Call, kind: str, patch: str, output: Tensor) -> None:
+        """Write a row; what is made of nothing else counts for the modules around it too."""
+        if call.leaf:
+            for outer in self._open:
+                outer.parameters += call.parameters
+                outer.macs += call.macs
+                outer.octets += call.octets
+        inside = bool(self._open) and self._open[-1].module is call.module  # something that a module does itself
+        depth = (call.name.count(".") + 1 if call.name else 0) + inside
+        times = 1 if inside else self._times[call.name]
+        name = f"{call.name} ({times})" if times > 1 else call.name
+        field = self._fields.get(id(output), (None, None))[1]
+        sees = (field.size, field.stride) if field else (None, None)
+        costs = call.parameters, call.macs, call.octets
+        self.rows.append(Row(name, kind, patch, tuple(output.shape), *costs, *sees, depth, call.leaf))
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        output = operation(*args, **(kwargs or {}))
+        results = _tensors(output)
+        inputs = [value for value in _tensors((args, kwargs)) if id(value) in self._fields]
+        if not results or not inputs:
+            return output
+        names = (argument.name for argument in operation._schema.arguments)
+        asked = dict(zip(names, args, strict=False)) | (kwargs or {})
+        word = operation.overloadpacket.__name__
+        fields = [self._fields[id(value)][1] for value in inputs]
+        for result in results:
+            field = receptive_field.behind(word, asked, inputs, fields, result)
+            self._fields[id(result)] = result, field
+        if self._open:
+            self._count(operation, word.strip("_"), asked, inputs, results[0])
+        return output
+
+    def _count(self, operation, word: str, asked: dict, inputs: list[Tensor], output: Tensor) -> None:
+        """Put an operation on the account of the module at work; between layers it gets a row of its own."""
+        macs, inner = _macs(word, asked, output), self._open[-1]
+        if inner.leaf:
+            inner.macs += macs
+            return
+        shared = _shared(output, inputs)
+        if shared and not operation._schema.is_mutable:  # only another view of the same numbers
+            return
+        self._add(_Call(inner.module, inner.name, True, 0, macs, 0 if shared else output.nbytes), word, "", output)
+
+
+def _macs(word: str, asked: dict, output: Tensor) -> int:
+    """The multiply-adds of one operation: none, unless it is a convolution or a matrix product."""
+    if word == "convolution":
+        weight = asked["weight"]  # [out, in / groups, …], transposed: [in, out / groups, …]
+        places = asked["input"] if asked["transposed"] else output
+        return places.numel() * math.prod(weight.shape[1:])
+    if word in receptive_field.PRODUCTS:
+        left = list(asked.values())[receptive_field.PRODUCTS[word][0]]
+        return output.numel() * left.shape[-1]
+    return 0
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+
+
+def _shared(value: Tensor, others: list[Tensor]) -> bool:
+    """Whether a tensor is one of the others, or looks at the same memory."""
+    return any(value.untyped_storage()._cdata == other.untyped_storage()._cdata for other in others)

@@ -1,0 +1,147 @@
+"""What a bottleneck saves: the multiply-adds of a convolution with and without a 1×1 before it, and the clock's answer.
+
+Serves notebooks 03 and 04. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions", section 4 and table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from course_utils import roofline, runtime
+
+
+@dataclass(frozen=True)
+class Conv:
+    """One convolution that keeps height and width, as work: numbers in, numbers out, multiply-adds between.
+
+    Args:
+        in_channels, out_channels: maps before and after.
+        kernel: edge of its window, odd.
+        size: height and width of the maps.
+        batch: pictures at once.
+        groups: 1; as many as channels make it depthwise, each map by itself.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel: int
+    size: int
+    batch: int = 1
+    groups: int = 1
+
+    def __post_init__(self):
+        for name in ("in_channels", "out_channels", "kernel", "size", "batch", "groups"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is a whole number from 1 on; got {value!r}.")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"a window with a middle has an odd edge, 1, 3, 5 …; got kernel = {self.kernel}.")
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            pair = f"{self.in_channels} and {self.out_channels} channels"
+            raise ValueError(f"groups must divide the channels; {self.groups} does not divide {pair}.")
+
+    @property
+    def parameters(self) -> int:
+        """Weights; a bias is left out here."""
+        return self.kernel**2 * self.in_channels // self.groups * self.out_channels
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds: every weight is used once at every place of every picture."""
+        return self.parameters * self.size**2 * self.batch
+
+    @property
+    def octets(self) -> int:
+        """Bytes that must come or go at the least: maps in, weights, maps out, in float32, each once."""
+        maps = (self.in_channels + self.out_channels) * self.size**2 * self.batch
+        return 4 * (maps + self.parameters)
+
+    @property
+    def intensity(self) -> float:
+        """Multiply-adds for each of these bytes."""
+        return self.macs / self.octets
+
+    def prepared(self, where: torch.device, seed: int = 0) -> Callable[[], Tensor]:
+        """The convolution on random numbers, ready to be called (and timed)."""
+        draw = runtime.generator(seed)
+        maps = torch.rand(self.batch, self.in_channels, self.size, self.size, generator=draw).to(where)
+        shape = self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel
+        weight = torch.rand(shape, generator=draw).to(where)
+        return partial(torch.no_grad()(conv2d), maps, weight, padding=self.kernel // 2, groups=self.groups)
+
+
+def direct(in_channels: int, out_channels: int, kernel: int, size: int, batch: int = 1) -> tuple[Conv]:
+    """One k×k convolution from all maps."""
+    return (Conv(in_channels, out_channels, kernel, size, batch),)
+
+
+def squeezed(
+    in_channels: int, reduced: int, out_channels: int, kernel: int, size: int, batch: int = 1
+) -> tuple[Conv, Conv]:
+    """The bottleneck: a 1×1 convolution to fewer maps, then the k×k convolution from those."""
+    return Conv(in_channels, reduced, 1, size, batch), Conv(reduced, out_channels, kernel, size, batch)
+
+
+def macs(convolutions: tuple[Conv, ...]) -> int:
+    """Multiply-adds of all of them."""
+    return sum(conv.macs for conv in convolutions)
+
+
+def break_even(in_channels: int, out_channels: int, kernel: int) -> float:
+    """Up to how many maps between the two convolutions the bottleneck costs fewer multiply-adds than the direct one.
+
+    From C·r + k²·r·C' < k²·C·C': r < k²·C·C' / (C + k²·C').
+    """
+    whole = direct(in_channels, out_channels, kernel, 1)[0].macs
+    return whole / (in_channels + kernel**2 * out_channels)
+
+
+@dataclass(frozen=True)
+class Race:
+    """What the clock says so far, in seconds; None for what has not run yet."""
+
+    direct: float | None
+    squeeze: float | None  # the 1×1
+    rest: float | None  # the k×k behind it
+    rounds: int
+
+    @property
+    def bottleneck(self) -> float | None:
+        """The two together."""
+        return None if self.squeeze is None or self.rest is None else self.squeeze + self.rest
+
+
+def race(
+    one: tuple[Conv], two: tuple[Conv, Conv], *, device: str | torch.device | None = None, rounds: int = 8
+) -> Iterator[Race]:
+    """Time the direct convolution and the two of the bottleneck by turns; the best time of each counts.
+
+    Args:
+        one, two: from `direct` and `squeezed`.
+        device: where; None takes the one that the course computes on.
+        rounds: how often each is timed, after one call that nobody counts.
+
+    Yields:
+        a `Race` after every call, so that a lab can draw, and stop.
+    """
+    if rounds < 1:
+        raise ValueError(f"a race has one round or more; got {rounds}.")
+    where = runtime.device(device)
+    now = roofline.clock(where)
+    runners = [conv.prepared(where) for conv in (*one, *two)]
+    best: list[float | None] = [None] * len(runners)
+    for turn in range(rounds + 1):
+        for k, run in enumerate(runners):
+            begin = now()
+            run()
+            roofline.wait_for(where)
+            taken = now() - begin
+            if turn:
+                best[k] = taken if best[k] is None else min(best[k], taken)
+            yield Race(*best, rounds=turn)

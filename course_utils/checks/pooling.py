@@ -1,0 +1,257 @@
+"""The exercises of notebook 2, max and average pooling: checks that know the usual mistakes by what they compute.
+
+Serves notebook 2. Papers: none; the oracle is torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from course_utils import runtime
+from course_utils.checks.base import Verdict
+
+_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+_NAMES = "images, kernel_size, stride, padding"
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A small batch and a window, on which right and wrong answers come apart."""
+
+    images: Tensor  # [N, C, H, W], float64
+    kernel_size: int
+    stride: int
+    padding: int
+
+
+def _problems() -> list[_Problem]:
+    """Windows that leave gaps, that overlap, that do not come out even, that are padded; no two mistakes look alike."""
+    cases = (((1, 1, 13, 8), 3, 5, 0), ((2, 3, 7, 6), 3, 2, 0), ((2, 2, 8, 9), 2, 3, 0), ((2, 3, 6, 7), 3, 2, 1))
+    draw = runtime.generator(2)
+    return [
+        _Problem(torch.randn(shape, generator=draw, dtype=torch.float64) - 1.0, *window) for shape, *window in cases
+    ]  # more numbers below 0 than above, as behind many a convolution: a padding of 0 would win
+
+
+# ---- the right answer, and the usual wrong ones --------------------------------------------------------------------
+def _right(problem: _Problem, kind: str) -> Tensor:
+    pool = F.max_pool2d if kind == "max" else F.avg_pool2d
+    return pool(problem.images, problem.kernel_size, problem.stride, problem.padding)
+
+
+def _windows(problem: _Problem, fill: float = 0.0, stride: int | None = None) -> Tensor:
+    """Windows over the padded batch: [N, C, H', W', K]."""
+    padded = F.pad(problem.images, (problem.padding,) * 4, value=fill)
+    size, stride = problem.kernel_size, stride or problem.stride
+    return padded.unfold(2, size, stride).unfold(3, size, stride).flatten(-2)
+
+
+def _mistakes(problem: _Problem, kind: str) -> list[tuple[Tensor, str]]:
+    """What the usual wrong answers compute, and what to say to each."""
+    size, stride, edge = problem.kernel_size, problem.stride, -math.inf if kind == "max" else 0.0
+    what = "maximum" if kind == "max" else "mean"
+
+    def kept(windows: Tensor, dim: int = -1) -> Tensor:
+        return windows.amax(dim=dim) if kind == "max" else windows.mean(dim=dim)
+
+    right = _right(problem, kind)
+    mixed = kept(right, dim=1)  # [N, H', W']
+    best = kept(problem.images.flatten(2))  # [N, C]
+    square = _windows(problem, edge).unflatten(-1, (size, size))  # [N, C, H', W', kernel, kernel]
+    short = square[..., :-1, :-1].flatten(-2)  # a pixel short in both directions
+    unpadded = replace(problem, padding=0)
+    too_large = f"You take the {what} over the whole picture; take it over each window."
+    all_one = "The channels are mixed: pool each channel by itself; a result has as many channels as the picture."
+    not_whole = f"The window is not whole: it has {size}×{size} numbers, you look at"
+    return [
+        (
+            kept(_windows(problem, edge, stride=1)),
+            f"The stride is ignored: you take a window at every pixel; begin the next one stride = {stride} pixels "
+            "further, in both directions.",
+        ),
+        (
+            kept(_windows(problem, edge, stride=size)),
+            f"The stride is ignored: your windows stand kernel_size = {size} apart and must stand stride = {stride} "
+            "apart.",
+        ),
+        (best, too_large),
+        (best[..., None, None].expand_as(right), too_large),
+        (mixed, all_one),
+        (mixed[:, None], all_one),
+        (mixed[:, None].expand_as(right), all_one),
+        (right.mT, "Rows and columns are exchanged: the result is [N, C, H′, W′]."),
+        (kept(short), f"{not_whole} {size - 1}×{size - 1}; remember that a slice a:b ends before b."),
+        (short.sum(dim=-1) / size**2, f"{not_whole} {size - 1}×{size - 1}; remember that a slice a:b ends before b."),
+        (kept(square[..., 0, :]), f"{not_whole} its first row."),
+        (kept(square[..., 0]), f"{not_whole} its first column."),
+        (
+            kept(_windows(unpadded, edge)),
+            "The padding is ignored: put `padding` rows and columns around the picture first.",
+        ),
+        *(_only_max(problem) if kind == "max" else _only_average(problem)),
+    ]
+
+
+def _only_max(problem: _Problem) -> list[tuple[Tensor, str]]:
+    return [
+        (
+            _windows(problem).amax(dim=-1),
+            "You pad with 0: where all numbers of a window are below 0, the padding wins. Pad with −∞, which never "
+            "does.",
+        ),
+        (
+            -F.max_pool2d(-problem.images, problem.kernel_size, problem.stride, problem.padding),
+            "This is the smallest number of each window; take the largest.",
+        ),
+        (_right(problem, "average"), "This is average pooling; take the largest number of each window."),
+        (_windows(problem).abs().amax(dim=-1), "You take the largest absolute value; but −3 is smaller than 2."),
+    ]
+
+
+def _only_average(problem: _Problem) -> list[tuple[Tensor, str]]:
+    sums, size = _windows(problem).sum(dim=-1), problem.kernel_size
+    real = _windows(replace(problem, images=torch.ones_like(problem.images))).sum(dim=-1)
+    divisor = f"divide by the count of the numbers in a window, kernel_size² = {size**2}"
+    wrong_numbers = {
+        "kernel_size": size,
+        "stride²": problem.stride**2,
+        "stride": problem.stride,
+        "4, which is right for 2×2 windows only": 4,
+        "the count of the pixels in the picture": problem.images[0, 0].numel(),
+    }
+    return [
+        (sums, f"You give the sum, not the mean: {divisor}."),
+        *(
+            (sums / number, f"You divide by the wrong number, by {name}: {divisor}.")
+            for name, number in wrong_numbers.items()
+        ),
+        (
+            sums / real,
+            "At the border you divide by the pixels inside the picture. One can do that (count_include_pad=False), but "
+            f"here, as in torch's default, {divisor}, also at the border.",
+        ),
+        (_right(problem, "max"), "This is max pooling; take the mean of each window."),
+    ]
+
+
+# ---- the checks --------------------------------------------------------------------------------------------------
+def check_max_pool(student: Callable) -> Verdict:
+    """Mark a student's max pooling on four small batches, and say what is wrong with it, if anything.
+
+    Args:
+        student: a function of (images [N, C, H, W], kernel_size, stride, padding) that returns [N, C, H', W'].
+
+    Returns:
+        The verdict; `right` is None where the exercise was not begun.
+    """
+    praise = "Right: as torch's own, in numbers and in gradients. And the padding of −∞ can never win."
+    return _check(student, "max", praise)
+
+
+def check_avg_pool(student: Callable) -> Verdict:
+    """Mark a student's average pooling on four small batches, and say what is wrong with it, if anything.
+
+    Args:
+        student: a function of (images [N, C, H, W], kernel_size, stride, padding) that returns [N, C, H', W'].
+
+    Returns:
+        The verdict; `right` is None where the exercise was not begun.
+    """
+    return _check(student, "average", "Right: as torch's own, in numbers and in gradients.")
+
+
+def _check(student: Callable, kind: str, praise: str) -> Verdict:
+    try:
+        for problem in _problems():
+            verdict = _marked(student, problem, kind)
+            if not verdict:
+                return verdict
+    except NotImplementedError:
+        return _NOT_YET
+    return Verdict(True, praise)
+
+
+def _marked(student: Callable, problem: _Problem, kind: str) -> Verdict:
+    """One batch: run, then look for what is wrong, from the plain to the subtle."""
+    images = problem.images.clone().requires_grad_()
+    before = problem.images.clone()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            answer = student(images, problem.kernel_size, problem.stride, problem.padding)
+    except NotImplementedError:
+        raise
+    except Exception as trouble:
+        return _raised(student, trouble, problem)
+    if answer is None or answer is Ellipsis:
+        return _NOT_YET
+    if not torch.equal(images.detach(), before):
+        return Verdict(False, "You write into the pictures themselves; write the results into a new tensor.")
+    if not isinstance(answer, Tensor):
+        return Verdict(False, f"Return the pooled pictures, a tensor; you return {type(answer).__name__}.")
+    return _compared(answer, images, problem, kind)
+
+
+def _raised(student: Callable, trouble: Exception, problem: _Problem) -> Verdict:
+    try:
+        takes = len(inspect.signature(student).parameters)
+    except (TypeError, ValueError):
+        return Verdict(False, f"Give your function itself, of ({_NAMES}).")
+    if isinstance(trouble, RuntimeError) and "in-place" in str(trouble):
+        return Verdict(False, "You write into the pictures themselves; write the results into a new tensor.")
+    if isinstance(trouble, TypeError) and takes != 4:
+        return Verdict(False, f"Your function must take ({_NAMES}), in this order.")
+    case = f"kernel_size={problem.kernel_size}, stride={problem.stride}, padding={problem.padding}"
+    return Verdict(False, f"Your function stopped with {type(trouble).__name__} at {case}: {trouble}")
+
+
+def _compared(answer: Tensor, images: Tensor, problem: _Problem, kind: str) -> Verdict:
+    """Beside the right answer and the usual wrong ones."""
+    right, given = _right(problem, kind), answer.detach().to(torch.float64)
+
+    def same(other: Tensor) -> bool:
+        return given.shape == other.shape and torch.allclose(given, other, rtol=1e-5, atol=1e-6)
+
+    if same(right):
+        return _gradient(answer, images, problem, kind)
+    if given.shape == right.shape and not given.any():
+        return _NOT_YET
+    for wrong, sentence in _mistakes(problem, kind):
+        if same(wrong):
+            return Verdict(False, sentence)
+    case = f"kernel_size={problem.kernel_size}, stride={problem.stride}, padding={problem.padding}"
+    if given.shape != right.shape:
+        return Verdict(
+            False,
+            f"The shape is wrong: pictures {list(problem.images.shape)} with {case} give {list(right.shape)}, yours is "
+            f"{list(given.shape)}. The formula: ⌊(H + 2·padding − kernel_size) / stride⌋ + 1.",
+        )
+    wrong = ~torch.isclose(given, right, rtol=1e-5, atol=1e-6)
+    place = tuple(wrong.nonzero()[0].tolist())
+    return Verdict(
+        False,
+        f"{int(wrong.sum())} of {right.numel()} numbers are wrong with {case}; the first stands at {list(place)}: "
+        f"yours is {given[place]:.3f}, the right one {right[place]:.3f}.",
+    )
+
+
+def _gradient(answer: Tensor, images: Tensor, problem: _Problem, kind: str) -> Verdict:
+    """The numbers are right; does the gradient come back too?"""
+    if not answer.requires_grad:
+        return Verdict(
+            False,
+            "The numbers are right, but no gradient can come back: use torch's functions all the way (.item(), "
+            "float() and numpy cut the path).",
+        )
+    (gradient,) = torch.autograd.grad(answer.sum(), images)
+    twin = problem.images.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(_right(replace(problem, images=twin), kind).sum(), twin)
+    if not torch.allclose(gradient, expected, rtol=1e-5, atol=1e-6):
+        return Verdict(False, "The numbers are right, but the gradient is not; look for a detach() or a .data.")
+    return Verdict(True, "")

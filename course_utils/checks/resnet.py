@@ -1,0 +1,204 @@
+"""The exercise of notebook 5, the forward pass of a residual block: a check that knows the usual slips.
+
+Serves notebook 5. Paper: He et al. 2016, figure 5 (right), the block of ResNet-50.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from course_utils import runtime
+from course_utils.checks.base import Verdict
+
+
+class _Layers(nn.Module):
+    """The layers of a bottleneck block, and no forward: that is the exercise. It counts which layers were called."""
+
+    def __init__(self, in_channels: int, filters: int, out_channels: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, filters, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(filters)
+        self.conv3 = nn.Conv2d(filters, out_channels, 1, bias=False)
+        self.norm3 = nn.BatchNorm2d(out_channels)
+        self.projection: nn.Module | None = None
+        if stride != 1 or in_channels != out_channels:
+            convolution = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            self.projection = nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
+        self.called: list[str] = []
+        for name, layer in self.named_children():
+            layer.register_forward_hook(lambda *_, name=name: self.called.append(name))
+
+
+def _problems() -> list[tuple[_Layers, Tensor]]:
+    """A block that keeps the shape, of one width throughout so that a wrong tensor can be added; one that does not."""
+    draw = runtime.generator(5)
+    found = []
+    for shape, stride in (((5, 5, 5), 1), ((4, 3, 6), 2)):
+        with torch.random.fork_rng(devices=[]):
+            block = _Layers(*shape, stride).double().eval()
+        for layer in block.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, generator=draw)
+            elif isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.normal_(0, 0.5, generator=draw)
+                layer.running_var.uniform_(0.5, 2, generator=draw)
+                nn.init.normal_(layer.bias, 0, 0.5, generator=draw)
+        found.append((block, torch.randn(2, shape[0], 6, 6, generator=draw, dtype=torch.float64)))
+    return found
+
+
+def _residual(
+    block: _Layers, x: Tensor, *, skip: str = "x", relus: str = "behind", inner: bool = True, norms: bool = True
+) -> Tensor:
+    """The exercise's answer, and with other arguments the usual wrong ones."""
+    cut = relu if inner else (lambda signal: signal)
+    norm = (lambda layer, signal: layer(signal)) if norms else (lambda layer, signal: signal)
+    first = cut(norm(block.norm1, block.conv1(x)))
+    second = cut(norm(block.norm2, block.conv2(first)))
+    g = norm(block.norm3, block.conv3(second))
+    there = x if block.projection is None else block.projection(x)
+    added = {"x": there, "first": first, "second": second, "g": g, "relu": relu(there), "none": 0}[skip]
+    if relus == "before":
+        return relu(g) + added
+    total = relu(g) + added if relus == "twice" else g + added
+    return total if relus == "never" else relu(total)
+
+
+_MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
+    (
+        {"skip": "none"},
+        "The skip is missing: you return relu(g(x)), which is a plain block; add x before the last ReLU.",
+    ),
+    (
+        {"skip": "none", "relus": "never"},
+        "You return g(x) alone: the skip is missing, and so is the ReLU behind the sum.",
+    ),
+    (
+        {"relus": "before"},
+        "x is added after the last ReLU: relu(g(x)) + x. So the block could only ever add and never take away; "
+        "add first, then one ReLU over the sum: relu(g(x) + x).",
+    ),
+    (
+        {"relus": "twice"},
+        "One ReLU too many: you cut off g(x) before the sum and the sum again; g must be free to be negative, so "
+        "leave out the one before the sum.",
+    ),
+    ({"relus": "never"}, "The ReLU behind the sum is missing: f(x) = relu(g(x) + x)."),
+    ({"skip": "first"}, "You add the wrong tensor, what comes out of the first convolution; the skip carries x."),
+    ({"skip": "second"}, "You add the wrong tensor, what comes out of the second convolution; the skip carries x."),
+    ({"skip": "g"}, "You add the wrong tensor, g(x) to itself; the skip carries x. (Was x overwritten on the way?)"),
+    ({"skip": "relu"}, "You add relu(x); the skip carries x as it came."),
+    ({"inner": False}, "There is no ReLU inside g: behind norm1 and norm2 each there must be one."),
+    ({"norms": False}, "The normalisations are missing: behind each convolution comes its norm."),
+)
+_RIGHT = "Right. The one plus is all that is new, and it comes before the last ReLU."
+_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+
+
+def check_residual(student: Callable) -> Verdict:
+    """Mark a student's forward pass of a residual block: on a block that keeps the shape and on one that does not.
+
+    Args:
+        student: a function of (block, x); the block has conv1, norm1, conv2, norm2, conv3, norm3, and `projection`,
+            which is None where x has the right shape already.
+
+    Returns:
+        The verdict; `right` is None where the exercise was not begun.
+    """
+    try:
+        for block, x in _problems():
+            verdict = _marked(student, block, x)
+            if not verdict:
+                return verdict
+    except NotImplementedError:
+        return _NOT_YET
+    return Verdict(True, _RIGHT)
+
+
+def _marked(student: Callable, block: _Layers, start: Tensor) -> Verdict:
+    """One block: run forwards, look at what came out, then backwards."""
+    leaf = start.clone().requires_grad_()
+    x = leaf * 1  # no leaf, as in the middle of a network
+    with torch.enable_grad():
+        try:
+            answer = student(block, x)
+        except NotImplementedError:
+            raise
+        except Exception as trouble:
+            return _raised(student, trouble, block)
+    called = set(block.called)  # before the comparisons below call them, too
+    if answer is None or answer is Ellipsis or not called:
+        return _NOT_YET
+    if not isinstance(answer, Tensor):
+        return Verdict(False, f"Return a tensor; you return {type(answer).__name__}.")
+    if not torch.equal(x, start):
+        return Verdict(
+            False,
+            "You write into x itself (+= or an in-place ReLU on it): the backward pass still needs x as it was. "
+            "Write g + x, which makes a new tensor.",
+        )
+    wanted = _residual(block, start)
+    if answer.shape != wanted.shape:
+        sentence = f"f(x) must have the shape {list(wanted.shape)} here; yours has {list(answer.shape)}."
+        return Verdict(False, sentence)
+    if not torch.allclose(answer, wanted, rtol=0, atol=1e-8):
+        return _explained(answer, block, start, called)
+    return _backwards(answer, leaf, block)
+
+
+def _raised(student: Callable, trouble: Exception, block: _Layers) -> Verdict:
+    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != 2:
+        return Verdict(False, "Your function must take (block, x), in this order.")
+    if isinstance(trouble, TypeError) and block.projection is None and "NoneType" in str(trouble):
+        return Verdict(False, "block.projection is None where x has the right shape already: then add x itself.")
+    if isinstance(trouble, RuntimeError) and "must match the size" in str(trouble) and block.projection is not None:
+        return Verdict(
+            False,
+            "With stride 2 the shapes of g(x) and x differ: there block.projection(x), and not x, must be added.",
+        )
+    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {trouble}")
+
+
+def _explained(answer: Tensor, block: _Layers, x: Tensor, called: set[str]) -> Verdict:
+    """Beside the usual wrong answers, all from the same x."""
+    for mistake, sentence in _MISTAKES:
+        try:
+            wrong = _residual(block, x, **mistake)
+        except RuntimeError:  # here the wrong tensor has another shape
+            continue
+        if torch.allclose(answer, wrong, rtol=0, atol=1e-8):
+            return Verdict(False, sentence)
+    if block.projection is not None and "projection" not in called:
+        return Verdict(False, "With stride 2 the skip is block.projection(x); you never call it.")
+    if unused := [name for name, _ in block.named_children() if name not in called]:
+        return Verdict(False, f"You never call block.{unused[0]}.")
+    return Verdict(
+        False,
+        "The numbers are others: take conv1, norm1, ReLU, conv2, norm2, ReLU, conv3, norm3 in this order, add the "
+        "skip, and one ReLU at the end.",
+    )
+
+
+def _backwards(answer: Tensor, leaf: Tensor, block: _Layers) -> Verdict:
+    """The right numbers; does the right gradient come back, too?"""
+    weight = torch.linspace(-1, 1, answer.numel(), dtype=answer.dtype).view_as(answer)
+    try:
+        (gradient,) = torch.autograd.grad((answer * weight).sum(), leaf)
+    except RuntimeError as trouble:
+        if "inplace" in str(trouble):
+            return Verdict(False, "An in-place operation (+=) overwrote what the backward pass needs; write g + x.")
+        return Verdict(False, "No gradient comes back: is there a .detach() or a no_grad() in your function?")
+    again = leaf.detach().requires_grad_()
+    (wanted,) = torch.autograd.grad((_residual(block, again) * weight).sum(), again)
+    if not torch.allclose(gradient, wanted, rtol=0, atol=1e-8):
+        return Verdict(
+            False, "The numbers are right, but the gradient is not: is there a .detach() on one of the two ways?"
+        )
+    return Verdict(True, _RIGHT)

@@ -1,0 +1,85 @@
+"""A plausible, wrong way to prepare pictures for a CNN, and the right one: the exhibit of lesson 1's exercise.
+
+Serves notebook 1. Papers: Kaufman et al. 2012, "Leakage in data mining"; Kapoor and Narayanan 2023, "Leakage and the
+reproducibility crisis in machine-learning-based science", which found such leaks in published work of 17 fields.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime, signs
+
+SIZE = 32  # side of the exhibit's pictures, in pixels
+Prepared = tuple[Tensor, Tensor, Tensor, Tensor]  # training pictures and labels, test pictures and labels
+
+
+def photographs(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Road-sign scenes as they come out of files: bytes, the channels last.
+
+    Args:
+        count: how many.
+        seed: of the scenes.
+
+    Returns:
+        uint8 [count, SIZE, SIZE, 3] and labels [count], on the processor.
+    """
+    scenes = signs.render(count, size=SIZE, seed=seed, device="cpu")
+    pixels = (scenes.images * 255).round().byte()  # [N, 3, S, S]
+    return pixels.permute(0, 2, 3, 1).contiguous(), scenes.labels
+
+
+def prepare(
+    pictures: Tensor,
+    labels: Tensor,
+    copies: int = 8,
+    seed: int = 0,
+    *,
+    scrambled: bool = False,
+    leaky: bool = False,
+) -> Prepared:
+    """Split scenes into four fifths for training and one fifth for the test, and make changed copies of the first.
+
+    Args:
+        pictures: uint8 [N, H, W, 3].
+        labels: [N].
+        copies: how many brighter, darker, noisy copies of each training scene there shall be.
+        seed: of the split and of the changes.
+        scrambled: deal the numbers out with reshape, as the exhibit does; it should be permute.
+        leaky: make the copies first and split them afterwards, as the exhibit does.
+
+    Returns:
+        Training pictures [M, 3, H, W] in [0, 1], their labels, test pictures, their labels.
+    """
+    draw = runtime.generator(seed)
+    count, height, width, channels = pictures.shape
+    if scrambled:
+        x = pictures.reshape(count, channels, height, width).float() / 255
+    else:
+        x = pictures.permute(0, 3, 1, 2).float() / 255
+    if leaky:
+        x, y = augmented(x, labels, copies, draw)
+        order = torch.randperm(len(x), generator=draw)
+        cut = int(0.8 * len(x))
+        return x[order[:cut]], y[order[:cut]], x[order[cut:]], y[order[cut:]]
+    order = torch.randperm(count, generator=draw)
+    train, test = order[: int(0.8 * count)], order[int(0.8 * count) :]
+    return (*augmented(x[train], labels[train], copies, draw), x[test], labels[test])
+
+
+def augmented(x: Tensor, y: Tensor, copies: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Brighter, darker and noisy copies of pictures [N, 3, H, W] in [0, 1], and their labels."""
+    x, y = x.repeat(copies, 1, 1, 1), y.repeat(copies)
+    x = x * (0.8 + 0.4 * torch.rand(len(x), 1, 1, 1, generator=draw))
+    return (x + 0.05 * torch.randn(x.shape, generator=draw)).clamp(0, 1), y
+
+
+def small_cnn(seed: int = 0) -> nn.Module:
+    """Three convolutions and a linear layer, for pictures of SIZE × SIZE; quick to train."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = []
+        for inside, outside in ((3, 10), (10, 20), (20, 40)):
+            layers += [nn.Conv2d(inside, outside, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(40 * (SIZE // 8) ** 2, len(signs.CLASSES)))

@@ -1,0 +1,238 @@
+"""Lesson 3's own drawings: a mixture of channels, a matrix of weights, maps before and after, shares side by side.
+
+Serves notebook 3 and its lab. Nothing here computes: it shows what it is given.
+Papers: Okabe and Ito (2008) for the colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw
+
+from course_utils.figures.base import (
+    BLUE,
+    GREEN,
+    GRID,
+    INK,
+    MARGIN,
+    ORANGE,
+    PALE,
+    PAPER,
+    PURPLE,
+    VERMILLION,
+    WIDTH,
+    fitted,
+    text,
+)
+
+# From blue over white to vermillion: below 0, 0, above 0.
+_RAMP = np.stack(
+    [
+        np.interp(np.arange(256), (0, 128, 255), ends)
+        for ends in zip(*(ImageColor.getrgb(colour) for colour in (BLUE, PAPER, VERMILLION)), strict=True)
+    ],
+    axis=1,
+).astype(np.uint8)
+
+
+def signed(values: np.ndarray, largest: float | None = None) -> np.ndarray:
+    """Numbers as colours: blue below 0, white at 0, vermillion above.
+
+    Args:
+        values: float [H, W].
+        largest: the number that is drawn in full colour; None takes the largest size among the values.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    values = np.asarray(values, dtype=np.float32)
+    largest = largest or float(np.abs(values).max(initial=0.0)) or 1.0
+    return _RAMP[np.clip(np.round(128 + 127 * values / largest), 0, 255).astype(np.uint8)]
+
+
+def grey(values: np.ndarray, largest: float | None = None) -> np.ndarray:
+    """Numbers from 0 on as a grey picture: black at 0, white at the largest; uint8 [H, W, 3]."""
+    values = np.asarray(values, dtype=np.float32)
+    largest = largest or float(values.max(initial=0.0)) or 1.0
+    levels = np.round(255 * np.clip(values / largest, 0, 1)).astype(np.uint8)
+    return np.repeat(levels[..., None], 3, axis=2)
+
+
+# ---- a mixture ---------------------------------------------------------------------------------------------------
+def mixture(
+    channels: Sequence[np.ndarray],
+    names: Sequence[str],
+    weights: Sequence[float],
+    new: np.ndarray,
+    *,
+    picture: np.ndarray,
+    formula: str,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """Channels with their weights on the left, the channel that they are mixed to on the right.
+
+    Args:
+        channels: float [H, W] each, from 0 on; at most seven.
+        names, weights: one a channel.
+        new: float [H, W], the mixture.
+        picture: uint8 [H, W, 3], what the channels come from.
+        formula: what the mixture is, in one line.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    beside = 2 if len(channels) < 4 else 4  # tiles in a row
+    tile, step, start, height = (160, 290, 70, 540) if beside == 2 else (148, 163, MARGIN, 540)
+    canvas = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    together = max((float(channel.max(initial=0.0)) for channel in channels), default=1.0)
+    tiles = [(name, grey(channel, together)) for name, channel in zip(names, channels, strict=True)]
+    for k, (name, pixels) in enumerate([*tiles, ("picture", picture)]):
+        left, y = start + k % beside * step, 24 + k // beside * 245
+        text(draw, (left + tile / 2, y), name, size=22, bold=True, width=tile)
+        shown = fitted(pixels, tile).resize((tile, tile), Image.Resampling.NEAREST)
+        canvas.paste(shown, (left, y + 18))
+        draw.rectangle((left - 1, y + 17, left + tile, y + 18 + tile), outline=PALE)
+        if k < len(tiles):
+            _weight(draw, left, y + 18 + tile + 24, tile, float(weights[k]))
+    side, left = 400, width - MARGIN - 400
+    text(draw, (left - 24, 44 + side / 2), "=", size=44, bold=True, colour=PALE)
+    text(draw, (left + side / 2, 22), "new channel", size=24, bold=True)
+    canvas.paste(Image.fromarray(signed(new)).resize((side, side), Image.Resampling.NEAREST), (left, 44))
+    draw.rectangle((left - 1, 43, left + side, 44 + side), outline=PALE)
+    _legend(canvas, draw, (left + 90, 44 + side + 14), side - 180, float(np.abs(new).max(initial=0.0)))
+    text(draw, (width / 2, height - 18), formula, size=22, colour=PALE, width=width - 2 * MARGIN)
+    return np.asarray(canvas)
+
+
+def _weight(draw: ImageDraw.ImageDraw, left: float, y: float, width: float, weight: float) -> None:
+    """A bar from the middle, to the right for more, to the left for less, and the number."""
+    middle = left + width / 2
+    end = middle + max(-1.0, min(1.0, weight / 2)) * width / 2
+    draw.line((left, y - 10, left + width, y - 10), fill=GRID, width=2)
+    draw.rectangle((min(middle, end), y - 15, max(middle, end), y - 5), fill=VERMILLION if weight > 0 else BLUE)
+    draw.line((middle, y - 18, middle, y - 2), fill=INK, width=2)
+    text(draw, (middle, y + 13), f"× {weight:.2f}".replace("-", "−"), size=22)
+
+
+def _legend(
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[float, float], width: int, largest: float
+) -> None:
+    x, y = round(at[0]), round(at[1])
+    canvas.paste(Image.fromarray(_RAMP[None]).resize((width, 14)), (x, y))
+    draw.rectangle((x - 1, y - 1, x + width, y + 14), outline=PALE)
+    for place, value, anchor in ((x - 8, -largest, "rm"), (x + width + 8, largest, "lm")):
+        text(draw, (place, y + 7), f"{value:.2f}".replace("-", "−"), size=18, colour=PALE, anchor=anchor)
+    text(draw, (x + width / 2, y + 26), "0", size=18, colour=PALE)
+
+
+# ---- weights and maps --------------------------------------------------------------------------------------------
+def matrix(weights: np.ndarray, *, title: str, width: int = WIDTH) -> np.ndarray:
+    """A matrix as colours: a row for each new map, a column for each map that comes in.
+
+    Args:
+        weights: float [C', C].
+        title: the figure's one message.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    rows, columns = weights.shape
+    left, top = 120, 52
+    tall = max(2, min(26, 420 // rows))
+    canvas = Image.new("RGB", (width, top + rows * tall + 84), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    size = width - left - MARGIN, rows * tall
+    canvas.paste(Image.fromarray(signed(weights)).resize(size, Image.Resampling.NEAREST), (left, top))
+    draw.rectangle((left - 1, top - 1, left + size[0], top + size[1]), outline=PALE)
+    text(draw, (left - 12, top + 14), "1", size=18, colour=PALE, anchor="rm")
+    text(draw, (left - 12, top + size[1] / 2), "new map", size=20, anchor="rm")
+    text(draw, (left - 12, top + size[1] - 12), f"{rows}", size=18, colour=PALE, anchor="rm")
+    y = top + size[1] + 16
+    text(draw, (left, y), "1", size=18, colour=PALE, anchor="lm")
+    text(draw, (left + size[0] / 2, y), "map that comes in", size=20)
+    text(draw, (left + size[0], y), f"{columns}", size=18, colour=PALE, anchor="rm")
+    _legend(canvas, draw, (left + size[0] / 2 - 150, y + 18), 300, float(np.abs(weights).max(initial=0.0)))
+    return np.asarray(canvas)
+
+
+def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str, width: int = WIDTH) -> np.ndarray:
+    """Maps in rows, each row with its name; one grey scale for a column, so that its maps can be compared.
+
+    Args:
+        rows: name → maps, float [H, W] each, in every row as many.
+        title: the figure's one message.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    count = len(next(iter(rows.values())))
+    left, gap = 200, 10
+    side = (width - left - MARGIN - (count - 1) * gap) // count
+    canvas = Image.new("RGB", (width, 56 + len(rows) * (side + gap)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    first = next(iter(rows.values()))
+    for r, (name, row) in enumerate(rows.items()):
+        y = 52 + r * (side + gap)
+        for n, line in enumerate(name.split("\n")):
+            text(draw, (MARGIN, y + side / 2 - 12 * name.count("\n") + 26 * n), line, anchor="lm", width=left - 30)
+        for k, values in enumerate(row):
+            pixels = Image.fromarray(grey(values, float(first[k].max(initial=0.0))))
+            canvas.paste(pixels.resize((side, side), Image.Resampling.NEAREST), (left + k * (side + gap), y))
+    return np.asarray(canvas)
+
+
+def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str, width: int = WIDTH) -> np.ndarray:
+    """Shares of one kind side by side: a line for each thing, a mark of its own shape for each way.
+
+    Args:
+        rows: thing → way → share, 0 to 1; the same ways in every row.
+        title: the figure's one message.
+        x_label: what the shares are of.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    left, right, row, top = 390, width - 50, 46, 96
+    canvas = Image.new("RGB", (width, top + row * len(rows) + 62), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    bottom = top + row * len(rows)
+    for tenth in range(0, 11, 2):
+        x = left + (right - left) * tenth / 10
+        draw.line((x, top - 8, x, bottom), fill=GRID)
+        text(draw, (x, bottom + 16), f"{10 * tenth} %", size=18, colour=PALE)
+    text(draw, ((left + right) / 2, bottom + 44), x_label, size=20)
+    ways = list(next(iter(rows.values())))
+    for k, way in enumerate(ways):
+        mark(draw, left + k * 240, 66, k)
+        text(draw, (left + k * 240 + 20, 66), way, size=20, anchor="lm", width=210)
+    for r, (thing, values) in enumerate(rows.items()):
+        y = top + (r + 0.5) * row
+        text(draw, (left - 20, y), thing, size=20, anchor="rm", width=left - 2 * MARGIN)
+        draw.line((left, y, right, y), fill=GRID)
+        for k, way in enumerate(ways):
+            mark(draw, left + (right - left) * min(max(values[way], 0.0), 1.0), y, k)
+    return np.asarray(canvas)
+
+
+def mark(draw: ImageDraw.ImageDraw, x: float, y: float, kind: int, radius: int = 9) -> None:
+    """Put a mark, another one for each kind (disc, diamond, square, triangle …): shape and colour say the same."""
+    r, colour = radius, (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, INK)[kind % 6]
+    if kind % 6 == 0:
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+    elif kind % 6 == 1:
+        draw.polygon(((x, y - r - 3), (x + r + 3, y), (x, y + r + 3), (x - r - 3, y)), fill=colour)
+    elif kind % 6 == 2:
+        draw.rectangle((x - r + 1, y - r + 1, x + r - 1, y + r - 1), fill=colour)
+    elif kind % 6 == 3:
+        draw.polygon(((x - r - 1, y + r), (x + r + 1, y + r), (x, y - r - 2)), fill=colour)
+    elif kind % 6 == 4:
+        draw.polygon(((x - r - 1, y - r), (x + r + 1, y - r), (x, y + r + 2)), fill=colour)
+    else:
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=colour, width=4)

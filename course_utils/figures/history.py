@@ -1,0 +1,305 @@
+"""Lesson 1's own drawings: the timeline, ImageNet's errors, and how sure a network is of what it never learnt.
+
+Serves notebook 1 and its labs. Nothing here computes: it shows what it is given. Papers: those of the timeline's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from course_utils.figures.base import (
+    BLUE,
+    GREEN,
+    GRID,
+    INK,
+    MARGIN,
+    ORANGE,
+    PALE,
+    PAPER,
+    PURPLE,
+    VERMILLION,
+    WIDTH,
+    fitted,
+    font,
+    percent,
+    text,
+)
+
+if TYPE_CHECKING:
+    from course_utils.history import Entry, Score
+
+LANES = {  # thread → its name on the picture, and its colour
+    "networks": ("networks", BLUE),
+    "features": ("features made by hand", ORANGE),
+    "ingredients": ("data and hardware", GREEN),
+    "doubts": ("doubts", VERMILLION),
+    "words": ("words and code", PURPLE),
+}
+_LEFT, _TOP, _LANE, _DOT = 280, 44, 46, 6  # where the lanes begin, in pixels; their height; the radius of a dot
+_BEND = 1980  # before it a year takes less room: little happened
+_FIRST, _LAST = 1940, 2027
+
+
+def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None, width: int = WIDTH) -> np.ndarray:
+    """Five lanes of dots over the years, and a card that tells the chosen one.
+
+    Args:
+        entries: in the order of their years.
+        chosen: index of the one that is told.
+        thread: only this lane is in colour; None colours all.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    canvas = Image.new("RGB", (width, _TOP + len(LANES) * _LANE + 270), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    bottom = _TOP + len(LANES) * _LANE
+    for year in (1940, 1960, 1980, 1990, 2000, 2010, 2020):
+        x = _x(year, width)
+        draw.line((x, _TOP - 8, x, bottom), fill=GRID)
+        text(draw, (x, 20), str(year), size=18, colour=PALE)
+    for lane, (name, colour) in enumerate(LANES.values()):
+        y = _TOP + (lane + 0.5) * _LANE
+        draw.line((_LEFT - 12, y, width - MARGIN, y), fill=GRID)
+        dull = thread not in (None, list(LANES)[lane])
+        text(draw, (_LEFT - 24, y), name, size=18, colour=PALE if dull else colour, anchor="rm", bold=not dull)
+    for index, (x, y) in enumerate(_places(entries, width)):
+        if index != chosen:
+            dull = thread not in (None, entries[index].thread)
+            _dot(draw, x, y, _DOT, GRID if dull else LANES[entries[index].thread][1])
+    if entries:
+        x, y = _places(entries, width)[chosen]
+        colour = LANES[entries[chosen].thread][1]
+        draw.line((x, y, x, bottom), fill=colour, width=3)
+        _dot(draw, x, y, 11, colour)
+        _card(draw, entries[chosen], colour, bottom, width)
+    return np.asarray(canvas)
+
+
+def _card(draw: ImageDraw.ImageDraw, entry: Entry, colour: str, top: int, width: int) -> None:
+    """Year, what, why and source, below the lanes."""
+    draw.rectangle((MARGIN, top + 6, width - MARGIN, top + 262), fill="#F5F7FA")
+    draw.rectangle((MARGIN, top + 6, MARGIN + 7, top + 262), fill=colour)
+    text(draw, (MARGIN + 28, top + 56), str(entry.year), size=52, bold=True, colour=colour, anchor="lm")
+    left, room = MARGIN + 210, width - 2 * MARGIN - 230
+    y = _paragraph(draw, (left, top + 28), entry.what, 27, room, bold=True)
+    y = _paragraph(draw, (left, y + 10), entry.why, 23, room)
+    _paragraph(draw, (left, max(y + 12, top + 200)), f"Source: {entry.source}", 17, room, colour=PALE)
+
+
+def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height: int = 520) -> np.ndarray:
+    """ImageNet's winning top-5 errors as bars by year, and the people who tried as lines.
+
+    Args:
+        scores: winners, those with outside data and people; see `history.read_imagenet`.
+        title: the figure's one message.
+        width, height: in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    canvas = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    left, low, high = 90, height - 92, 84
+    winners = [score for score in scores if score.kind == "winner"]
+    step, per = (width - left - 30) / len(winners), (low - high) / 30  # pixels a bar, and a percent
+    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(
+        draw, (MARGIN, 58), "top-5 error in %, on pictures that no network had seen", size=18, colour=PALE, anchor="lm"
+    )
+    for tick in range(0, 31, 10):
+        draw.line((left, low - tick * per, width - 30, low - tick * per), fill=GRID)
+        text(draw, (left - 10, low - tick * per), f"{tick} %", size=18, colour=PALE, anchor="rm")
+    outside = {score.year: score.error for score in scores if score.kind == "outside data"}
+    for k, score in enumerate(winners):
+        middle, colour = left + (k + 0.5) * step, ORANGE if score.made == "hand-made" else BLUE
+        box = (middle - 0.36 * step, low - score.error * per, middle + 0.36 * step, low)
+        draw.rectangle(box, fill=colour)
+        if score.year in outside:
+            y = low - outside[score.year] * per
+            draw.line((box[0] + 4, y, box[2] - 4, y), fill=PAPER, width=2)
+        y = min(box[1] + 34, (box[1] + low) / 2)
+        text(draw, (middle, y), f"{score.error:g}", size=20, bold=True, colour=INK if colour == ORANGE else PAPER)
+        text(draw, (middle, low + 18), str(score.year), size=19, bold=True)
+        text(draw, (middle, low + 42), score.who, size=17, colour=PALE, width=step - 6)
+    people = [score for score in scores if score.kind == "human"]
+    for score in people:
+        y = low - score.error * per
+        for x in range(left, width - 30, 16):
+            draw.line((x, y, x + 9, y), fill=VERMILLION, width=3)
+        told = f"{score.who}: {score.error:g} %"
+        text(draw, (width - 34, y - 15), told, size=19, bold=True, colour=VERMILLION, anchor="rm")
+    legend = (("features made by hand", ORANGE), ("features learnt", BLUE), ("two people", VERMILLION))
+    x = left
+    for name, colour in legend:
+        draw.rectangle((x, height - 24, x + 18, height - 10), fill=colour)
+        text(draw, (x + 26, height - 17), name, size=17, anchor="lm")
+        x += 70 + round(draw.textlength(name, font=font(17)))
+    text(draw, (width - 30, height - 17), "white line: with outside data", size=17, colour=PALE, anchor="rm")
+    return np.asarray(canvas)
+
+
+def answer(
+    picture: np.ndarray,
+    names: Sequence[str],
+    probabilities: Sequence[float],
+    entropy: float,
+    *,
+    usual: tuple[float, float],
+    title: str,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """One picture, the classes that the network thinks of, and how sure it is beside what is usual.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        names: of all classes.
+        probabilities: of all classes.
+        entropy: of the answer, in bits.
+        usual: the median confidence and entropy on signs that it knows, drawn as marks.
+        title: over the picture.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    canvas = Image.new("RGB", (width, 480), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    shown = fitted(picture, 400)
+    canvas.paste(shown, (MARGIN + (400 - shown.width) // 2, 56))
+    text(draw, (MARGIN + 200, 28), title, size=23, bold=True, width=400)
+    left, right, bar = 640, width - 110, 34
+    text(draw, (left, 28), "what it answers", size=21, bold=True, colour=BLUE, anchor="lm")
+    order = np.argsort(-np.asarray(probabilities), kind="stable")[:6]
+    for k, label in enumerate(order):
+        y, share = 72 + 43 * k, float(probabilities[label])
+        text(draw, (left - 12, y), names[label], size=20, anchor="rm", width=180)
+        draw.rectangle((left, y - bar // 2, left + (right - left), y + bar // 2), fill="#F0F2F5")
+        colour = VERMILLION if share > 0.9 else BLUE
+        draw.rectangle((left, y - bar // 2, left + (right - left) * share, y + bar // 2), fill=colour)
+        text(draw, (right + 8, y), percent(share), size=18, anchor="lm")
+    top = float(np.max(probabilities))
+    largest = float(np.log2(len(names)))
+    said = f"{largest:.2f} bits: every class alike"
+    _gauge(draw, 366, "confidence", top, percent(top), usual[0], ("0 %", "100 %"), (left, right))
+    _gauge(draw, 430, "entropy", entropy / largest, f"{entropy:.2f}", usual[1] / largest, ("0", said), (left, right))
+    return np.asarray(canvas)
+
+
+def _gauge(draw: ImageDraw.ImageDraw, y: int, name: str, share: float, says: str, usual: float, ends, place) -> None:
+    """One number on its scale, and a mark where it lies for signs that the network knows."""
+    left, right = place
+    text(draw, (left - 12, y), name, size=20, bold=True, anchor="rm")
+    draw.rectangle((left, y - 5, right, y + 5), fill=GRID)
+    x, mark = left + (right - left) * share, left + (right - left) * usual
+    draw.polygon([(mark, y - 8), (mark - 9, y - 24), (mark + 9, y - 24)], fill=GREEN)
+    words, edge = "signs it knows", "rm" if usual > 0.5 else "lm"
+    text(draw, (mark + (-14 if usual > 0.5 else 14), y - 17), words, size=16, colour=GREEN, anchor=edge)
+    draw.ellipse((x - 10, y - 10, x + 10, y + 10), fill=INK)
+    text(draw, (right + 14, y), says, size=18, bold=True, anchor="lm")
+    text(draw, (left, y + 19), ends[0], size=16, colour=PALE, anchor="lm")
+    text(draw, (right, y + 19), ends[1], size=16, colour=PALE, anchor="rm")
+
+
+def certainty(
+    rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title: str, threshold: float = 0.9, width: int = WIDTH
+) -> np.ndarray:
+    """How sure a network is of many pictures of each kind: a dot a picture, from 0 to 100 %.
+
+    Args:
+        rows: (kind, one picture of it, uint8 [H, W, 3], confidences in [0, 1]), top to bottom.
+        title: the figure's one message.
+        threshold: a line, beyond which the dots are counted.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    side, left, right = 64, 330, width - 150
+    canvas = Image.new("RGB", (width, 92 + (side + 10) * len(rows) + 44), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (right + 74, 68), f"over {100 * threshold:.0f} %", size=19, bold=True, colour=VERMILLION)
+    bottom = 92 + (side + 10) * len(rows)
+    for tick in range(0, 101, 20):
+        x = left + (right - left) * tick / 100
+        draw.line((x, 84, x, bottom), fill=GRID)
+        text(draw, (x, bottom + 14), f"{tick} %", size=18, colour=PALE)
+    text(draw, (left - 36, bottom + 14), "how sure it is:", size=18, colour=PALE, anchor="rm")
+    edge = left + (right - left) * threshold
+    draw.line((edge, 84, edge, bottom), fill=VERMILLION, width=2)
+    jitter = np.random.default_rng(0).uniform(-24, 24, 10_000)  # so that dots do not hide one another
+    for k, (name, picture, sure) in enumerate(rows):
+        y = 92 + (side + 10) * k + side // 2
+        canvas.paste(fitted(picture, side), (MARGIN, y - side // 2))
+        text(draw, (MARGIN + side + 14, y), name, size=20, anchor="lm", width=left - side - 50)
+        for value, off in zip(sure, jitter, strict=False):
+            x = left + (right - left) * float(value)
+            _dot(draw, x, y + off, 4, VERMILLION if value > threshold else BLUE)
+        share = float(np.mean(np.asarray(sure) > threshold))
+        text(draw, (right + 74, y), f"{100 * share:.3g} %", size=24, bold=True)
+    return np.asarray(canvas)
+
+
+# ---- small parts -------------------------------------------------------------------------------------------------
+def _x(year: float, width: int) -> float:
+    """Where a year stands; a year from _BEND on takes four times the room of an earlier one."""
+    weight = (min(year, _BEND) - _FIRST) + 4 * max(0.0, year - _BEND)
+    return _LEFT + (width - MARGIN - _LEFT) * weight / ((_BEND - _FIRST) + 4 * (_LAST - _BEND))
+
+
+def _places(entries: Sequence[Entry], width: int) -> list[tuple[float, float]]:
+    """The middle of each dot; those of one lane and year stand above one another."""
+    lanes, taken, places = list(LANES), {}, []
+    for entry in entries:
+        key = (entry.thread, entry.year)
+        taken[key] = taken.get(key, 0) + 1
+    seen: dict[tuple[str, int], int] = {}
+    for entry in entries:
+        key = (entry.thread, entry.year)
+        rank = seen[key] = seen.get(key, -1) + 1
+        y = _TOP + (lanes.index(entry.thread) + 0.5) * _LANE + (rank - (taken[key] - 1) / 2) * (2 * _DOT + 1)
+        places.append((_x(entry.year, width), y))
+    return places
+
+
+def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: str) -> None:
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=PAPER)
+
+
+def _paragraph(draw, at: tuple[int, int], words: str, size: int, room: int, *, bold=False, colour=INK) -> int:
+    """Write words in lines of at most `room` pixels; gives the y below them."""
+    x, y = at
+    for line in _lines(words, size, bold, room):
+        draw.text((x, y), line, font=font(size, bold), fill=colour)
+        y += round(1.3 * size)
+    return y
+
+
+@lru_cache(maxsize=512)
+def _lines(words: str, size: int, bold: bool, room: int) -> tuple[str, ...]:
+    """Words broken into lines."""
+    lines, line, face = [], "", font(size, bold)
+    for word in words.split():
+        longer = f"{line} {word}".strip()
+        if line and face.getlength(longer) > room:
+            lines.append(line)
+            line = word
+        else:
+            line = longer
+    return (*lines, line)
+
+
+def duration(days: float) -> str:
+    """A number of days as a person says it: "40 minutes", "3 hours", "12 days", "5 months", "2.5 years"."""
+    for unit, length in (("years", 365.25), ("months", 30.44), ("days", 1.0), ("hours", 1 / 24)):
+        if days >= 1.95 * length:
+            count = days / length
+            return f"{count:,.0f} {unit}" if count >= 10 else f"{count:.2g} {unit}"
+    return f"{max(2, round(days * 1440))} minutes"

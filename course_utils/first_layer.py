@@ -1,0 +1,54 @@
+"""The first layer of a network: its filters, which one can look at, and what each answers to a picture.
+
+Serves notebook 1. Paper: Krizhevsky et al. 2012, figure 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime
+
+
+def convolution(network: nn.Module) -> nn.Conv2d:
+    """The layer that sees the pixels: the first convolution from three channels.
+
+    Raises:
+        ValueError: the network has none.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.in_channels == 3:
+            return layer
+    raise ValueError("this network has no convolution that looks at red, green and blue; take one of zoo.names().")
+
+
+def filters(network: nn.Module) -> Tensor:
+    """The weights of the first convolution, [F, 3, k, k], in memory of their own."""
+    return convolution(network).weight.detach().float().clone()
+
+
+@torch.no_grad()
+def answers(network: nn.Module, picture: Tensor) -> Tensor:
+    """What each filter answers to a picture at each position, where the answer is positive; 0 elsewhere.
+
+    Args:
+        network: one of the zoo; it normalises inside.
+        picture: [1, 3, H, W] in [0, 1].
+
+    Returns:
+        [F, h, w].
+
+    Raises:
+        ValueError: more than one picture.
+    """
+    if picture.ndim != 4 or len(picture) != 1:
+        raise ValueError(f"give one picture, [1, 3, H, W]; got {list(picture.shape)}.")
+    caught: list[Tensor] = []
+    handle = convolution(network).register_forward_hook(lambda _layer, _given, answer: caught.append(answer))
+    try:
+        with runtime.kept(network):
+            network(picture)
+    finally:
+        handle.remove()
+    return caught[0][0].float().relu()

@@ -1,0 +1,105 @@
+"""The history of reading pictures as facts: a timeline from 1943 on, and ImageNet's errors, each row with its source.
+
+Serves notebook 1. The facts stand in data/history.csv and data/imagenet.csv, to be read and mended as text.
+Papers: one or more a row; ImageNet's: Russakovsky et al. 2015, arXiv:1409.0575.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+from course_utils import runtime
+
+THREADS = ("networks", "features", "ingredients", "doubts", "words")
+KINDS = ("winner", "outside data", "human")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event of the timeline."""
+
+    year: int
+    thread: str  # one of THREADS
+    what: str
+    why: str  # what it was good for, in one or two sentences
+    source: str  # the citation
+    link: str
+
+    def __post_init__(self):
+        if self.thread not in THREADS:
+            raise ValueError(f"a thread is one of {', '.join(THREADS)}; got {self.thread!r}.")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A top-5 error on ImageNet's yearly challenge."""
+
+    year: int
+    kind: str  # one of KINDS
+    who: str
+    method: str
+    made: str  # how the features came about: hand-made, learnt, human
+    error: float  # top-5 error on the test pictures, in percent
+    source: str
+    link: str
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"a score is of the kind {', '.join(KINDS)}; got {self.kind!r}.")
+        if not 0 <= self.error <= 100:
+            raise ValueError(f"an error lies between 0 and 100 percent; got {self.error} for {self.who}.")
+
+
+Row = TypeVar("Row", Entry, Score)
+
+
+def read_timeline(path: str | Path | None = None) -> tuple[Entry, ...]:
+    """The timeline, oldest first.
+
+    Args:
+        path: a CSV file with a column for each field of `Entry`; None reads the one that ships.
+
+    Raises:
+        ValueError: a column is missing, a value makes no sense, or the years are out of order.
+    """
+    entries = _rows(Entry, Path(path or runtime.DATA / "history.csv"))
+    years = [entry.year for entry in entries]
+    if years != sorted(years):
+        raise ValueError("the timeline is out of order; put its rows in the order of their years.")
+    return entries
+
+
+def read_imagenet(path: str | Path | None = None) -> tuple[Score, ...]:
+    """ImageNet's winning top-5 errors by year, those with outside data, and the two people who tried.
+
+    Args:
+        path: a CSV file with a column for each field of `Score`; None reads the one that ships.
+
+    Raises:
+        ValueError: a column is missing, or a value makes no sense.
+    """
+    return _rows(Score, Path(path or runtime.DATA / "imagenet.csv"))
+
+
+def _rows(kind: type[Row], path: Path) -> tuple[Row, ...]:
+    """A CSV file as objects; every field is filled, years and errors are numbers."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file))
+    except OSError as problem:
+        raise ValueError(f"{path.name} cannot be read ({problem.strerror}); install the course again.") from None
+    names = [field.name for field in fields(kind)]
+    rows = []
+    for line, row in enumerate(table, start=2):
+        missing = [name for name in names if not (row.get(name) or "").strip()]
+        if missing:
+            raise ValueError(f"line {line} of {path.name} says nothing under {missing[0]!r}; every field is needed.")
+        try:
+            numbers = {"year": int(row["year"])} | ({"error": float(row["error"])} if "error" in names else {})
+        except ValueError:
+            raise ValueError(f"line {line} of {path.name} has no number for its year or error.") from None
+        rows.append(kind(**({name: row[name] for name in names} | numbers)))
+    return tuple(rows)

@@ -1,0 +1,166 @@
+"""The lab of features: one picture as SIFT, as HOG and as the first layer of a trained network see it.
+
+Serves notebook 1. It wires `classical` and `first_layer` to `figures.classical`; all do their work without it.
+Papers: Lowe 2004; Dalal and Triggs 2005; Krizhevsky et al. 2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from course_utils import classical, figures, first_layer, images, signs, zoo
+from course_utils.figures import classical as drawings
+from course_utils.labs import base
+
+OWN = "your own picture"
+FILTERS, ANSWERS = "its filters", "their answers"
+ALT = "A picture with its SIFT key points, its HOG cells, and what the filters of a network's first layer answer to it."
+MORE_SCENES = (  # class and seed of the scenes in the menu, beside the lesson's own STOP
+    ("stop", 10),
+    ("yield", 3),
+    ("80 limit", 31),
+    ("priority road", 3),
+    ("keep right", 31),
+    ("keep left", 3),
+    ("roundabout", 10),
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that is computed once a picture."""
+
+    picture: Tensor  # [1, 3, S, S], on the processor
+    pixels: np.ndarray  # uint8 [S, S, 3]
+    points: classical.KeyPoints  # all, the largest first
+    answers: np.ndarray  # [F, h, w]
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture and the controls' choices."""
+
+    seen: Seen
+    points: int
+    cells: np.ndarray  # [rows, columns, directions]
+    filter: int
+    below: str
+
+
+class FeaturesLab(base.Lab):
+    """See what SIFT, HOG and a CNN's first layer make of a picture: picture, key points, cell size, filter.
+
+    Args:
+        network: whose first layer is shown, one of `zoo.names()`.
+        picture_seed: of the scene with a STOP sign that the lab begins with.
+    """
+
+    def __init__(self, network: str = "signs-alexnet", *, picture_seed: int = 3):
+        self._network = zoo.load(network, device="cpu")
+        self._filters = first_layer.filters(self._network).numpy()
+        self._seen: tuple[Any, Seen] | None = None  # the picture's key, and what was computed of it
+        first = f"STOP, scene {picture_seed}"
+        self._scenes = {first: ("stop", picture_seed)}
+        self._scenes |= {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in MORE_SCENES}
+        count = len(self._filters)
+        controls = {
+            "picture": base.menu("picture", [*self._scenes, OWN], first, "what all three look at"),
+            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "points": base.whole_slider(
+                "key points", 0, 100, 20, "how many of SIFT's points are drawn, large ones first"
+            ),
+            "cell": base.pixel_slider(
+                "HOG cell", [(f"{n} pixels", n) for n in (4, 5, 6, 8, 10, 12, 16, 32)], 8, "side of a cell"
+            ),
+            "filter": base.whole_slider("filter", 0, count - 1, 7 % count, "which filter's answer is shown"),
+            "below": base.menu("below", [FILTERS, ANSWERS], FILTERS, "what the strip below shows"),
+        }
+        controls["upload"].observe(self._took_upload, "value")
+        super().__init__(controls, alt=ALT)
+
+    def steps(self, picture, upload, points, cell, filter, below) -> Iterator[View]:
+        """Look at the picture once; what only changes the drawing costs nothing more."""
+        seen = self._look(picture, upload)
+        cells = classical.hog_cells(seen.picture, cell=cell)[0].numpy()  # a millisecond
+        yield View(seen, points, cells, filter, below)
+
+    def draw(self, view: View) -> base.Frame:
+        """Three descriptions side by side, and how many numbers each of them is."""
+        seen, shown = view.seen, view.seen.points[: view.points]
+        rows, columns, directions = view.cells.shape
+        maps = drawings.map_pixels(seen.answers)
+        count, _, height, width = self._filters.shape
+        name = self._network.name
+        pixels = drawings.features(
+            seen.pixels,
+            (shown.positions, shown.scales, shown.orientations),
+            view.cells,
+            maps[view.filter],
+            drawings.filter_pixels(self._filters) if view.below == FILTERS else maps,
+            chosen=view.filter,
+            captions=[
+                f"{len(shown)} of {len(seen.points)} points drawn",
+                f"{columns}×{rows} cells, {directions} directions",
+                "×".join(map(str, maps.shape[2:0:-1])) + " numbers, one a position",
+            ],
+            title=f"The first layer of {name}: {count} filters of {width}×{height} pixels"
+            if view.below == FILTERS
+            else f"The first layer of {name}: what its {count} filters answer",
+        )
+        return base.Frame(pixels, headline(seen, view.cells, view.filter))
+
+    def _look(self, picture: str, upload: Any) -> Seen:
+        key = upload if picture == OWN else picture
+        if self._seen is None or self._seen[0] is not key:
+            batch = self._picture(picture, upload)
+            points = classical.sift(batch)
+            answers = first_layer.answers(self._network, batch).numpy()
+            seen = Seen(batch, images.to_pixels(batch)[0], points.largest(len(points)), answers)
+            self._seen = (key, seen)
+        return self._seen[1]
+
+    def _picture(self, picture: str, upload: Any) -> Tensor:
+        """The chosen picture, [1, 3, S, S], as large as the network wants it."""
+        size = self._network.input_size
+        if picture != OWN:
+            name, seed = self._scenes[picture]
+            return signs.render([signs.CLASS_NAMES.index(name)], size=size, seed=seed, device="cpu").images
+        if not upload:
+            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+        return images.to_tensor(upload, size=size, device="cpu")[:1]
+
+    def _took_upload(self, _change: dict) -> None:
+        with self.quietly():
+            self.controls["picture"].value = OWN
+
+
+def headline(seen: Seen, cells: np.ndarray, chosen: int) -> str:
+    """How many numbers each way of seeing makes of the picture, in one sentence (HTML)."""
+    told = (
+        f"{seen.pixels.size:,} pixel values become <b>{len(seen.points) * 128:,}</b> numbers in SIFT's points,"
+        f" <b>{cells.size:,}</b> in HOG's cells, <b>{seen.answers.size:,}</b> in the answers of the CNN's first layer."
+    )
+    if not seen.answers[chosen].any():
+        told += f' <span style="color:{figures.VERMILLION}">Filter {chosen} is silent on this picture.</span>'
+    return told
+
+
+def picture_of_features(network: zoo.PixelNetwork, picture: Tensor) -> figures.Picture:
+    """The filters of a network's first layer, and below what each answers to a picture, standing still.
+
+    Args:
+        network: one of the zoo.
+        picture: [1, 3, H, W] in [0, 1].
+    """
+    found = first_layer.filters(network).cpu().numpy()
+    answers = first_layer.answers(network, picture.to(next(network.parameters()).device)).cpu().numpy()
+    above = drawings.tiles(drawings.filter_pixels(found), title=f"{len(found)} filters that {network.name} learnt")
+    below = drawings.tiles(drawings.map_pixels(answers), title="… and what each answers to the picture")
+    return figures.Picture(
+        np.concatenate([above, below]), "The filters of a network's first layer, and what each answers to a picture."
+    )

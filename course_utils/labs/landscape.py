@@ -1,0 +1,97 @@
+"""The lab of the loss surface: a square of weights round two trained networks, computed point by point.
+
+Serves notebook 5. It wires `landscape.surface_steps` to `figures.landscape.heat`; both do their work without it.
+Paper: Li et al. 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from course_utils import landscape, twins, zoo
+from course_utils.figures import landscape as drawings
+from course_utils.labs import base, started
+
+ALT = "Two loss surfaces from above, of a plain and of a residual network; dark valleys, bright heights."
+REACHES, POINTS, SCENES = (0.05, 0.1, 0.2, 0.5, 1.0), (5, 9, 13, 17, 25), (48, 96, 192)
+TITLE = "The loss round two trained networks: without skips and with them"
+
+
+@dataclass(frozen=True)
+class View:
+    """What one drawing needs."""
+
+    surfaces: Mapping[str, landscape.Surface]  # name of the twin → as far as it is known
+    depth: int
+    reach: float
+
+
+class LandscapeLab(started.StartedLab):
+    """Walk away from two trained networks along two random directions, and see how soon the loss climbs.
+
+    Before the first start the lab shows the fine surfaces that ship.
+
+    Args:
+        points: along each axis at the beginning, one of 5, 9, 13, 17, 25.
+        reach: how far α and β go at the beginning, one of 0.05, 0.1, 0.2, 0.5, 1; at 1 each filter has moved by its
+            own length.
+        seed: of the two directions at the beginning.
+    """
+
+    def __init__(self, *, points: int = 13, reach: float = 0.5, seed: int = 1):
+        self._pair: dict[str, zoo.PixelNetwork] = {}
+        self._scenes: dict[int, tuple[Tensor, Tensor]] = {}
+        controls = {
+            "seed": base.whole_number("directions", 0, 9999, seed, "which two random directions"),
+            "reach": base.menu("reach", [(f"−{r:g} … {r:g}", r) for r in REACHES], reach, "how far α and β go"),
+            "points": base.menu("points", [(f"{p}×{p}", p) for p in POINTS], points, "how fine the net is"),
+            "scenes": base.menu("scenes", SCENES, SCENES[1], "how many road-sign scenes the loss is a mean of"),
+        }
+        super().__init__(controls, alt=ALT, start="Compute")
+
+    def waiting(self, seed, reach, points, scenes) -> base.Frame:
+        """The fine surfaces that ship."""
+        surfaces = landscape.shipped()
+        fine, far = len(surfaces[twins.PLAIN].axis), surfaces[twins.PLAIN].axis[-1].item()
+        frame = self.draw(View(surfaces, zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"], far))
+        told = f"<b>Press Compute.</b> Until then, {fine}×{fine} points that were computed before. {frame.headline}"
+        return base.Frame(frame.pixels, told)
+
+    def steps(self, seed, reach, points, scenes) -> Iterator[View]:
+        """Both surfaces by turns, some points at a time, the coarse ones first."""
+        for name, stored in twins.STORED.items():
+            if name not in self._pair:
+                self._pair[name] = zoo.load(stored, progress=False)
+        if scenes not in self._scenes:
+            self._scenes[scenes] = twins.scenes(scenes)
+        depth = zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"]
+        how = {"points": points, "reach": reach, "seed": seed, "chunk": max(1, 192 // scenes)}
+        with ExitStack() as stack:
+            walks = {
+                name: stack.enter_context(closing(landscape.surface_steps(network, *self._scenes[scenes], **how)))
+                for name, network in self._pair.items()
+            }
+            surfaces = {name: next(walk) for name, walk in walks.items()}
+            yield View(dict(surfaces), depth, reach)
+            while surfaces[twins.RESIDUAL].share < 1:
+                for name, walk in walks.items():
+                    surfaces[name] = next(walk)
+                    yield View(dict(surfaces), depth, reach)
+
+    def share(self, view: View) -> float:
+        """How many of the points are known."""
+        return sum(surface.share for surface in view.surfaces.values()) / len(view.surfaces)
+
+    def draw(self, view: View) -> base.Frame:
+        """Both from above, in one scale of colours."""
+        losses = {f"{name}, {view.depth} layers": part.losses.numpy() for name, part in view.surfaces.items()}
+        pixels = drawings.heat(losses, view.reach, title=TITLE)
+        told = [
+            f"<b>{name}</b>: {part.centre:.2g} in the middle, {part.low_share:.0%} of the square below 1"
+            for name, part in view.surfaces.items()
+        ]
+        return base.Frame(pixels, f"Loss of {'; '.join(told)}.")

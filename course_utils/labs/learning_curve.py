@@ -1,0 +1,99 @@
+"""The lab of learning curves: what ships first, then the same contest live, a shorter one, on scenes of one's own.
+
+Serves notebook 1. It wires `learning_curve.contest` to `figures.classical.learning_curves`.
+Papers: see `learning_curve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from course_utils import figures, learning_curve, signs
+from course_utils.figures import classical as drawings
+from course_utils.labs import base, started
+from course_utils.learning_curve import CNN, HOG, METHODS, Curves, Progress
+
+ALT = "Accuracy against the number of training scenes: SIFT words and HOG begin higher, a small CNN ends higher."
+TITLE = "Made by hand wins while data is short, learnt wins when there is plenty"
+SHORTER = {  # the menu: up to how many training scenes, with what takes how long
+    "20 to 200 scenes (half a minute)": (20, 60, 200),
+    "20 to 600 scenes (a minute)": (20, 60, 200, 600),
+    "20 to 2,000 scenes (some minutes)": (20, 60, 200, 600, 2000),
+}
+WHO = {"all four": METHODS, "HOG and the CNN (quicker)": (HOG, CNN), "the CNN alone": (CNN,)}
+TEST_SCENES = 200
+
+
+class LearningCurveLab(started.StartedLab):
+    """Watch four readers learn from more and more scenes: how many, which readers, which scenes.
+
+    Args:
+        seed: of the training scenes at the beginning; the shipped curves have the seeds 0, 1 and 2.
+    """
+
+    def __init__(self, *, seed: int = 3):
+        self._curves = learning_curve.shipped()
+        self._last: tuple[int, np.ndarray] | None = None  # how many readings were drawn, and the drawing
+        controls = {
+            "sizes": base.menu("train on", list(SHORTER), next(iter(SHORTER)), "how far the training set grows"),
+            "readers": base.menu("readers", list(WHO), "all four", "who takes part"),
+            "seed": base.whole_number("seed", 0, 99, seed, "which training scenes; 0, 1 and 2 are the shipped ones"),
+        }
+        super().__init__(controls, alt=ALT)
+
+    def waiting(self, sizes, readers, seed) -> base.Frame:
+        """The shipped curves."""
+        many = len(self._curves.accuracies[CNN])
+        return base.Frame(
+            picture(self._curves).pixels,
+            f"What ships: the mean of {many} training sets, tested on {self._curves.test_scenes:,} fresh scenes; bands"
+            " reach from the worst to the best. <b>Start</b> runs a shorter contest.",
+        )
+
+    def steps(self, sizes, readers, seed) -> Iterator[Progress]:
+        """The contest itself."""
+        self._last = None
+        yield from learning_curve.contest(SHORTER[sizes], seed=seed, test_scenes=TEST_SCENES, methods=WHO[readers])
+
+    def share(self, step: Progress) -> float:
+        """How far the work is."""
+        return step.share
+
+    def draw(self, step: Progress) -> base.Frame:
+        """The shipped curves, pale, and a ring for each reading so far."""
+        if self._last is None or self._last[0] != len(step.readings):
+            self._last = (len(step.readings), picture(self._curves, step).pixels)
+        return base.Frame(self._last[1], headline(step))
+
+
+def picture(curves: Curves, progress: Progress | None = None) -> figures.Picture:
+    """The learning curves, standing still; with a contest under way, its readings as rings.
+
+    Args:
+        curves: such as `learning_curve.shipped()`.
+        progress: of a contest.
+    """
+    live = None if progress is None else {method: progress.points(method) for method in METHODS}
+    pixels = drawings.learning_curves(
+        {method: (curves.sizes, curves.mean(method)) for method in METHODS},
+        title=TITLE,
+        bands={method: curves.band(method) for method in METHODS},
+        live=live,
+        chance=1 / len(signs.CLASSES),
+    )
+    return figures.Picture(pixels, ALT)
+
+
+def headline(progress: Progress) -> str:
+    """What goes on, or how it ended, in one sentence (HTML)."""
+    if not progress.done:
+        return f"{progress.doing} …"
+    largest = max(reading.size for reading in progress.readings)
+    told = [
+        f"{reading.method} <b>{100 * reading.accuracy:.0f} %</b>"
+        for reading in progress.readings
+        if reading.size == largest
+    ]
+    return f"After {largest:,} training scenes, of {TEST_SCENES} fresh ones: {', '.join(told)}."

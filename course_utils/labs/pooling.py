@@ -1,0 +1,201 @@
+"""The labs of pooling: a window that moves over sixteen numbers, and pooling of a real picture.
+
+Serves notebook 2. They wire `pooling` to `figures.pooling`; both do their work without them.
+Papers: Zhang 2019, arXiv:1904.11486, for the blur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils import figures, images, pooling, runtime, signs
+from course_utils.labs import base
+
+# ---- sixteen numbers -------------------------------------------------------------------------------------------
+RANDOM = "5×5 at random"
+NUMBERS = {
+    "the slide's, max pooling": pooling.SLIDE_MAX,
+    "the slide's, average": pooling.SLIDE_AVERAGE,
+    RANDOM: tuple(
+        map(tuple, torch.randint(-99, 100, (5, 5), generator=runtime.generator(2)).tolist())
+    ),  # some below 0: there the padding of a maximum matters
+}
+
+
+class WindowLab(base.Lab):
+    """A window moves over the slide's numbers, a stop at a time: kind, kernel, stride, padding; numbers or gradient.
+
+    Args:
+        numbers: which ones at the beginning, a key of `NUMBERS`.
+        kind: "max" or "average" at the beginning.
+    """
+
+    def __init__(self, numbers: str = "the slide's, max pooling", kind: str = "max"):
+        controls = {
+            "numbers": base.menu("numbers", NUMBERS, numbers, "the picture: one channel, a few pixels"),
+            "kind": base.menu("kind", ["max", "average"], kind, "what is kept of each window"),
+            "kernel": base.whole_slider("kernel k", 0, 6, 2, "side of the window"),
+            "stride": base.whole_slider("stride s", 0, 4, 2, "from one window to the next"),
+            "padding": base.whole_slider("padding p", -1, 3, 0, "rows and columns around the picture"),
+            "window": base.whole_slider("window", 1, 4, 1, "move it: which stop of the window is shown"),
+            "gradient": base.switch("show the gradient", False, "what comes back to each number in training"),
+        }
+        super().__init__(controls, alt="A window on a grid of numbers, what it computes, and the results so far.")
+
+    def steps(self, numbers, kind, kernel, stride, padding, window, gradient) -> Iterator[tuple[dict[str, Any], str]]:
+        """Find the chosen stop; the slider gets as many stops as there are windows."""
+        grid = torch.tensor(NUMBERS[numbers], dtype=torch.float32)
+        results = pooling.pool2d(grid[None, None], kind, kernel, stride, padding)[0, 0]  # [H', W']
+        window = min(window, results.numel())
+        with self.quietly():
+            self.controls["window"].max = results.numel()
+        stop = next(islice(pooling.window_steps(grid, kind, kernel, stride, padding), window - 1, None))
+        drawing = {
+            "numbers": grid.numpy(),
+            "results": results.numpy(),
+            "kind": kind,
+            "kernel_size": kernel,
+            "corner": stop.corner,
+            "index": stop.index,
+            "padding": padding,
+            "gradient": stop.gradient.numpy() if gradient else None,
+        }
+        formula = f"⌊(H + 2p − k) / s⌋ + 1 = ⌊({len(grid)} + 2·{padding} − {kernel}) / {stride}⌋ + 1"
+        yield drawing, f"H′ = {formula} = <b>{len(results)}</b>"
+
+    def draw(self, step: tuple[dict[str, Any], str]) -> base.Frame:
+        """The grid with the window on it, and the formula of the output's size with the student's numbers."""
+        drawing, formula = step
+        return base.Frame(figures.pooling.window(**drawing), formula)
+
+
+# ---- a real picture --------------------------------------------------------------------------------------------
+OWN = "your own picture"
+STOP = "STOP beside a hedge"
+SCENES = {"YIELD": ("yield", 3), "50 limit": ("50 limit", 31), "roundabout": ("roundabout", 10)}
+LARGEST = 128  # pixels along an edge; larger ones would not follow the slider
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Tensor:
+    """A picture of the menu, [1, 3, 128, 128], the same on every machine."""
+    if name == STOP:
+        return images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=LARGEST, device="cpu")
+    class_name, seed = SCENES[name]
+    label = signs.CLASS_NAMES.index(class_name)
+    return signs.render([label], size=LARGEST, seed=seed, device="cpu").images
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture before and after, with all that its drawing needs."""
+
+    before: Tensor  # [1, 3, H, H]
+    after: Tensor  # [1, 3, H', H']
+    gradient: Tensor | None  # [H, H], what comes back to each pixel, where it was asked for
+    kind: str
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+
+class PoolingLab(base.Lab):
+    """Pool a picture: which one, its size, the kind, kernel, stride, padding, dilation; pixels or gradient."""
+
+    def __init__(self):
+        self._own: tuple[Any, Tensor] | None = None  # an upload, and its picture
+        controls = {
+            "picture": base.menu("picture", [STOP, *SCENES, OWN], STOP, "what is pooled"),
+            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "side": base.whole_slider("side H", 8, LARGEST, LARGEST, "height and width of the picture, in pixels"),
+            "kind": base.menu("kind", ["max", "average", "blur"], "max", "blur: a maximum at each pixel, then a blur"),
+            "kernel": base.whole_slider("kernel k", 0, 16, 4, "side of the window, in pixels"),
+            "stride": base.whole_slider("stride s", 0, 16, 4, "from one window to the next, in pixels"),
+            "padding": base.whole_slider("padding p", -1, 8, 0, "pixels around the picture"),
+            "dilation": base.whole_slider("dilation d", 0, 8, 1, "from one pixel of a window to its next"),
+            "gradient": base.switch("show the gradient", False, "which pixels learn something in training"),
+        }
+        controls["upload"].observe(self._took_upload, "value")
+        super().__init__(controls, alt="A picture, the same picture after pooling, and the arithmetic of its size.")
+
+    def steps(self, picture, upload, side, kind, kernel, stride, padding, dilation, gradient) -> Iterator[View]:
+        """Pool the chosen picture."""
+        before = images.to_tensor(self._picture(picture, upload), size=side, device="cpu")
+        asked = before.requires_grad_(gradient)
+        after = pooling.pool2d(asked, kind, kernel, stride, padding, dilation)
+        back = torch.autograd.grad(after.sum(), asked)[0][0].sum(dim=0) if gradient else None
+        yield View(before.detach(), after.detach(), back, kind, kernel, stride, padding, dilation)
+
+    def draw(self, view: View) -> base.Frame:
+        """Before and after, and the formula with the student's numbers."""
+        if view.gradient is None:
+            right, name = images.to_pixels(view.after)[0], "after"
+        else:
+            right, name = figures.pooling.gradient_map(view.gradient.numpy()), "the gradient arrives here"
+        pixels = figures.pooling.pooled_picture(
+            images.to_pixels(view.before)[0],
+            right,
+            name=name,
+            kernel_size=view.kernel,
+            stride=view.stride,
+            padding=view.padding,
+            dilation=view.dilation,
+            lines=_arithmetic(view),
+        )
+        return base.Frame(pixels, headline(view))
+
+    def _picture(self, picture: str, upload: Any) -> Tensor:
+        if picture != OWN:
+            return _shipped(picture)
+        if not upload:
+            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+        if self._own is None or self._own[0] is not upload:
+            self._own = upload, images.to_tensor(upload, size=LARGEST, device="cpu")[:1]
+        return self._own[1]
+
+    def _took_upload(self, _change: dict) -> None:
+        with self.quietly():
+            self.controls["picture"].value = OWN
+
+
+def _arithmetic(view: View) -> list[str]:
+    """The output size and what is left of the numbers, worked out with the student's own numbers."""
+    size, k, s, p, d = view.before.shape[-1], view.kernel, view.stride, view.padding, view.dilation
+    result = view.after.shape[-1]
+    if view.kind == "blur":
+        first = pooling.output_size(size, k, 1, p)
+        told = [
+            f"the maximum, stride 1:  H + 2p − k + 1 = {size} + 2·{p} − {k} + 1 = {first}",
+            f"then the blur, stride s:  H′ = ⌈{first} / {s}⌉ = {result}",
+        ]
+    else:
+        told = [
+            "H′ = ⌊(H + 2p − d·(k − 1) − 1) / s⌋ + 1",
+            f"    = ⌊({size} + 2·{p} − {d}·({k} − 1) − 1) / {s}⌋ + 1 = {result}",
+        ]
+    before, after = view.before.numel(), view.after.numel()
+    return [*told, f"numbers: 3·{size}·{size} = {before:,}  →  3·{result}·{result} = {after:,}"]
+
+
+def headline(view: View) -> str:
+    """What pooling did, in one sentence (HTML)."""
+    share = view.after.numel() / view.before.numel()
+    if view.gradient is not None:
+        reached = float((view.gradient > 0).float().mean())
+        if reached == 1:
+            return "In training, <b>every</b> pixel hears something."
+        return f"In training, {_share(reached)} of the pixels hear something; the dark ones hear nothing."
+    what = {"max": "the largest", "average": "the mean", "blur": "a blur of the largest"}[view.kind]
+    return f"Each result is <b>{what}</b> of {view.kernel**2} numbers; {_share(share)} of the numbers are left."
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,181 @@
+"""The lab of the gradient's way back: how much of it arrives at each layer, with the skips and without.
+
+Serves notebook 5. It wires `gradients.by_layer` to `figures.quick_curves`; the trainings have labs of their own.
+Papers: He et al. 2016; Glorot and Bengio 2010 and He et al. 2015 for the first weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from course_utils import figures, gradients, resnet, runtime, signs
+from course_utils.figures import resnet as drawings
+from course_utils.labs import base
+
+ALT = "The size of the gradient at every layer of a deep network, one line with skips and one without."
+DEPTHS = tuple(range(8, 99, 6))
+SIZES = (8, 16, 32)  # pixels; in small pictures much of what a 3×3 kernel meets is padding
+BOTH, PLAIN, RESIDUAL = "plain and residual", "plain only", "residual only"
+NAMES = {False: "plain: f(x) = g(x)", True: "residual: f(x) = g(x) + x"}
+STARTS = (
+    ("He 2015 (made for ReLU)", "he"),
+    ("Xavier 2010", "xavier"),
+    ("torch's own", "torch"),
+    ("He, every g(x) = 0", "zero"),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What one drawing needs."""
+
+    depth: int
+    profiles: dict[bool, dict[int, float]]  # with skips? → number of the layer → the gradient's size there
+
+
+class GradientLab(base.Lab):
+    """Follow the gradient of the loss back to the first layer: depth, width, normalisation, first weights, skips.
+
+    Nothing is trained. The networks are narrow and the pictures few and small, so every move of a control is computed
+    anew; in float64, on the processor, where a gradient of 10⁻³⁰ is a number and not a rounding error.
+
+    Args:
+        depth: layers at the beginning, one of `DEPTHS`.
+        norm: whether batch normalisation is on at the beginning.
+        start: the first weights at the beginning, one of `resnet.STARTS`.
+    """
+
+    def __init__(self, *, depth: int = 50, norm: bool = False, start: str = "he"):
+        depths = [(f"{d} layers", d) for d in DEPTHS]
+        controls = {
+            "depth": base.pixel_slider("depth", depths, depth, "how many layers one after the other"),
+            "width": base.menu("width", [(f"{w} filters", w) for w in (4, 8, 16)], 8, "filters of the first stage"),
+            "norm": base.switch("batch normalisation", norm, "after every convolution"),
+            "start": base.menu("weights", STARTS, start, "how the first weights are drawn"),
+            "order": base.menu(
+                "ReLU", [("behind the sum", False), ("inside g (pre-activation)", True)], False, "where it stands"
+            ),
+            "skips": base.menu("skip", [BOTH, PLAIN, RESIDUAL], BOTH, "which of the twins are drawn"),
+            "size": base.menu("pictures", [(f"{p}×{p} pixels", p) for p in SIZES], 16, "what the networks look at"),
+            "seed": base.whole_number("seed", 0, 9999, 0, "which first weights"),
+        }
+        super().__init__(controls, alt=ALT)
+
+    def steps(self, depth, width, norm, start, order, skips, size, seed) -> Iterator[View]:
+        """Measure the twins; one piece of work, as both lines shall move together."""
+        chosen = {BOTH: (False, True), PLAIN: (False,), RESIDUAL: (True,)}[skips]
+        profiles = {}
+        for skip in chosen:
+            network = resnet.shortened(deepest(width, norm, start, order, skip, seed), depth)
+            profiles[skip] = gradients.by_layer(network, *pictures(size))
+        yield View(depth, profiles)
+
+    def draw(self, view: View) -> base.Frame:
+        """A line a twin over the layers, and what is left at its left end in a sentence."""
+        series = {NAMES[skip]: (list(sizes), list(sizes.values())) for skip, sizes in view.profiles.items()}
+        every = [size for sizes in view.profiles.values() for size in sizes.values() if size > 0]
+        pixels = figures.quick_curves(
+            series,
+            title=title(view),
+            x_label="layer (the loss stands at the right)",
+            y_label="size of the gradient",
+            log_y=True,
+            x_range=(1, view.depth),
+            y_range=(min([1e-3, *every]) / 2, max([10.0, *every]) * 2),
+        )
+        return base.Frame(pixels, headline(view))
+
+
+@lru_cache(maxsize=4)
+def deepest(width: int, norm: bool, start: str, order: bool, skip: bool, seed: int) -> resnet.SmallResNet:
+    """The deepest network of a kind, in float64; the others are its first blocks."""
+    network = resnet.SmallResNet(DEPTHS[-1], width=width, norm=norm, preactivation=order, skip=skip).double()
+    return resnet.initialise(network, start, seed)
+
+
+@lru_cache(maxsize=4)
+def pictures(size: int) -> tuple[Tensor, Tensor]:
+    """Two scenes, shrunk and centred round 0, [2, 3, size, size], and their labels, [2]."""
+    scenes = signs.render(2, size=64, seed=0, device="cpu")
+    return functional.adaptive_avg_pool2d(scenes.images.double(), size) - 0.5, scenes.labels
+
+
+def title(view: View) -> str:
+    """What happens to the gradient on its way, in words: it dies, arrives or explodes."""
+    fates = [
+        f"{drawings.fate(sizes[min(sizes)] / sizes[max(sizes)])} {'with' if skip else 'without'} skips"
+        for skip, sizes in view.profiles.items()
+    ]
+    return f"On its way back the gradient {' and '.join(fates)}"
+
+
+def headline(view: View) -> str:
+    """What is left at the first layer of what the last block gets, for each twin: "plain × 3·10⁻²³, residual × 0.5"."""
+    told = []
+    for skip, sizes in view.profiles.items():
+        share = drawings.times(sizes[min(sizes)] / sizes[max(sizes)])
+        colour = figures.VERMILLION if skip else figures.BLUE
+        told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {share}</b>')
+    return f"The gradient on its way through {view.depth} layers: {', '.join(told)}"
+
+
+def drawn(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
+    """The plan of some blocks in a row, read off the blocks themselves.
+
+    Args:
+        blocks: of any kind.
+        x: what goes into the first, [1, C, H, W].
+    """
+    plans = []
+    for block in blocks:
+        with runtime.kept(block), torch.no_grad():
+            after = block(x)
+        plans.append(_plan(block, x, after))
+        x = after
+    words = "Residual blocks as boxes: convolutions along a line, and the skip that goes round them to a plus."
+    return figures.Picture(drawings.blocks(plans), words)
+
+
+def _plan(block: resnet.Block, x: Tensor, after: Tensor) -> drawings.Drawn:
+    """What a drawing of a block says, read off its layers."""
+    convolutions = [layer for name, layer in block.named_children() if isinstance(layer, nn.Conv2d)]
+    boxes: list[tuple[str, ...]] = []
+    for k, conv in enumerate(convolutions):
+        side, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
+        has_norm = isinstance(getattr(block, f"norm{k + 1}"), nn.BatchNorm2d)
+        around = ("norm",) * has_norm + ("ReLU",) * (block.preactivation or k + 1 < len(convolutions))
+        box = (f"{side}×{side} conv", f"{conv.out_channels} filters", f"stride {stride}, pad {padding}")
+        boxes += [part for part in ((around, box) if block.preactivation else (box, around)) if part]
+    return drawings.Drawn(
+        title=_title(block),
+        inputs=" × ".join(map(str, x.shape[1:])),
+        outputs=" × ".join(map(str, after.shape[1:])),
+        boxes=tuple(boxes),
+        skip=_skip_words(block),
+        last="" if block.preactivation else "ReLU",
+    )
+
+
+def _title(block: resnet.Block) -> str:
+    if block.skip is None:
+        return "Plain: no skip at all"
+    if isinstance(block.skip, nn.Identity):
+        return "Same width, same size: the skip is x itself"
+    return "Another width or size: the skip must bring x into the new shape"
+
+
+def _skip_words(block: resnet.Block) -> str | None:
+    """What stands on the skip."""
+    if block.skip is None or isinstance(block.skip, nn.Identity):
+        return None if block.skip is None else "x"
+    if isinstance(block.skip, resnet.PaddedSkip):
+        places = "x" if block.skip.stride == 1 else f"x, one place in {block.skip.stride**2}"
+        return f"{places}, and {block.skip.more} channels of zeros"
+    conv = block.skip[0]
+    return f"1×1 convolution, {conv.out_channels} filters, stride {conv.stride[0]}"

@@ -1,0 +1,337 @@
+"""Features made by hand against features learnt, as the training set grows: which reads more signs right?
+
+Serves notebook 1: the shipped curves (data/history/learning_curves.json) and the shorter run in its lab.
+Papers: Csurka et al. 2004; Lazebnik et al. 2006; Dalal and Triggs 2005; LeCun et al. 1998 and Krizhevsky et al. 2012.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from course_utils import classical, runtime, signs, training, zoo
+
+WORDS, PLACED, HOG, CNN = METHODS = ("SIFT words", "SIFT words, placed", "HOG", "CNN")
+# Chosen on 600 scenes of their own, after 200 and 2,000 training scenes: out of 300 to 2,400 words (the last doubling
+# brought less than half a point) and cells of 6 to 16 pixels (8 and 12 hardly differ).
+VISUAL_WORDS, HOG_CELL = 1200, 12
+RECIPES = {  # how each was made, in one sentence
+    WORDS: f"SIFT key points (Lowe 2004), {VISUAL_WORDS:,} visual words by k-means, how often each occurs, a linear SVM"
+    " (Csurka et al. 2004).",
+    PLACED: "The same words, counted in the whole picture and in each of its quarters (Lazebnik et al. 2006).",
+    HOG: f"Gradients in 9 directions, cells of {HOG_CELL}×{HOG_CELL} pixels, blocks of 2×2 cells, a linear SVM"
+    " (Dalal and Triggs 2005).",
+    CNN: "Three convolutions with batch normalisation, pooling and one linear layer, trained from scratch on the same"
+    " scenes, each shown many times and shifted by up to 3 pixels.",
+}
+SIZES = (20, 60, 200, 600, 2000, 6000)  # training scenes of the shipped curves
+ROUND = len(signs.CLASSES)  # scenes come in rounds, one of each class
+BATCH, LEARNING_RATE = 64, 5e-3
+FAR = 1_000_003  # rounds between the training sets of two seeds, so that they share no scene
+TEST = 2_000_000_000  # the test scenes begin here: beyond every training set
+COSTS = {"scene": 0.004, "sift": 0.015, "fit": 0.0006, "step": 0.03}  # seconds, for the progress bar only
+
+
+class SmallNetwork(nn.Sequential):
+    """A small CNN for pictures of 64×64 pixels: three convolutions and one matrix, 45,000 weights."""
+
+    def __init__(self, classes: int = ROUND):
+        super().__init__(
+            *_block(3, 16, 5, stride=2),  # [N, 16, 16, 16]
+            *_block(16, 32, 3),  # [N, 32, 8, 8]
+            *_block(32, 64, 3),  # [N, 64, 4, 4]
+            nn.Flatten(),
+            nn.Linear(64 * 4 * 4, classes),
+        )
+
+
+def _block(channels_in: int, channels: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(channels_in, channels, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.MaxPool2d(2)
+
+
+# ---- what comes out --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Reading:
+    """What one method, trained on `size` scenes, read in the test scenes."""
+
+    method: str
+    size: int
+    answers: np.ndarray  # [N]
+    labels: np.ndarray  # [N]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the test scenes that were read right, in [0, 1]."""
+        return float((self.answers == self.labels).mean())
+
+    def confusions(self, count: int = 3) -> list[tuple[str, str, float]]:
+        """The most frequent mistakes: the true class, what was read, and in which share of that class's scenes."""
+        wrong = [pair for pair in zip(self.labels.tolist(), self.answers.tolist(), strict=True) if pair[0] != pair[1]]
+        of_class = Counter(self.labels.tolist())
+        names = signs.CLASS_NAMES
+        return [
+            (names[true], names[read], round(times / of_class[true], 4))
+            for (true, read), times in Counter(wrong).most_common(count)
+        ]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the contest stands: the share of the work done, what is being done, and what was read so far."""
+
+    share: float
+    doing: str
+    readings: tuple[Reading, ...]
+    done: bool = False
+
+    def points(self, method: str) -> tuple[list[int], list[float]]:
+        """Training sizes and accuracies of one method so far."""
+        mine = [reading for reading in self.readings if reading.method == method]
+        return [reading.size for reading in mine], [reading.accuracy for reading in mine]
+
+    def reading(self, method: str, size: int) -> Reading:
+        """What one method read after learning from `size` scenes."""
+        for reading in self.readings:
+            if (reading.method, reading.size) == (method, size):
+                return reading
+        raise ValueError(f"{method} has not read after {size} scenes; there are {len(self.readings)} readings so far.")
+
+
+def together(readings: Sequence[Reading]) -> Reading:
+    """Several readings of one method as one, to count their mistakes together."""
+    first = readings[0]
+    answers, labels = ([getattr(reading, part) for reading in readings] for part in ("answers", "labels"))
+    return Reading(first.method, first.size, np.concatenate(answers), np.concatenate(labels))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves over several training sets (seeds).
+
+    Attributes:
+        sizes: training scenes.
+        accuracies: method → one list a seed, each as long as `sizes`, in [0, 1].
+        test_scenes: on how many scenes they were measured.
+        confusions: method → the most frequent mistakes at the largest size: (true class, read as, share).
+        made: how: the command, the seeds, the versions.
+    """
+
+    sizes: list[int]
+    accuracies: dict[str, list[list[float]]]
+    test_scenes: int
+    confusions: dict[str, list[tuple[str, str, float]]] = field(default_factory=dict)
+    made: dict = field(default_factory=dict)
+
+    def mean(self, method: str) -> list[float]:
+        """Mean accuracy over the seeds, at each size."""
+        return np.mean(self.accuracies[method], axis=0).tolist()
+
+    def band(self, method: str) -> tuple[list[float], list[float]]:
+        """The worst and the best seed, at each size."""
+        return np.min(self.accuracies[method], axis=0).tolist(), np.max(self.accuracies[method], axis=0).tolist()
+
+    def at(self, method: str, size: int) -> float:
+        """Mean accuracy of one method at one of the sizes."""
+        if size not in self.sizes:
+            raise ValueError(f"the sizes are {', '.join(map(str, self.sizes))}; got {size}.")
+        return self.mean(method)[self.sizes.index(size)]
+
+    def crossing(self, first: str, second: str) -> float | None:
+        """At how many training scenes `first` overtakes `second` for good, between the sizes on a log axis.
+
+        Returns:
+            The number; None if it is behind at the largest size, or was never behind.
+        """
+        lead = np.subtract(self.mean(first), self.mean(second))
+        behind = np.flatnonzero(lead <= 0)
+        if len(behind) == 0 or behind[-1] == len(lead) - 1:
+            return None
+        k = behind[-1]
+        share = -lead[k] / (lead[k + 1] - lead[k])
+        low, high = math.log(self.sizes[k]), math.log(self.sizes[k + 1])
+        return math.exp(low + share * (high - low))
+
+    def save(self, path: Path) -> None:
+        """Write a JSON file that a person can read."""
+        facts = {name: getattr(self, name) for name in ("made", "test_scenes", "sizes", "accuracies", "confusions")}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Curves:
+    """Read what `Curves.save` wrote."""
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["confusions"] = {name: [tuple(row) for row in rows] for name, rows in facts["confusions"].items()}
+    return Curves(**facts)
+
+
+def shipped() -> Curves:
+    """The curves that ship with the course."""
+    return load(runtime.DATA / "history" / "learning_curves.json")
+
+
+# ---- the contest -----------------------------------------------------------------------------------------------
+def training_steps(size: int, effort: float = 1.0) -> int:
+    """How many batches the CNN is shown: the more scenes the more, but not in proportion."""
+    return max(1, round(20 * effort * math.sqrt(size)))
+
+
+def contest(
+    sizes: Iterable[int] = (20, 60, 200),
+    *,
+    seed: int = 0,
+    test_scenes: int = 200,
+    methods: Iterable[str] = METHODS,
+    effort: float = 1.0,
+) -> Iterator[Progress]:
+    """Train every method on the same growing set of scenes and test each on the same fresh ones, piece by piece.
+
+    Whatever is learnt (words, strength of the SVM, weights) is learnt from the training scenes alone.
+
+    Args:
+        sizes: numbers of training scenes, multiples of 20, in rising order.
+        seed: of the training scenes and of all that is random in learning.
+        test_scenes: a multiple of 20; the same scenes for every seed.
+        methods: some of `METHODS`.
+        effort: of the CNN's training; 1 takes 20·√size batches of 64.
+
+    Yields:
+        `Progress` after each piece of work (mostly less than a tenth of a second), with all readings so far.
+
+    Raises:
+        ValueError: sizes, seed or methods that make no contest.
+    """
+    sizes, methods = list(sizes), list(methods)
+    _check(sizes, seed, test_scenes, methods, effort)
+    whole, done, readings = _cost(sizes, test_scenes, methods, effort), 0.0, ()
+    train, test = _Album(seed * FAR, methods), _Album(TEST, methods)
+    for cost in test.grow(test_scenes):
+        done += cost
+        yield Progress(done / whole, "drawing and describing the test scenes", readings)
+    for size in sizes:
+        for cost in train.grow(size):
+            done += cost
+            yield Progress(done / whole, f"drawing and describing {size:,} training scenes", readings)
+        for method in methods:
+            for cost, answers in _learn(method, train, test, seed, effort):
+                done += cost
+                if answers is not None:
+                    readings += (Reading(method, size, answers, test.labels),)
+                yield Progress(min(done / whole, 0.999), f"{method} learns from {size:,} scenes", readings)
+    yield Progress(1.0, "done", readings, done=True)
+
+
+def _check(sizes: list[int], seed: int, test_scenes: int, methods: list[str], effort: float) -> None:
+    for count in (*sizes, test_scenes):
+        if type(count) is not int or count < ROUND or count % ROUND:
+            raise ValueError(f"scenes come in rounds of {ROUND}, one of each class; {count!r} is no such number.")
+    if not sizes or sizes != sorted(set(sizes)):
+        raise ValueError(f"give at least one size, the smallest first; got {sizes}.")
+    if unknown := [method for method in methods if method not in METHODS] or not methods:
+        raise ValueError(f"the methods are {', '.join(METHODS)}; got {unknown if methods else 'none'}.")
+    if type(seed) is not int or not 0 <= seed < 1000:
+        raise ValueError(f"the seed is a whole number from 0 to 999; got {seed!r}.")
+    if not effort > 0:
+        raise ValueError(f"the CNN's effort is a share such as 1 or 0.5; got {effort!r}.")
+
+
+class _Album:
+    """Scenes with what each method needs of them, round by round: a small album is the beginning of a larger one."""
+
+    def __init__(self, place: int, methods: list[str]):
+        self.place, self.methods = place, methods
+        self.rounds: list[Tensor] = []  # [20, 3, 64, 64] each
+        self.described: list[classical.KeyPoints] = []
+        self.gradients: list[np.ndarray] = []
+        self._words: tuple[int, classical.Vocabulary] | None = None  # of so many scenes
+
+    def vocabulary(self, seed: int) -> classical.Vocabulary:
+        """The words of these scenes; where they hold few key points, as twenty scenes do, there are fewer words."""
+        if self._words is None or self._words[0] != len(self.described):
+            count = min(VISUAL_WORDS, sum(map(len, self.described)) // 2)
+            self._words = len(self.described), classical.vocabulary(self.described, count, seed=seed)
+        return self._words[1]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """[N]: scene k shows class k modulo 20."""
+        return np.arange(len(self.rounds) * ROUND) % ROUND
+
+    def grow(self, size: int) -> Iterator[float]:
+        """Draw and describe until there are `size` scenes; yields the cost of each piece."""
+        for number in range(len(self.rounds), size // ROUND):
+            images = signs.render(list(range(ROUND)), seed=self.place + number, device="cpu").images
+            self.rounds.append(images)
+            if HOG in self.methods:
+                self.gradients.append(classical.hog(images, cell=HOG_CELL).numpy())
+            yield COSTS["scene"] * ROUND
+            if {WORDS, PLACED} & set(self.methods):
+                for points in classical.describe(images):
+                    self.described.append(points)
+                    yield COSTS["sift"]
+
+
+def _learn(method: str, train: _Album, test: _Album, seed: int, effort: float) -> Iterator[tuple[float, Any]]:
+    """Train one method; yields (cost, None) after each piece and (cost, answers) at last."""
+    if method == CNN:
+        yield from _learn_network(train, test, seed, effort)
+        return
+    if method == HOG:
+        features, fresh = np.concatenate(train.gradients), np.concatenate(test.gradients)
+    else:
+        words, levels = train.vocabulary(seed), 1 if method == WORDS else 2
+        yield 0.0, None
+        features = classical.bag_of_words(train.described, words, levels=levels)
+        yield 0.0, None
+        fresh = classical.bag_of_words(test.described, words, levels=levels)
+        yield 0.0, None
+    for reader in classical.fit_steps(features, train.labels, seed=seed):
+        yield COSTS["fit"] * len(features), None if reader is None else reader.read(fresh)
+
+
+def _learn_network(train: _Album, test: _Album, seed: int, effort: float) -> Iterator[tuple[float, Any]]:
+    where, labels = runtime.device(), torch.from_numpy(train.labels)
+    with torch.random.fork_rng(devices=[]):  # the layers draw their first weights from torch's own generator
+        torch.manual_seed(seed)
+        body = SmallNetwork()
+    network = zoo.PixelNetwork(body, name="small", class_names=signs.CLASS_NAMES, input_size=64).to(where)
+    batches = Given(torch.cat(train.rounds), labels, seed=seed).batches(BATCH)
+    steps = training_steps(len(labels), effort)
+    for _ in training.train(network, batches, steps=steps, learning_rate=LEARNING_RATE):
+        yield COSTS["step"], None
+    yield 0.0, training.predict(network, torch.cat(test.rounds)).argmax(dim=1).numpy()
+
+
+class Given(training.Pool):
+    """A pool of given scenes in place of rendered ones: drawn from for ever, a little shifted.
+
+    Args:
+        images: float [N, 3, S, S] in [0, 1].
+        labels: [N].
+        seed: of the order in which they are drawn.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, *, seed: int = 0):
+        self.images, self.labels = (images * 255).round().byte(), labels
+        self.generator = runtime.generator(seed)
+
+
+def _cost(sizes: list[int], test_scenes: int, methods: list[str], effort: float) -> float:
+    """Seconds of the whole work, roughly."""
+    drawn, words = max(sizes) + test_scenes, {WORDS, PLACED} & set(methods)
+    cost = drawn * (COSTS["scene"] + (COSTS["sift"] if words else 0))
+    for size in sizes:
+        fits = len(classical.STRENGTHS) * (4 if size < classical.FEW else 1) + 1
+        cost += size * fits * COSTS["fit"] * len([method for method in methods if method != CNN])
+        cost += training_steps(size, effort) * COSTS["step"] if CNN in methods else 0
+    return cost

@@ -1,0 +1,201 @@
+"""Which part of the picture one number of a layer may see: followed through every operation of a run.
+
+Serves notebooks 02 to 05, through `accounting`. The recursion is that of Araujo, Norris and Sim 2019, "Computing
+Receptive Fields of Convolutional Neural Networks" (equations 2 and 3), for convolutions, pooling, sums and branches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from torch import Tensor
+
+REDUCTIONS = {"mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm"}
+PRODUCTS = {"mm": (0, 1), "addmm": (1, 2), "bmm": (0, 1), "baddbmm": (1, 2)}  # where the two matrices stand
+PADDINGS = {"constant_pad_nd", "reflection_pad2d", "replication_pad2d"}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Output 0 of a layer sees the input from `first` to `last`; each further output sees `jump` pixels further on."""
+
+    first: int | Fraction = 0
+    last: int | Fraction = 0
+    jump: int | Fraction = 1
+
+    def slid(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Window:
+        """The same behind a kernel that slides."""
+        first = self.first - padding * self.jump
+        return Window(first, self.last + (dilation * (kernel - 1) - padding) * self.jump, self.jump * stride)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the numbers of a tensor see: a window for the rows and one for the columns of the input.
+
+    Args:
+        windows: of rows, of columns.
+        grid: how many places the tensor has, height and width; its windows overlap.
+    """
+
+    windows: tuple[Window, Window]
+    grid: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the input that one number may see; padding counts, as if the picture had no edge."""
+        rows, columns = (math.ceil(window.last - window.first) + 1 for window in self.windows)
+        return rows, columns
+
+    @property
+    def stride(self) -> tuple[int | float, int | float]:
+        """Pixels of the input from one number to the next."""
+        rows, columns = (window.jump for window in self.windows)
+        return _plain(rows), _plain(columns)
+
+    def whole(self) -> Field:
+        """What a number sees that depends on all places: all their windows together."""
+        windows = (
+            replace(window, last=window.last + (places - 1) * window.jump)
+            for window, places in zip(self.windows, self.grid, strict=True)
+        )
+        return Field(tuple(windows), (1, 1))
+
+
+def _plain(number: int | Fraction) -> int | float:
+    return int(number) if number == int(number) else float(number)
+
+
+def union(fields: Sequence[Field]) -> Field:
+    """What a sum, or branches side by side, see: the smallest window around all of theirs."""
+    widest = max(fields, key=lambda field: math.prod(field.grid))
+    windows = []
+    for axis in (0, 1):
+        own = [field.windows[axis] for field in fields]
+        first, last = min(window.first for window in own), max(window.last for window in own)
+        windows.append(Window(first, last, widest.windows[axis].jump))
+    return Field(tuple(windows), widest.grid)
+
+
+def behind(
+    operation: str, asked: Mapping[str, Any], inputs: Sequence[Any], fields: Sequence[Field | None], output: Tensor
+) -> Field | None:
+    """The field of an operation's output.
+
+    Args:
+        operation: torch's word for it, "convolution", "cat" …
+        asked: its arguments by name.
+        inputs: its tensors that depend on the picture.
+        fields: what they see; None where that is not known.
+        output: what comes out, of which only the shape is looked at.
+
+    Returns:
+        The field, or None: not known, because an input's is not, or because the operation rearranges places.
+    """
+    if None in fields:
+        return None
+    seen, shape = union(fields), tuple(output.shape)
+    if operation in ("convolution", "max_pool2d_with_indices", "avg_pool2d", "im2col"):
+        return _sliding(seen, asked, inputs[0], shape)
+    if operation in ("_adaptive_avg_pool2d", "adaptive_max_pool2d") and len(shape) == 4:
+        return _adaptive(seen, shape)
+    if operation in PRODUCTS:
+        return seen if _keeps_places(operation, asked, inputs, seen) else seen.whole()
+    if operation in REDUCTIONS and "dim" in asked:
+        return seen.whole() if _over_places(asked["dim"], inputs[0], seen) else seen
+    if operation in ("slice", "unfold"):
+        return _cut(seen, operation, asked, inputs[0], shape)
+    if operation in PADDINGS and len(shape) == 4:
+        right_to_left = [*asked.get("pad", asked.get("padding")), 0, 0, 0, 0]
+        return _moved(seen, (-right_to_left[2], -right_to_left[0]), (1, 1), shape[2:])
+    if operation in REDUCTIONS or "scaled_dot_product" in operation:
+        return seen.whole()
+    if len(shape) != 4 or seen.grid in (shape[2:], shape[1:3]):
+        return seen
+    if seen.grid == (1, 1):  # each place sees the same
+        return Field(tuple(replace(window, jump=0) for window in seen.windows), shape[2:])
+    return None
+
+
+def _two(value: Any) -> tuple[int, int]:
+    values = [value] if isinstance(value, int) else list(value)
+    return tuple(values * 2)[:2] if len(values) == 1 else tuple(values)
+
+
+def _sliding(seen: Field, asked: Mapping[str, Any], image: Tensor, shape: tuple[int, ...]) -> Field | None:
+    """Behind a convolution or a pooling layer."""
+    if image.ndim != 4 or asked.get("transposed"):
+        return None
+    kernel = _two(asked["kernel_size"] if "kernel_size" in asked else asked["weight"].shape[2:])
+    stride = _two(asked.get("stride") or kernel)
+    padding, dilation = _two(asked.get("padding", 0)), _two(asked.get("dilation", 1))
+    settings = zip(seen.windows, kernel, stride, padding, dilation, strict=True)
+    windows = tuple(window.slid(*setting) for window, *setting in settings)
+    if len(shape) == 4:
+        return Field(windows, shape[2:])
+    reach = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]  # im2col: [N, C·k·k, places]
+    sizes = [places + 2 * edge for places, edge in zip(seen.grid, padding, strict=True)]
+    grid = tuple((size - far) // step + 1 for size, far, step in zip(sizes, reach, stride, strict=True))
+    return Field(windows, grid)
+
+
+def _adaptive(seen: Field, shape: tuple[int, ...]) -> Field:
+    """Behind adaptive pooling: place i of `after` sees the places ⌊i·before/after⌋ to ⌈(i + 1)·before/after⌉ − 1."""
+    windows = []
+    for window, before, after in zip(seen.windows, seen.grid, shape[2:], strict=True):
+        kernel = max(-((-(i + 1) * before) // after) - i * before // after for i in range(after))
+        step = Fraction(before, after)
+        windows.append(window.slid(kernel, int(step) if step.denominator == 1 else step))
+    return Field(tuple(windows), shape[2:])
+
+
+def _keeps_places(operation: str, asked: Mapping[str, Any], inputs: Sequence[Any], seen: Field) -> bool:
+    """Whether a matrix product sums over channels only: then its other edges still hold all places."""
+    left, right = (list(asked.values())[k] for k in PRODUCTS[operation])
+    sides = [any(one is matrix for one in inputs) for matrix in (left, right)]
+    if all(sides):
+        return math.prod(seen.grid) == 1
+    matrix, summed = (left, -1) if sides[0] else (right, -2)
+    return (matrix.numel() // matrix.shape[summed]) % math.prod(seen.grid) == 0
+
+
+def _over_places(dims: Any, image: Tensor, seen: Field) -> bool:
+    """Whether a mean or a maximum is taken over rows and columns, not over channels or inside a window."""
+    dims = range(image.ndim) if dims in (None, []) else [dims] if isinstance(dims, int) else dims
+    dims = {dim % image.ndim for dim in dims}
+    if image.ndim >= 4:
+        return bool(dims & {2, 3})
+    if image.shape[-1] == math.prod(seen.grid):  # [N, C, places]
+        return image.ndim - 1 in dims
+    return True
+
+
+def _cut(seen: Field, operation: str, asked: Mapping[str, Any], image: Tensor, shape: tuple[int, ...]) -> Field | None:
+    """Behind x[:, :, ::2] or x.unfold(2, size, step)."""
+    dim = asked.get("dim", asked.get("dimension", 0)) % image.ndim
+    if image.ndim < 4 or dim < 2 or dim > 3:
+        return seen if image.ndim >= 4 or math.prod(seen.grid) == 1 else None
+    grid = tuple(shape[2:4])
+    steps, starts = [1, 1], [0, 0]
+    steps[dim - 2] = asked.get("step") or 1
+    if operation == "slice":
+        start = asked.get("start") or 0
+        starts[dim - 2] = min(start + image.shape[dim] if start < 0 else start, image.shape[dim])
+        return _moved(seen, tuple(starts), tuple(steps), grid)
+    kernel = [1, 1]
+    kernel[dim - 2] = asked["size"]
+    windows = tuple(window.slid(k, step) for window, k, step in zip(seen.windows, kernel, steps, strict=True))
+    return Field(windows, grid)
+
+
+def _moved(seen: Field, starts: Sequence[int], steps: Sequence[int], grid: Sequence[int]) -> Field:
+    """Behind a choice of places: from `starts` on, each `steps`-th."""
+    windows = []
+    for window, start, step in zip(seen.windows, starts, steps, strict=True):
+        far = start * window.jump
+        windows.append(Window(window.first + far, window.last + far, window.jump * step))
+    return Field(tuple(windows), tuple(grid))

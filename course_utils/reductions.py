@@ -1,0 +1,167 @@
+"""With and without the 1×1 reductions: two small Inception networks trained by turns, what they learn, what it costs.
+
+Serves notebook 04 and its third lab. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions", section 4: the
+module of figure 2a against that of 2b.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from course_utils import accounting, runtime, signs, training, zoo
+from course_utils.inception import SmallInception
+
+WITH, WITHOUT = "with 1×1 reductions", "without"
+SIZE = 32  # pixels
+MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
+WORLD = signs.Dials(
+    distance=0.1,
+    perspective=0.2,
+    light=0.3,
+    shadow=0.2,
+    blur=0.1,
+    noise=0.1,
+    weathering=0.2,
+    occlusion=0.1,
+    clutter=0.5,
+)  # a friendly street: 32 pixels are few
+BATCH, STEPS, LEARNING_RATE = 64, 150, 5e-3
+SCENES, BLOCK = 3072, 128  # to train with, and rendered at a time
+FRESH_SCENES, FRESH = 256, 2**40  # to measure with while it trains, and their seed
+EVERY = 10  # steps from one measurement to the next
+GOAL = 0.9  # the accuracy at which the two are compared
+
+
+@dataclass(frozen=True)
+class RaceStep:
+    """One of the two networks after one step of its training."""
+
+    network: str  # WITH or WITHOUT
+    index: int  # 0 … steps - 1
+    loss: float  # mean cross-entropy of the batch, before the step
+    fresh: float | None  # share of the fresh scenes that is right after the step, in [0, 1]; None: not measured here
+    seconds: float  # that this network's steps took so far, without the measuring
+
+
+@dataclass(frozen=True)
+class Races:
+    """Trainings that ship, each with several seeds."""
+
+    made: Mapping[str, object]  # how: command, steps, seeds …
+    steps: list[int]  # after how many steps it was measured
+    fresh: Mapping[str, list[list[float]]]  # name → seed → share of fresh scenes that is right
+    seconds: Mapping[str, float]  # name → seconds a step, in float32 on one core
+    leaning: list[Mapping[str, float]]  # seed → branch of WITH that is off ("" for none) → share that is right
+
+
+def pair(seed: int = 0, device=None) -> dict[str, zoo.PixelNetwork]:
+    """The two networks, with the same branches and the same shapes; only the reductions differ.
+
+    Args:
+        seed: of the first weights.
+        device: where to put them; None takes the best that there is.
+
+    Returns:
+        WITH → network and WITHOUT → network, for pictures of 32×32 pixels.
+    """
+    networks = {}
+    for name in (WITH, WITHOUT):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            body = SmallInception(len(signs.CLASSES), reduce=name == WITH)
+        network = zoo.PixelNetwork(body, name=name, class_names=signs.CLASS_NAMES, input_size=SIZE, mean=MEAN, std=STD)
+        networks[name] = network.to(runtime.device(device)).eval()
+    return networks
+
+
+def scene_blocks(count: int, seed: int = 0, device=None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Road-sign scenes, some more an item: pictures [n, 3, 32, 32] in [0, 1], and labels [n]."""
+    for start in range(0, count, BLOCK):
+        amount = min(BLOCK, count - start)
+        made = signs.render(
+            amount, size=SIZE, seed=seed * 1_000_003 + start, dials=WORLD, device=runtime.device(device)
+        )
+        yield made.images, made.labels
+
+
+def scenes(count: int, seed: int = 0, device=None) -> tuple[Tensor, Tensor]:
+    """All of `scene_blocks` at once."""
+    images, labels = zip(*scene_blocks(count, seed, device), strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def race(
+    networks: Mapping[str, zoo.PixelNetwork],
+    known: tuple[Tensor, Tensor],
+    fresh: tuple[Tensor, Tensor],
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    every: int = EVERY,
+) -> Iterator[RaceStep]:
+    """Train networks in place, by turns, on the very same batches; leave the loop whenever you like.
+
+    Args:
+        networks: name → network, as `pair` gives it; one alone will do too.
+        known: pictures [N, 3, 32, 32] in [0, 1] and labels [N], to train with.
+        fresh: the same, to measure with.
+        steps: of each network.
+        seed: of the order of the scenes.
+        every: steps from one measurement to the next; the last step is always measured.
+
+    Yields:
+        `RaceStep`, after each step of each network.
+    """
+    with ExitStack() as stack:
+        runs = {
+            name: stack.enter_context(
+                closing(training.train(network, _batches(*known, seed), steps=steps, learning_rate=LEARNING_RATE))
+            )
+            for name, network in networks.items()
+        }
+        spent = dict.fromkeys(networks, 0.0)
+        for index in range(steps):
+            for name, run in runs.items():
+                begin = time.perf_counter()
+                step = next(run)
+                spent[name] += time.perf_counter() - begin
+                measured = index % every == every - 1 or index == steps - 1
+                right = training.accuracy(networks[name], *fresh) if measured else None
+                yield RaceStep(name, index, step.loss, right, spent[name])
+
+
+def _batches(images: Tensor, labels: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    draw = runtime.generator(seed)
+    while True:
+        rows = torch.randint(len(labels), (BATCH,), generator=draw).to(images.device)
+        yield images[rows], labels[rows]
+
+
+@lru_cache(maxsize=1)
+def work() -> dict[str, int]:
+    """Multiply-adds of one training step of each network: a forward pass, and a backward pass that costs two."""
+    return {name: 3 * BATCH * accounting.account(network).macs for name, network in pair(device="cpu").items()}
+
+
+def steps_to(goal: float, steps: Sequence[int], fresh: Sequence[float]) -> float:
+    """After how many steps an accuracy is reached, between two measurements on a straight line; NaN: not reached."""
+    before_step, before = 0, 0.0
+    for step, right in zip(steps, fresh, strict=True):
+        if right >= goal:
+            return before_step + (step - before_step) * (goal - before) / (right - before)
+        before_step, before = step, right
+    return float("nan")
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Races:
+    """The trainings that `python scripts/results_inception.py race` wrote to data/inception/race.json."""
+    return Races(**json.loads((runtime.DATA / "inception" / "race.json").read_text(encoding="utf-8")))

@@ -1,0 +1,141 @@
+"""What this machine can do at most: multiply-adds a second, bytes a second; and a clock for functions.
+
+Serves notebooks 01 and 03. Paper: Williams, Waterman and Patterson 2009, "Roofline: An Insightful Visual Performance
+Model for Multicore Architectures".
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from course_utils import runtime
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The two limits of a machine. Whatever it computes, it is no quicker than the slower of the two allows.
+
+    Args:
+        flops_per_second: additions and multiplications in float32; a multiply-add is two.
+        bytes_per_second: that come from or go to memory.
+    """
+
+    flops_per_second: float
+    bytes_per_second: float
+
+    def __post_init__(self):
+        if not (self.flops_per_second > 0 and self.bytes_per_second > 0):
+            raise ValueError(
+                f"a machine does something every second; got {self.flops_per_second} operations and"
+                f" {self.bytes_per_second} bytes."
+            )
+
+    @property
+    def ridge(self) -> float:
+        """Multiply-adds that a byte must be worth, or else memory is the limit."""
+        return self.flops_per_second / 2 / self.bytes_per_second
+
+    def seconds(self, macs: float, octets: float) -> float:
+        """The shortest time for so many multiply-adds on so many bytes.
+
+        Raises:
+            ValueError: one of them is negative.
+        """
+        if not (macs >= 0 and octets >= 0):
+            raise ValueError(f"work is counted from 0 on; got {macs} multiply-adds and {octets} bytes.")
+        return max(2 * macs / self.flops_per_second, octets / self.bytes_per_second)
+
+    def macs_per_second(self, intensity: float) -> float:
+        """The roof itself: the most multiply-adds a second that a work of so many multiply-adds a byte can reach."""
+        return min(self.flops_per_second / 2, intensity * self.bytes_per_second)
+
+
+def best_seconds(
+    function: Callable[[], Any],
+    *,
+    device: str | torch.device | None = None,
+    repeats: int = 7,
+    budget: float = 0.3,
+    middle: bool = False,
+) -> float:
+    """How long a function takes: the best of several calls, after one that nobody counts.
+
+    The best, because whatever else the machine does can only make a call slower. See `clock` for what is read.
+
+    Args:
+        function: called without arguments.
+        device: where it computes, so that the clock waits for the end of the work there; None takes the course's.
+        repeats: calls that count, at most.
+        budget: seconds that they may take together; the first call counts always.
+        middle: give the median instead.
+
+    Raises:
+        ValueError: no repeats.
+    """
+    if repeats < 1:
+        raise ValueError(f"a clock needs one call or more; got repeats = {repeats}.")
+    where = runtime.device(device)
+    now = clock(where)
+
+    def once() -> float:
+        begin = now()
+        function()
+        wait_for(where)
+        return now() - begin
+
+    wait_for(where)
+    once()
+    end = time.perf_counter() + budget
+    taken = [once()]
+    while len(taken) < repeats and time.perf_counter() + min(taken) < end:
+        taken.append(once())
+    return statistics.median(taken) if middle else min(taken)
+
+
+def clock(where: torch.device) -> Callable[[], float]:
+    """The clock to read while this device computes, in seconds.
+
+    Where one thread of the processor does all the work, it is that thread's own clock, which stands still while other
+    programs have the processor: a long call would otherwise seem slower than a short one for no fault of its own.
+    """
+    alone = where.type == "cpu" and torch.get_num_threads() == 1
+    fine = time.get_clock_info("thread_time").resolution <= 1e-6  # not on Windows
+    return time.thread_time if alone and fine else time.perf_counter
+
+
+def wait_for(where: torch.device) -> None:
+    """Return when the device has done all that it was asked; a GPU is asked first and works later."""
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+    elif where.type == "mps":
+        torch.mps.synchronize()
+
+
+def measure(device: str | torch.device | None = None, *, threads: int | None = None, budget: float = 0.4) -> Roofline:
+    """Measure the two limits: a large matrix product, and a large copy; each the best of several.
+
+    Args:
+        device: what to measure; None takes the one that the course computes on.
+        threads: of the processor; None leaves what is set.
+        budget: seconds for the whole measurement, roughly.
+
+    Returns:
+        What was reached. A limit of the machine may lie a little above.
+    """
+    where = runtime.device(device)
+    edge, length = (4096, 2**28) if where.type == "cuda" else (2048, 2**26) if where.type == "mps" else (1024, 2**24)
+    with runtime.threads(threads), torch.no_grad():
+        a, b = (torch.full((edge, edge), value, device=where) for value in (0.5, 0.25))
+        product = torch.empty_like(a)
+        taken = best_seconds(lambda: torch.mm(a, b, out=product), device=where, repeats=50, budget=budget / 2)
+        arithmetic = 2 * edge**3 / taken
+        source = torch.zeros(length, device=where)  # 64 MiB on a processor: more than most caches hold
+        target = torch.zeros_like(source)
+        taken = best_seconds(lambda: target.copy_(source), device=where, repeats=50, budget=budget / 2)
+    return Roofline(arithmetic, 2 * 4 * length / taken)  # each number is read and written

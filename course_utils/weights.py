@@ -1,0 +1,36 @@
+"""Handing a network the weights of another one: all of them and in its shapes, or a sentence that names the layer.
+
+Serves notebooks 04 and 05. Papers: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """Fill a network with weights that must be its own, all of them and in its shapes.
+
+    Args:
+        network: changed in place, and only if all weights fit.
+        state: name → tensor, such as `from_torchvision(…)` gives.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: with the name of the first layer that does not fit.
+    """
+    wanted = network.state_dict()
+    for name, tensor in wanted.items():
+        if name not in state:
+            raise ValueError(f"{name} is missing: these are not the weights of this network, which needs it.")
+        if state[name].shape != tensor.shape:
+            shapes = f"{list(tensor.shape)} here and {list(state[name].shape)} there"
+            raise ValueError(f"{name} does not fit, {shapes}: these are the weights of another network.")
+    if extra := [name for name in state if name not in wanted]:
+        raise ValueError(f"{extra[0]} is left over: these are the weights of another network, which has such a layer.")
+    network.load_state_dict(state)
+    return network

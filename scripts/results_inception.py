@@ -1,0 +1,119 @@
+"""Compute what ships for lesson 4: `make results NAMES=inception`.
+
+Two parts, each alone as `python scripts/results_inception.py race`; together some 15 minutes on one core:
+race      small Inceptions with and without the 1×1 reductions, several seeds → data/inception/race.json
+branches  what is read right when one branch is silent → data/inception/branches.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from course_utils import branches, reductions, runtime, signs, zoo
+
+FOLDER = runtime.DATA / "inception"
+SEEDS, STEPS, FRESH_SCENES = (0, 1, 2, 3), 300, 1000
+NETWORK, SCENES, SEED = "signs-inception", 2000, 2**40 + 1  # scenes that no network has met
+
+
+def made(part: str, **facts) -> dict:
+    """How a file came to be."""
+    return {
+        "command": f"python scripts/results_inception.py {part}",
+        "torch": torch.__version__.split("+")[0],
+        "device": runtime.device().type,
+        **facts,
+    }
+
+
+def write(path: Path, content: dict) -> None:
+    """Write a JSON file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, separators=(",", ": "), ensure_ascii=False) + "\n", encoding="utf-8")
+    print(path.name, f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+
+
+def silenced(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, fill: str) -> dict[str, float]:
+    """Branch → share that is read right while it alone is off; "" stands for none."""
+    found = {}
+    for branch in tqdm(("", *branches.names(network)), desc=f"off, {fill}", mininterval=20):
+        *_, last = branches.read(network, images, labels, (branch,) if branch else (), fill=fill, batch=250)
+        found[branch] = round(last.accuracy, 4)
+    return found
+
+
+def seconds_a_step() -> dict[str, float]:
+    """Forward and backward pass of one batch in float32 on one core: the processor's time, the median of 15."""
+    networks, times = reductions.pair(device="cpu"), {}
+    images = torch.rand(reductions.BATCH, 3, reductions.SIZE, reductions.SIZE).to(memory_format=torch.channels_last)
+    labels = torch.zeros(reductions.BATCH, dtype=torch.long)
+    with runtime.threads(1):
+        for _ in range(18):
+            for name, network in networks.items():
+                network.train().to(memory_format=torch.channels_last)
+                begin = time.process_time()
+                cross_entropy(network(images), labels).backward()
+                times.setdefault(name, []).append(time.process_time() - begin)
+    return {name: round(statistics.median(values[3:]), 4) for name, values in times.items()}
+
+
+def make_race() -> None:
+    """Learning curves of the pair, seed by seed; and which branches the trained ones lean on."""
+    known = reductions.scenes(reductions.SCENES)
+    fresh = reductions.scenes(FRESH_SCENES, seed=reductions.FRESH)
+    steps = list(range(reductions.EVERY, STEPS + 1, reductions.EVERY))
+    told = {reductions.WITH: [], reductions.WITHOUT: []}
+    leaning = []
+    for seed in SEEDS:
+        networks, curves = reductions.pair(seed), {name: [] for name in told}
+        bar = tqdm(total=2 * STEPS, desc=f"race, seed {seed}", mininterval=20, unit="step")
+        for step in reductions.race(networks, known, fresh, steps=STEPS, seed=seed):
+            bar.update()
+            if step.fresh is not None:
+                curves[step.network].append(round(step.fresh, 4))
+        bar.close()
+        for name, curve in curves.items():
+            told[name].append(curve)
+        print({name: (curve[9], curve[-1]) for name, curve in curves.items()}, flush=True)
+        leaning.append(silenced(networks[reductions.WITH], *fresh, "zero"))
+        print(leaning[-1], flush=True)
+    precision = str(runtime.fast_dtype(runtime.device())).removeprefix("torch.")
+    facts = made(
+        "race", training_precision=precision, seeds=list(SEEDS), batch=reductions.BATCH, scenes=reductions.SCENES,
+        fresh_scenes=FRESH_SCENES, learning_rate=reductions.LEARNING_RATE,
+        seconds="a step forward and backward, float32, one processor core, median",
+    )  # fmt: skip
+    content = {"made": facts, "steps": steps, "fresh": told, "seconds": seconds_a_step(), "leaning": leaning}
+    write(FOLDER / "race.json", content)
+
+
+def make_branches() -> None:
+    """The network that ships, one branch after the other silent."""
+    network, street = zoo.load(NETWORK), signs.render(SCENES, seed=SEED)
+    told = {fill: silenced(network, street.images, street.labels, fill) for fill in branches.FILLS}
+    facts = made("branches", network=NETWORK, scenes=SCENES, seed=SEED)
+    write(FOLDER / "branches.json", {"made": facts, "right": told})
+
+
+PARTS = {"race": make_race, "branches": make_branches}
+
+
+def main() -> None:
+    """Make the named parts, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    for part in parser.parse_args().parts or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Compute what ships for lesson 5: `make results NAMES=resnet`.
+
+Five parts, each alone as `python scripts/results_resnet.py twins`; together some ten minutes on one core:
+twins     training curves of plain and residual networks of growing depth → data/resnet/twins.json
+pair      the trained pair of the surface → data/networks/lessons/resnet-plain, resnet-skip
+surface   their loss surfaces, 31×31 points → data/resnet/surfaces.npz
+rims      the loss a little way off, in ten planes → data/resnet/rims.json
+deletion  what each of the two can do without a block → data/resnet/deletion.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from course_utils import deletion, landscape, runtime, training, twins, zoo
+
+FOLDER = runtime.DATA / "resnet"
+SEEDS = {8: (0,), 20: (0,), 32: (0,), 56: (0, 1, 2)}  # depth → seeds of its pairs
+BARE_SEEDS = (0,)  # of the deepest pair without batch normalisation
+FRESH_SCENES = 1200
+DEPTH, PAIR_SCENES, PAIR_SEED = 56, 4096, 0  # of the pair that is stored
+RECIPES = {twins.PLAIN: (800, 5e-3), twins.RESIDUAL: (500, 1e-2)}  # steps, learning rate: the plain one needs longer
+POINTS, REACH, SURFACE_SCENES, SURFACE_SEED = 31, 0.5, 96, 1  # one square; RIM_SEEDS say how others look
+RIMS, RIM_SEEDS = (0.1, 0.3), tuple(range(10))
+
+
+def made(part: str, **facts) -> dict:
+    """How a file came to be."""
+    precision = str(runtime.fast_dtype(runtime.device())).removeprefix("torch.")
+    return {
+        "command": f"python scripts/results_resnet.py {part}",
+        "torch": torch.__version__.split("+")[0],
+        "device": runtime.device().type,
+        "training precision": precision,
+        "signs": list(twins.SIGNS),
+        **facts,
+    }
+
+
+def write(path: Path, content: dict) -> None:
+    """Write a JSON file: one line a list of numbers, so that it stays small."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, separators=(",", ": "), ensure_ascii=False) + "\n", encoding="utf-8")
+    print(path.name, f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+
+
+def train(networks: dict, seed: int, steps: int, rate: float, scenes: tuple) -> tuple[dict, dict]:
+    """Train twins, or one of them alone: losses and shares that were right, each a dictionary by twin."""
+    losses, right = {name: [] for name in networks}, {name: [] for name in networks}
+    bar = tqdm(total=len(networks) * steps, mininterval=10, unit="step")
+    for step in twins.train_twins(networks, *scenes, steps=steps, learning_rate=rate, seed=seed):
+        losses[step.network].append(round(step.loss, 4))
+        right[step.network].append(round(step.accuracy, 4))
+        bar.update()
+    bar.close()
+    return losses, right
+
+
+def make_twins() -> None:
+    """Curves of every depth and seed."""
+    scenes, fresh_scenes = twins.scenes(twins.SCENES), twins.scenes(FRESH_SCENES, seed=twins.FRESH)
+    told = {
+        "made": made(
+            "twins", steps=twins.STEPS, batch=twins.BATCH, learning_rate=twins.LEARNING_RATE,
+            learning_rate_bare=twins.BARE_RATE, seeds=SEEDS, seeds_bare=BARE_SEEDS,
+            scenes=twins.SCENES, fresh_scenes=FRESH_SCENES,
+        ),
+        "losses": {}, "right": {}, "fresh": {},
+    }  # fmt: skip
+    for depth, seeds in SEEDS.items():
+        for key in ("losses", "right", "fresh"):
+            told[key][depth] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}
+        for seed in seeds:
+            pair = twins.twins(depth, seed=seed)
+            losses, right = train(pair, seed, twins.STEPS, twins.LEARNING_RATE, scenes)
+            for name, network in pair.items():
+                fresh = round(training.accuracy(network, *fresh_scenes), 4)
+                told["losses"][depth][name].append(losses[name])
+                told["right"][depth][name].append(right[name])
+                told["fresh"][depth][name].append(fresh)
+                print(depth, seed, name, f"loss {np.mean(losses[name][-20:]):.3f}, fresh {fresh:.3f}", flush=True)
+    told["bare"] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}  # without batch normalisation
+    for seed in BARE_SEEDS:
+        losses, _ = train(twins.twins(DEPTH, seed=seed, norm=False), seed, twins.STEPS, twins.BARE_RATE, scenes)
+        for name, values in losses.items():
+            told["bare"][name].append(values)
+            print("bare", seed, name, f"loss {np.mean(values[-20:]):.3f}", flush=True)
+    write(FOLDER / "twins.json", told)
+
+
+def make_pair() -> None:
+    """Train the pair of the surface longer, each as long as it needs, and store it."""
+    scenes, pair = twins.scenes(PAIR_SCENES), twins.twins(DEPTH, seed=PAIR_SEED)
+    for name, (steps, rate) in RECIPES.items():
+        losses, _ = train({name: pair[name]}, PAIR_SEED, steps, rate, scenes)
+        print(name, f"loss {np.mean(losses[name][-20:]):.4f}", flush=True)
+        store(name, pair[name])
+
+
+def store(name: str, network: zoo.PixelNetwork) -> None:
+    """Put a trained twin among the networks that ship, with what is measured of it as it is stored."""
+    steps, rate = RECIPES[name]
+    facts = {
+        "architecture": "resnet.SmallResNet",
+        "arguments": {
+            "depth": DEPTH, "classes": len(twins.SIGNS), "width": 8, "stem_stride": 2, "skip": name == twins.RESIDUAL,
+        },
+        "training": f"{steps} steps of {twins.BATCH} scenes",
+        **made("pair", seed=PAIR_SEED, learning_rate=rate, scenes=PAIR_SCENES),
+    }  # fmt: skip
+    zoo.save(network, twins.STORED[name], facts, extra=True)
+    stored = zoo.load(twins.STORED[name], device=runtime.device())
+    fresh = training.accuracy(stored, *twins.scenes(FRESH_SCENES, seed=twins.FRESH))
+    accuracy = {"rendered": round(fresh, 4), "rendered_scenes": FRESH_SCENES}
+    zoo.save(stored, twins.STORED[name], facts | {"accuracy": accuracy}, extra=True)
+    print(name, accuracy, flush=True)
+
+
+def make_surface() -> None:
+    """The fine surfaces of the stored pair, over scenes of its training."""
+    images, labels = twins.scenes(SURFACE_SCENES)
+    found = {}
+    for name in (twins.PLAIN, twins.RESIDUAL):
+        network = zoo.load(twins.STORED[name])
+        steps = landscape.surface_steps(network, images, labels, points=POINTS, reach=REACH, seed=SURFACE_SEED, chunk=4)
+        bar = tqdm(total=POINTS**2, desc=f"surface {name}", mininterval=20, unit="point")
+        for last in steps:
+            bar.update(int((~last.losses.isnan()).sum()) - bar.n)
+        bar.close()
+        found[name] = last.losses.numpy().astype(np.float32)
+        print(name, f"{last.centre:.4f} in the middle, {np.nanmax(found[name]):.3g} at most", flush=True)
+    told = made("surface", scenes=SURFACE_SCENES, scenes_seed=0, directions_seed=SURFACE_SEED, reach=REACH)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        FOLDER / "surfaces.npz", axis=last.axis.numpy(), made=json.dumps(told, ensure_ascii=False), **found
+    )
+
+
+def make_rims() -> None:
+    """The mean loss on small squares round the stored pair, in several random planes."""
+    images, labels = twins.scenes(SURFACE_SCENES)
+    told = {"made": made("rims", scenes=SURFACE_SCENES, scenes_seed=0, directions_seeds=list(RIM_SEEDS)), "rims": {}}
+    for name in (twins.PLAIN, twins.RESIDUAL):
+        network, told["rims"][name] = zoo.load(twins.STORED[name]), {}
+        for reach in RIMS:
+            found = [landscape.surface(network, images, labels, points=3, reach=reach, seed=seed) for seed in RIM_SEEDS]
+            told["rims"][name][str(reach)] = [round(surface.rim, 4) for surface in found]
+            print(name, reach, f"{np.median(told['rims'][name][str(reach)]):.3f} in the median", flush=True)
+    write(FOLDER / "rims.json", told)
+
+
+def make_deletion() -> None:
+    """Accuracy without each block, of the stored pair."""
+    images, labels = twins.scenes(FRESH_SCENES, seed=twins.FRESH)
+    told = {"made": made("deletion", scenes=FRESH_SCENES), "whole": {}, "without": {}}
+    for name in (twins.PLAIN, twins.RESIDUAL):
+        network = zoo.load(twins.STORED[name])
+        told["whole"][name] = round(training.accuracy(network, images, labels), 4)
+        found = deletion.deletions(network, images, labels)
+        told["without"][name] = {deleted.name: round(deleted.accuracy, 4) for deleted in found}
+        print(name, told["whole"][name], told["without"][name], flush=True)
+    write(FOLDER / "deletion.json", told)
+
+
+PARTS = {"twins": make_twins, "pair": make_pair, "surface": make_surface, "rims": make_rims, "deletion": make_deletion}
+
+
+def main() -> None:
+    """Compute the named parts, or all, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    for part in parser.parse_args().parts or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

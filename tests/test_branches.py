@@ -1,0 +1,124 @@
+"""A branch can be listened to and silenced, and afterwards the network is as it was."""
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils import branches, inception, runtime, signs, zoo
+
+
+@pytest.fixture(scope="module")
+def network():
+    return zoo.load("signs-inception", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def street():
+    return signs.render(60, seed=77, device="cpu")
+
+
+def test_the_four_modules_and_their_sixteen_branches_are_found(network):
+    assert list(branches.modules(network)) == ["inception_a", "inception_b", "inception_c", "inception_d"]
+    assert len(branches.names(network)) == 16
+    assert list(branches.modules(network.body)) == list(branches.modules(network))
+
+
+def test_a_network_without_modules_is_refused():
+    with pytest.raises(TypeError, match="has no Inception module; load signs-inception"):
+        branches.modules(nn.Linear(2, 2))
+
+
+def test_the_views_are_what_the_module_lays_side_by_side(network, street):
+    heard = []
+    handle = network.body.inception_b.register_forward_hook(lambda _m, _i, output: heard.append(output))
+    said = branches.views(network, street.images[:3], "inception_b")
+    handle.remove()
+    assert list(said) == list(inception.BRANCHES)
+    assert torch.equal(torch.cat(list(said.values()), dim=1), heard[0])
+    assert all((values >= 0).all() for values in said.values())
+    with pytest.raises(ValueError, match="no module 'inception_z'; there are inception_a"):
+        branches.views(network, street.images[:1], "inception_z")
+
+
+def test_silence_zeroes_the_branch_s_channels_and_no_others(network, street):
+    with branches.switched_off(network, "inception_c.conv_3x3"), torch.no_grad(), runtime.kept(network):
+        said = []
+        handle = network.body.inception_c.register_forward_hook(lambda _m, _i, output: said.append(output))
+        network(street.images[:2])
+        handle.remove()
+    before = torch.cat(list(branches.views(network, street.images[:2], "inception_c").values()), dim=1)
+    first, second = network.body.inception_c.widths[:2]
+    assert (said[0][:, first : first + second] == 0).all()
+    kept = [k for k in range(before.shape[1]) if not first <= k < first + second]
+    assert torch.equal(said[0][:, kept], before[:, kept])
+
+
+def test_the_mean_takes_the_picture_away_and_leaves_the_number(network, street):
+    images = street.images[:8]
+    before = branches.views(network, images, "inception_a")["pool"]
+    said = []
+    with branches.switched_off(network, "inception_a.pool", fill="mean"), torch.no_grad(), runtime.kept(network):
+        handle = network.body.inception_a.register_forward_hook(lambda _m, _i, output: said.append(output))
+        network(images)
+        handle.remove()
+    after = said[0][:, -before.shape[1] :]
+    assert torch.allclose(after.mean(dim=(0, 2, 3)), before.mean(dim=(0, 2, 3)), atol=1e-5)
+    assert (after.amax(dim=(0, 2, 3)) - after.amin(dim=(0, 2, 3))).max() < 1e-6
+
+
+def test_the_network_is_as_it_was_also_when_something_was_raised(network, street):
+    with torch.no_grad():
+        before = network(street.images[:4])
+    hooks = sum(len(part._forward_hooks) for part in network.modules())
+    with pytest.raises(ZeroDivisionError), branches.switched_off(network, *branches.names(network)):
+        raise ZeroDivisionError
+    with (
+        pytest.raises(ValueError, match=r"no branch 'inception_a\.conv_7x7'"),
+        branches.switched_off(network, "inception_a.pool", "inception_a.conv_7x7"),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match="gives 'zero' or 'mean'; got 'noise'"),
+        branches.switched_off(network, fill="noise"),
+    ):
+        pass
+    network.train()
+    list(branches.read(network, street.images, street.labels, ["inception_a.pool"]))
+    assert all(part.training for part in network.modules())
+    network.eval()
+    assert sum(len(part._forward_hooks) for part in network.modules()) == hooks
+    assert all(value.requires_grad and value.grad is None for value in network.parameters())
+    with torch.no_grad():
+        assert torch.equal(network(street.images[:4]), before)
+
+
+def test_between_two_items_the_network_is_whole(network, street):
+    with torch.no_grad():
+        before = network(street.images[:4])
+    reading = branches.read(network, street.images, street.labels, branches.names(network), batch=20)
+    next(reading)
+    with torch.no_grad():
+        assert torch.equal(network(street.images[:4]), before)
+    reading.close()
+
+
+def test_the_reading_counts_all_scenes(network, street):
+    readings = list(branches.read(network, street.images, street.labels, batch=25))
+    assert [reading.asked for reading in readings] == [25, 50, 60]
+    assert readings[-1].accuracy == readings[-1].right / 60 > 0.95
+    *_, silent = branches.read(network, street.images, street.labels, branches.names(network))
+    assert silent.accuracy < 0.2  # nothing to go by: one class for every picture
+
+
+def test_the_table_that_ships_is_what_the_network_does(network):
+    """On other scenes, within three standard errors of both; for the branches of which the lesson speaks."""
+    told = branches.shipped("signs-inception")
+    assert set(told) == set(branches.FILLS)
+    assert all(set(table) == {"", *branches.names(network)} for table in told.values())
+    street = signs.render(300, seed=12345, device="cpu")
+    for fill, branch in (("zero", "inception_b.conv_5x5"), ("zero", "inception_c.pool"), ("mean", "inception_c.pool")):
+        *_, last = branches.read(network, street.images, street.labels, [branch], fill=fill, batch=100)
+        expected = told[fill][branch]
+        assert abs(last.accuracy - expected) < 3 * (expected * (1 - expected) * (1 / 300 + 1 / 2000)) ** 0.5 + 0.01
+    with pytest.raises(ValueError, match="there is none for 'signs-resnet'"):
+        branches.shipped("signs-resnet")

@@ -1,0 +1,184 @@
+"""The timeline and ImageNet's errors: every row has what a reader needs to look it up, and the known facts hold."""
+
+import re
+
+import numpy as np
+import pytest
+
+from course_utils import figures, history, zoo
+from course_utils.figures import history as drawings
+
+ENTRIES, SCORES = history.read_timeline(), history.read_imagenet()
+
+
+# ---- the facts ---------------------------------------------------------------------------------------------------
+def test_the_timeline_runs_from_1943_to_today():
+    assert ENTRIES[0].year == 1943
+    assert ENTRIES[-1].year >= 2025
+    assert len(ENTRIES) >= 25
+    assert {entry.thread for entry in ENTRIES} == set(history.THREADS)
+
+
+@pytest.mark.parametrize("row", [*ENTRIES, *SCORES], ids=lambda row: getattr(row, "what", None) or row.who)
+def test_every_row_has_a_source_with_a_year_and_a_link(row):
+    assert re.match(r"https?://\S+\.\S+/\S+$", row.link)
+    assert re.search(r"(19|20)\d\d", row.source)
+    assert all(not re.search(r"\s{2}|\s$|^\s", str(value)) for value in vars(row).values())
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.what)
+def test_an_entry_says_why_it_mattered_in_a_sentence(entry):
+    assert 40 < len(entry.why) <= 170
+    assert entry.why[-1] in ".”)"
+    assert len(entry.what) <= 75
+
+
+def test_no_entry_is_told_twice():
+    assert len({entry.what for entry in ENTRIES}) == len(ENTRIES)
+    assert len({entry.link for entry in ENTRIES}) == len(ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("year", "words"),
+    [
+        (1943, "McCulloch"),
+        (1958, "Rosenblatt"),
+        (1969, "Minsky"),
+        (1986, "Backpropagation"),
+        (1989, "zip codes"),
+        (1995, "“Convolutional networks”"),
+        (1998, "LeNet-5"),
+        (1999, "SIFT"),
+        (2005, "HOG"),
+        (2006, "SURF"),
+        (2007, "CUDA"),
+        (2009, "ImageNet"),
+        (2012, "AlexNet"),
+        (2015, "ResNet"),
+        (2017, "PGD"),
+        (2022, "ChatGPT, 30 November 2022"),
+        (2025, "Vibe coding"),
+    ],
+)
+def test_what_the_lecture_names_stands_in_its_year(year, words):
+    assert any(entry.year == year and words in entry.what for entry in ENTRIES)
+
+
+def test_the_winners_are_those_of_the_challenge():
+    winners = {score.year: score.error for score in SCORES if score.kind == "winner"}
+    assert winners == {2010: 28.2, 2011: 25.8, 2012: 16.4, 2013: 11.7, 2014: 6.7, 2015: 3.57, 2016: 2.99, 2017: 2.25}
+    assert list(winners.values()) == sorted(winners.values(), reverse=True)
+
+
+def test_outside_data_helps_and_the_people_are_two():
+    winners = {score.year: score.error for score in SCORES if score.kind == "winner"}
+    outside = [score for score in SCORES if score.kind == "outside data"]
+    assert [(score.year, score.error) for score in outside] == [(2012, 15.3), (2013, 11.2)]
+    assert all(score.error < winners[score.year] for score in outside)
+    assert sorted(score.error for score in SCORES if score.kind == "human") == [5.1, 12.0]
+
+
+# ---- the reader ----------------------------------------------------------------------------------------------------
+HEAD = "year,thread,what,why,source,link\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "1943,networks,a,b,c,\n", "line 2 of facts.csv says nothing under 'link'"),
+        ("year,thread,what\n1943,networks,a\n", "says nothing under 'why'"),
+        (HEAD + "MCM,networks,a,b,c,d\n", "has no number"),
+        (HEAD + "1943,rumours,a,b,c,d\n", "a thread is one of networks"),
+        (HEAD + "1958,networks,a,b,c,d\n1943,networks,a,b,c,d\n", "out of order"),
+    ],
+)
+def test_a_bad_timeline_is_refused_in_a_sentence(tmp_path, text, message):
+    path = tmp_path / "facts.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        history.read_timeline(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"nothing\.csv cannot be read"):
+        history.read_timeline(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize(("error", "kind", "message"), [(101, "winner", "between 0 and 100"), (5, "dog", "a score is")])
+def test_a_score_that_makes_no_sense_is_refused(error, kind, message):
+    with pytest.raises(ValueError, match=message):
+        history.Score(2012, kind, "x", "x", "learnt", error, "x", "x")
+
+
+# ---- the figures -----------------------------------------------------------------------------------------------------
+def inked(pixels, colour):
+    wanted = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)])
+    return (np.abs(pixels.astype(int) - wanted).max(axis=2) < 8).sum()
+
+
+@pytest.mark.parametrize("chosen", range(len(ENTRIES)))
+def test_every_entry_fits_on_its_card(chosen):
+    pixels = drawings.timeline(ENTRIES, chosen)
+    assert pixels.shape == drawings.timeline(ENTRIES, 0).shape
+    assert (pixels[-6:] == 255).all()  # nothing is written over the lower edge of the card
+    assert (pixels[300:, -19:] == 255).all()  # nor over its right edge
+    assert inked(pixels[274:], drawings.LANES[ENTRIES[chosen].thread][1]) > 1500
+
+
+def test_a_thread_that_is_followed_keeps_its_colour_and_the_others_lose_theirs():
+    all_threads, one = drawings.timeline(ENTRIES, 14), drawings.timeline(ENTRIES, 14, thread="features")
+    lanes = slice(0, 270)
+    assert inked(one[lanes], figures.PURPLE) == 0 < inked(all_threads[lanes], figures.PURPLE)
+    assert inked(one[lanes], figures.ORANGE) > 500
+
+
+def test_no_dot_of_the_timeline_hides_another():
+    places = drawings._places(ENTRIES, figures.WIDTH)
+    for k, one in enumerate(places):
+        for other in places[:k]:
+            assert np.hypot(one[0] - other[0], one[1] - other[1]) >= 2 * drawings._DOT
+
+
+def test_the_bars_of_imagenet_are_as_high_as_the_errors():
+    pixels = drawings.imagenet(SCORES, title="x")
+    blue = inked(pixels, figures.BLUE)
+    errors = [score.error for score in SCORES if score.kind == "winner" and score.made == "learnt"]
+    step = (figures.WIDTH - 120) / 8
+    assert blue == pytest.approx(sum(errors) * (428 - 84) / 30 * 0.72 * step, rel=0.1)
+
+
+def test_an_answer_shows_the_picture_the_bars_and_the_gauges():
+    picture = np.full((64, 64, 3), (10, 200, 30), dtype=np.uint8)
+    sure = drawings.answer(picture, ["a", "b"], [0.95, 0.05], 0.29, usual=(0.99, 0.1), title="green")
+    open_ = drawings.answer(picture, ["a", "b"], [0.55, 0.45], 0.99, usual=(0.99, 0.1), title="green")
+    assert inked(sure, "#0AC81E") > 100_000
+    assert inked(sure, figures.VERMILLION) > 5_000  # above 90 % the bar changes its colour
+    assert inked(open_, figures.VERMILLION) == 0
+
+
+def test_certainty_counts_what_lies_beyond_the_threshold():
+    picture = np.zeros((8, 8, 3), dtype=np.uint8)
+    none = drawings.certainty([("a", picture, [0.1, 0.2])], title="x")
+    both = drawings.certainty([("a", picture, [0.95, 0.99])], title="x")
+    assert inked(none, figures.BLUE) > 50 > inked(both, figures.BLUE)
+    assert inked(both, figures.VERMILLION) > inked(none, figures.VERMILLION) + 50
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (0.01, "14 minutes"),
+        (0.0001, "2 minutes"),
+        (0.5, "12 hours"),
+        (2.6, "2.6 days"),
+        (32, "32 days"),
+        (150, "4.9 months"),
+        (3652, "10 years"),
+    ],
+)
+def test_a_duration_is_said_as_a_person_says_it(days, words):
+    assert drawings.duration(days) == words
+
+
+def test_alexnet_s_multiply_adds_in_the_lesson_are_torchvision_s():
+    assert zoo.card("alexnet")["multiply_adds"] == pytest.approx(714e6, rel=0.005)

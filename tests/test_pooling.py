@@ -1,0 +1,300 @@
+"""Pooling by hand: torch as oracle in values and gradients, a convolution for the blur, a sentence for every fault."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from course_utils import pooling, runtime
+from course_utils.pooling import avg_pool2d, blur_pool2d, max_pool2d
+
+MAX_SLIDE = torch.tensor([[29, 15, 28, 184], [0, 100, 70, 38], [12, 12, 7, 2], [12, 12, 45, 6]]).float()
+AVERAGE_SLIDE = MAX_SLIDE.clone().index_put_((torch.tensor(0), torch.tensor(0)), torch.tensor(31.0))
+
+
+def random_images(shape, seed, ties=False):
+    images = torch.randn(shape, generator=runtime.generator(seed), dtype=torch.float64)
+    return images.round() if ties else images  # rounded, many windows have two winners or more
+
+
+def values_and_gradient(pool, images):
+    """The result, and the gradient of a random weighting of it."""
+    images = images.clone().requires_grad_()
+    result = pool(images)
+    weights = random_images(result.shape, seed=1)
+    (gradient,) = torch.autograd.grad((result * weights).sum(), images)
+    return result.detach(), gradient
+
+
+def assert_same(ours, theirs, images):
+    for mine, peers in zip(values_and_gradient(ours, images), values_and_gradient(theirs, images), strict=True):
+        torch.testing.assert_close(mine, peers, rtol=1e-9, atol=1e-9)
+
+
+@st.composite
+def cases(draw, dilated=False):
+    """Shapes and arguments as torch takes them, oblong as often as square."""
+    kernel, stride = (draw(st.tuples(st.integers(1, 5), st.integers(1, 4))) for _ in range(2))
+    dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) if dilated else (1, 1)
+    padding = tuple(draw(st.integers(0, edge // 2)) for edge in kernel)
+    shape = draw(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)))
+    ceil_mode = draw(st.booleans())
+    for size, *rest in zip(shape[2:], kernel, stride, padding, dilation, strict=True):
+        assume(pooling.output_size(size, *rest, ceil_mode) >= 1)
+    return shape, {"kernel_size": kernel, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}, dilation
+
+
+# ---- torch as the oracle ---------------------------------------------------------------------------------------
+@given(cases(dilated=True), st.integers(0, 1000), st.booleans())
+@settings(max_examples=200)
+def test_max_pooling_equals_torch_in_values_and_gradients_also_at_ties(case, seed, ties):
+    shape, arguments, dilation = case
+    images = random_images(shape, seed, ties)
+    if F.max_pool2d(images, **arguments, dilation=dilation).isinf().any():  # a window on nothing but padding
+        with pytest.raises(ValueError, match="sees nothing but padding"):
+            max_pool2d(images, **arguments, dilation=dilation)
+        return
+    assert_same(
+        lambda x: max_pool2d(x, **arguments, dilation=dilation),
+        lambda x: F.max_pool2d(x, **arguments, dilation=dilation),
+        images,
+    )
+
+
+@given(cases(), st.integers(0, 1000), st.booleans())
+@settings(max_examples=200)
+def test_average_pooling_equals_torch_in_values_and_gradients(case, seed, count_include_pad):
+    shape, arguments, _ = case
+    arguments |= {"count_include_pad": count_include_pad}
+    images = random_images(shape, seed)
+    assert_same(lambda x: avg_pool2d(x, **arguments), lambda x: F.avg_pool2d(x, **arguments), images)
+
+
+def test_the_stride_is_the_kernel_s_size_unless_told():
+    images = random_images((1, 2, 9, 8), seed=0)
+    for ours, theirs in ((max_pool2d, F.max_pool2d), (avg_pool2d, F.avg_pool2d)):
+        torch.testing.assert_close(ours(images, 3), theirs(images, 3))
+        torch.testing.assert_close(ours(images, (2, 3)), theirs(images, (2, 3)))
+
+
+@pytest.mark.parametrize("pool", [max_pool2d, avg_pool2d, blur_pool2d])
+def test_precision_and_the_picture_stay_as_they_were(pool):
+    images = random_images((1, 1, 6, 6), seed=0).float()
+    before = images.clone()
+    assert pool(images, 2).dtype == torch.float32
+    assert pool(images.bfloat16(), 2).dtype == torch.bfloat16
+    assert torch.equal(images, before)
+
+
+def test_nan_is_not_swept_under_the_maximum():
+    images = torch.zeros(1, 1, 2, 2)
+    images[0, 0, 1, 0] = math.nan
+    assert max_pool2d(images, 2).isnan().all()
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 6), st.integers(0, 4), st.integers(1, 4), st.booleans())
+@settings(max_examples=200)
+def test_the_formula_tells_torch_s_sizes(size, kernel, stride, padding, dilation, ceil_mode):
+    assume(padding <= kernel // 2)
+    count = pooling.output_size(size, kernel, stride, padding, dilation, ceil_mode)
+    assume(count >= 1)
+    shape = F.max_pool2d(
+        torch.zeros(1, size, 1), (kernel, 1), (stride, 1), (padding, 0), (dilation, 1), ceil_mode
+    ).shape
+    assert count == shape[1]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 6), st.integers(0, 4))
+def test_the_formula_counts_the_windows_that_fit(size, kernel, stride, padding):
+    starts = range(-padding, size + padding - kernel + 1, stride)
+    assert max(0, pooling.output_size(size, kernel, stride, padding)) == len(starts)
+
+
+def test_the_formula_refuses_what_no_window_can_do():
+    for arguments, sentence in (
+        ((8, 0, 1), "kernel must be at least 1"),
+        ((8, 2, 0), "stride must be at least 1"),
+        ((8, 2, 1, -1), "padding must be 0 or more"),
+        ((8, 2, 1, 0, 0), "dilation must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            pooling.output_size(*arguments)
+    assert pooling.output_size(3, 5, 1) < 1  # it does not fit
+
+
+# ---- the blur --------------------------------------------------------------------------------------------------
+def independent_blur_pool(images, kernel_size, stride, padding, taps):
+    """Zhang's MaxBlurPool from torch's own parts: maximum at every pixel, mirrored edge, depthwise convolution."""
+    images = F.max_pool2d(images, kernel_size, 1, padding)
+    row = torch.tensor(np.polynomial.polynomial.polypow([0.5, 0.5], taps - 1))
+    weights = (row[:, None] * row[None, :]).repeat(images.shape[1], 1, 1, 1)
+    images = nn.ReflectionPad2d(((taps - 1) // 2, taps // 2) * 2)(images)
+    return F.conv2d(images, weights, stride=stride, groups=images.shape[1])
+
+
+@given(
+    st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(5, 12), st.integers(5, 12)),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.integers(0, 1000),
+)
+@settings(max_examples=100)
+def test_blur_pooling_equals_a_maximum_and_a_depthwise_convolution(shape, kernel, stride, taps, seed):
+    padding = kernel // 2
+    assert_same(
+        lambda x: blur_pool2d(x, kernel, stride, padding, taps),
+        lambda x: independent_blur_pool(x, kernel, stride, padding, taps),
+        random_images(shape, seed),
+    )
+
+
+def test_the_binomial_filters_are_zhang_s():
+    assert (16 * pooling.binomial(3)).tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    assert (256 * pooling.binomial(5)[0]).tolist() == [1, 4, 6, 4, 1]
+    for taps in range(1, 8):
+        assert pooling.binomial(taps).sum() == 1
+
+
+def test_an_even_picture_stays_as_bright_as_it_was():
+    assert torch.allclose(blur_pool2d(torch.full((1, 1, 9, 9), 0.3), 2, 2, 1), torch.tensor(0.3))
+
+
+def test_the_blur_keeps_an_edge_that_max_pooling_loses_when_it_moves():
+    """Zhang's own example: 0 0 1 1 0 0 1 1, and the same a pixel further."""
+    signal = torch.tensor([0.0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1]).expand(1, 1, 16, 16)
+    moved = signal.roll(1, dims=3)
+
+    def change(pool):
+        return (pool(signal) - pool(moved))[..., 1:-1, 1:-1].abs().max().item()
+
+    assert change(lambda x: max_pool2d(x, 2)) == 1.0
+    assert change(lambda x: blur_pool2d(x, 2, 2)) <= 0.5
+
+
+# ---- the slide -------------------------------------------------------------------------------------------------
+def test_the_slide_s_maxima():
+    assert max_pool2d(MAX_SLIDE[None, None], 2).flatten().tolist() == [100, 184, 12, 45]
+
+
+def test_the_slide_s_averages_but_for_its_slip():
+    exact = avg_pool2d(AVERAGE_SLIDE[None, None], 2).flatten().tolist()
+    assert exact == [36.5, 80, 12, 15]
+    assert avg_pool2d(MAX_SLIDE[None, None], 2).flatten().tolist() == [36, 80, 12, 15]
+
+
+def test_the_window_visits_every_cell_and_says_what_it_sees():
+    steps = list(pooling.window_steps(MAX_SLIDE, "max", 3, 1, 1))
+    pooled = F.max_pool2d(MAX_SLIDE[None], 3, 1, 1)[0]
+    assert [step.index for step in steps] == list(range(16))
+    for step in steps:
+        assert step.result == pooled[step.cell] == step.numbers.max()
+        row, column = step.corner
+        inside = MAX_SLIDE[max(row, 0) : row + 3, max(column, 0) : column + 3]
+        assert sorted(step.numbers[step.numbers.isfinite()].tolist()) == sorted(inside.flatten().tolist())
+    averages = [step.result for step in pooling.window_steps(MAX_SLIDE, "average", 2, 1)]
+    assert averages == F.avg_pool2d(MAX_SLIDE[None], 2, 1).flatten().tolist()
+    with pytest.raises(ValueError, match="'max' or the 'average'"):
+        next(pooling.window_steps(MAX_SLIDE, "median", 2, 2))
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------
+PICTURE = torch.rand(1, 3, 8, 8, generator=runtime.generator(0))
+BAD = [
+    ((PICTURE, 9), ValueError, "9×9 pixels does not fit into a picture of 8×8"),
+    ((PICTURE, 0), ValueError, "kernel must be at least 1"),
+    ((PICTURE, 2, 0), ValueError, "stride must be at least 1.*got 0"),
+    ((PICTURE, 2, -1), ValueError, "stride must be at least 1.*got -1"),
+    ((PICTURE, 3, 1, -1), ValueError, "padding must be 0 or more.*got -1"),
+    ((PICTURE, 3, 1, 2), ValueError, "at most half the kernel, 1 for a kernel of 3"),
+    ((PICTURE, (2, 4), 1, (0, 3)), ValueError, "at most half the kernel, 2 for a kernel of 4"),
+    ((PICTURE, 2.5), TypeError, "kernel_size is a whole number"),
+    ((PICTURE, True), TypeError, "kernel_size is a whole number"),
+    ((PICTURE, (2, 2, 2)), TypeError, r"pair \(height, width\)"),
+    ((PICTURE[:0], 2), ValueError, r"nothing to pool: a batch of the shape \[0, 3, 8, 8\]"),
+    ((PICTURE[:, :, :0], 2), ValueError, "nothing to pool"),
+    ((PICTURE[0], 2), ValueError, r"got \[3, 8, 8\]; add the batch with images\[None\]"),
+    ((PICTURE.mul(255).long(), 2), TypeError, r"takes floats.*got int64. Use images.float\(\)"),
+    ((PICTURE.mul(255).byte(), 2), TypeError, "got uint8"),
+    ((PICTURE.numpy(), 2), TypeError, "takes a tensor.*got ndarray"),
+]
+
+
+@pytest.mark.parametrize("pool", [max_pool2d, avg_pool2d, blur_pool2d])
+@pytest.mark.parametrize(("arguments", "error", "sentence"), BAD)
+def test_bad_input_is_refused_in_a_sentence(pool, arguments, error, sentence):
+    with pytest.raises(error, match=sentence) as told:
+        pool(*arguments)
+    assert str(told.value).endswith((".", "]"))
+    assert "\n" not in str(told.value)
+
+
+def test_dilation_has_sentences_of_its_own():
+    with pytest.raises(ValueError, match="dilation must be at least 1"):
+        max_pool2d(PICTURE, 2, dilation=0)
+    with pytest.raises(ValueError, match=r"3×3 pixels \(spread over 9×9 by its dilation\) does not fit"):
+        max_pool2d(PICTURE, 3, dilation=4)
+    with pytest.raises(ValueError, match="a window sees nothing but padding"):
+        max_pool2d(PICTURE[..., :2, :2], 2, 1, 1, dilation=3)
+
+
+def test_the_blur_has_sentences_of_its_own():
+    with pytest.raises(ValueError, match="whole number of taps"):
+        blur_pool2d(PICTURE, 2, 2, taps=0)
+    with pytest.raises(ValueError, match=r"mirrors 2 pixels.*2×2 pixels has too few"):
+        blur_pool2d(PICTURE[..., :3, :3], 2, 2, taps=5)
+
+
+# ---- the networks ----------------------------------------------------------------------------------------------
+def networks(size=2):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = {kind: pooling.SignsPoolNet(kind, classes=5, widths=(4, 6, 8, 8)).eval() for kind in pooling.KINDS}
+    for network in made.values():
+        network.load_state_dict(made["max"].state_dict())  # all four take the same weights
+    return made
+
+
+def test_the_four_networks_have_the_same_weights_and_sizes():
+    for network in networks().values():
+        assert network.features(torch.rand(1, 3, 64, 64)).shape == (1, 8, 4, 4)
+        assert network(torch.rand(2, 3, 96, 96)).shape == (2, 5)
+
+
+def test_without_pooling_a_stride_skips_what_the_others_look_at():
+    """Convolve at every pixel, then keep every second one: that is what the fourth network does."""
+    made = networks()
+    x = torch.rand(1, 3, 32, 32, generator=runtime.generator(2))
+    expected = x
+    for layer in made["max"].features:
+        expected = expected[..., ::2, ::2] if isinstance(layer, nn.MaxPool2d) else layer(expected)
+    torch.testing.assert_close(made["stride"].features(x), expected)
+
+
+@pytest.mark.parametrize("kind", ["max", "average", "blur"])
+def test_the_networks_pool_as_the_lesson_does(kind):
+    network = networks()[kind]
+    x = torch.randn(2, 4, 12, 12, generator=runtime.generator(1))
+    ours = {"max": max_pool2d, "average": avg_pool2d, "blur": blur_pool2d}[kind]
+    torch.testing.assert_close(network.features[3](x), ours(x, 2))
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="max, average, blur, stride; got 'median'"):
+        pooling.SignsPoolNet("median")
+
+
+def test_without_pooling_nothing_shrinks_and_the_network_is_left_alone():
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(3, 2), nn.MaxPool2d(3, 1, 1), nn.Sequential(nn.MaxPool2d(2))
+    )
+    bare = pooling.without_pooling(network)
+    x = torch.rand(1, 3, 16, 16)
+    assert bare(x).shape == (1, 4, 16, 16)
+    assert network(x).shape == (1, 4, 3, 3)
+    assert isinstance(bare[2], nn.MaxPool2d)

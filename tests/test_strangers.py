@@ -1,0 +1,114 @@
+"""Pictures that no network was trained for: they are what they say, and the control says that placing them is fair."""
+
+import math
+
+import pytest
+import torch
+
+from course_utils import sign_drawings, signs, strangers, zoo
+
+KINDS = list(strangers.STRANGERS)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return zoo.load("signs-resnet", device="cpu")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [32, 64, 96])
+def test_a_stranger_is_a_picture(kind, size):
+    pictures = strangers.draw(kind, 5, size=size, seed=3)
+    assert pictures.shape == (5, 3, size, size)
+    assert pictures.dtype == torch.float32
+    assert 0 <= pictures.min() <= pictures.max() <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_pictures_and_another_seed_others(kind):
+    torch.manual_seed(1)
+    first, state = strangers.draw(kind, 3, seed=1), torch.get_rng_state()
+    assert torch.equal(first, strangers.draw(kind, 3, seed=1))
+    assert not torch.equal(first, strangers.draw(kind, 3, seed=2))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_grey_is_one_shade_and_a_checkerboard_has_two_colours():
+    assert strangers.draw("grey", 4).flatten(1).std(dim=1).max() == 0
+    for board in strangers.draw("checkerboard", 12, seed=2):
+        colours = board.flatten(1).T.unique(dim=0)
+        assert len(colours) == 2
+
+
+def test_a_sign_upside_down_is_a_scene_turned_by_half_a_circle(network):
+    turned_back = strangers.draw("upside down", 100, seed=1).flip(2, 3)
+    labels = strangers.ask(network, turned_back).labels
+    assert set(labels.tolist()) <= {signs.STOP, 0, 1, 3}
+    assert len(set(labels.tolist())) == 4
+
+
+@pytest.mark.parametrize("name", zoo.shipped())
+def test_a_sign_that_is_known_is_read_right_when_it_is_placed_like_a_stranger(name):
+    """Else the strangers would fool networks by how they are placed, not by what they are."""
+    labels = torch.arange(100) % len(signs.CLASSES)
+    makes = [sign_drawings.Make.variant(k % sign_drawings.VARIANTS) for k in range(100)]
+    drawn = [strangers.known_sign(label, make) for label, make in zip(labels.tolist(), makes, strict=True)]
+    scenes = strangers.placed(drawn, 64, torch.Generator().manual_seed(5))
+    answer = strangers.ask(zoo.load(name, device="cpu"), scenes)
+    assert (answer.labels == labels).float().mean() >= 0.99
+    assert answer.confidence.median() > 0.95
+
+
+def test_forty_is_no_class_of_the_course():
+    assert not any(name.startswith("40") for name in signs.CLASS_NAMES)
+    assert 4 not in {int(sign.name[0]) for sign in signs.CLASSES if sign.name.endswith("limit")}
+
+
+def test_an_answer_s_confidence_and_entropy_are_those_of_its_probabilities(network):
+    answer = strangers.ask(network, strangers.draw("noise", 8))
+    assert torch.allclose(answer.probabilities.sum(dim=1), torch.ones(8))
+    assert torch.equal(answer.confidence, answer.probabilities.amax(dim=1))
+    by_hand = torch.distributions.Categorical(probs=answer.probabilities).entropy() / math.log(2)
+    assert torch.allclose(answer.entropy, by_hand, atol=1e-5)
+    assert answer.entropy.max() <= math.log2(20)
+
+
+def test_entropy_is_0_when_all_is_certain_and_not_nan():
+    class Certain(torch.nn.Module):
+        def forward(self, x):
+            return torch.tensor([[1000.0, 0.0, 0.0]]).expand(len(x), -1)
+
+    answer = strangers.ask(Certain(), torch.zeros(2, 3, 8, 8))
+    assert answer.entropy.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 99])
+def test_noise_can_be_led_to_any_class_and_stays_noise(network, seed):
+    for label in (signs.STOP, signs.YIELD):
+        led = strangers.convincing_noise(network, label, seed=seed)
+        answer = strangers.ask(network, led)
+        assert answer.labels.item() == label
+        assert answer.confidence.item() > 0.99
+        start = strangers.draw("noise", seed=seed)
+        assert (led - start).abs().max() <= 32 / 255 + 1e-6
+
+
+def test_asking_leaves_the_network_as_it_was(network):
+    network.train()
+    strangers.ask(network, strangers.draw("grey"))
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    network.eval()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "giraffe"}, "no stranger called 'giraffe'"),
+        ({"kind": "cat", "count": 0}, "one picture or more"),
+        ({"kind": "cat", "size": 8}, "32 to 512 pixels"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        strangers.draw(**arguments)
