@@ -4,7 +4,7 @@ Serves all eight notebooks and their labs. Nothing here computes: it shows what 
 Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 """
 
-from course_utils.figures import classical, conv1x1, costs, hardware, history, inception, pooling
+from course_utils.figures import classical, conv1x1, costs, hardware, history, inception, landscape, pooling, resnet
 from course_utils.figures.base import (
     BLACK,
     BLUE,
@@ -61,10 +61,12 @@ __all__ = [
     "hardware",
     "history",
     "inception",
+    "landscape",
     "panels",
     "percent",
     "pooling",
     "quick_curves",
+    "resnet",
     "text",
     "top_classes",
 ]
