@@ -4,6 +4,9 @@
 #   make lab PYTHON=python3.12              another Python (3.10 or newer) for a fresh .venv
 #   make notebooks NAMES=08_adversarial     one notebook only
 #   make test TEST_ARGS="-k pgd"            more options for pytest
+#   make report NAMES="2 8" PARAMETERS="steps=5 epsilon=4/255"    or a file of YAML
+#   make slides NAMES=8 SIZE=34             larger type (30 of 720 pixels without it)
+#   make app LESSON=5 LAB=LandscapeLab      another lab than the lesson's first one; PORT=9000 another port
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks networks results sheet wheel clean
+.PHONY: help lab test notebooks networks results sheet report slides app teacher publish wheel clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,6 +38,12 @@ test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, le
 notebooks: $(VENV)/test.stamp  ## execute the notebooks from top to bottom, normalise them, lint them
 	$(BIN)/python scripts/notebooks.py $(NAMES)
 
+teacher: $(VENV)/test.stamp  ## make the teacher's edition: gaps filled, all checks green, into build/teacher/
+	$(BIN)/python -m scripts.teacher $(NAMES)
+
+publish: $(VENV)/test.stamp  ## say where the course lives: make publish REPOSITORY=owner/name
+	$(BIN)/python -m scripts.publish $(REPOSITORY)
+
 networks: $(VENV)/lab.stamp  ## train the networks that ship, from their committed seeds
 	$(BIN)/python scripts/networks.py $(NAMES)
 
@@ -45,6 +54,15 @@ results: $(VENV)/lab.stamp  ## compute the results that ship in data/, from thei
 
 sheet: $(VENV)/lab.stamp  ## draw a contact sheet of road-sign scenes, for a person to look at
 	$(BIN)/python scripts/contact_sheet.py
+
+report: $(VENV)/stage.stamp  ## run the lessons with your parameters, and make one handout of them
+	$(BIN)/python -m scripts.report $(NAMES) $(if $(PARAMETERS),--parameters $(PARAMETERS))
+
+slides: $(VENV)/stage.stamp  ## make a deck of each lesson, all in one file that needs no network
+	$(BIN)/python -m scripts.slides $(NAMES) $(if $(SIZE),--size $(SIZE))
+
+app: $(VENV)/stage.stamp  ## serve a lesson's lab full-screen, with no code to be seen: make app LESSON=8
+	$(BIN)/python -m scripts.app $(LESSON) $(if $(LAB),--lab $(LAB)) $(if $(PORT),--port $(PORT)) $(APP_ARGS)
 
 # Without pip's cache, which would keep an old wheel of a folder called like-this.
 wheel: $(VENV)/lab.stamp  ## build the wheel that carries the networks and pictures, into dist/
@@ -68,10 +86,15 @@ $(VENV)/lab.stamp: pyproject.toml requirements.txt | $(BIN)/python
 	$(install)
 	touch $@
 
-$(VENV)/test.stamp: EXTRAS := lab,test
-$(VENV)/test.stamp: pyproject.toml requirements.txt | $(BIN)/python
+$(VENV)/stage.stamp: EXTRAS := lab,stage
+$(VENV)/stage.stamp: pyproject.toml requirements.txt | $(BIN)/python
 	$(install)
 	touch $(VENV)/lab.stamp $@
+
+$(VENV)/test.stamp: EXTRAS := lab,stage,test
+$(VENV)/test.stamp: pyproject.toml requirements.txt | $(BIN)/python
+	$(install)
+	touch $(VENV)/lab.stamp $(VENV)/stage.stamp $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("This course needs Python 3.10 or newer and \

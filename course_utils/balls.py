@@ -1,7 +1,7 @@
 """The balls B_ε(x) around a picture x, inside which an attack has to stay: their norm, projection and step.
 
-Serves notebook 8 (adversarial examples); `pgd.py` walks in them.
-Papers: Goodfellow et al. 2015 (FGSM), arXiv:1412.6572; Madry et al. 2018 (PGD), arXiv:1706.06083.
+Serves notebook 8 (adversarial examples); `pgd.py` and `apgd.py` walk in them. Papers: Goodfellow et al. 2015 (FGSM),
+arXiv:1412.6572; Madry et al. 2018 (PGD), arXiv:1706.06083; Duchi et al. 2008 (projection onto the L1 ball).
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class Ball(ABC):
 
     @abstractmethod
     def project(self, images: Tensor, centre: Tensor) -> Tensor:
-        """Bring pictures [N, C, H, W] back into the ball around centre and into the box [0, 1]."""
+        """The nearest picture (in the Euclidean sense) to each of [N, C, H, W] that both ball and box [0, 1] hold.
+
+        The centre has to lie in the box.
+        """
 
     @abstractmethod
     def random_start(self, centre: Tensor, generator: torch.Generator) -> Tensor:
@@ -61,6 +64,10 @@ class Ball(ABC):
         if not isinstance(self.epsilon, Tensor):
             return self
         return replace(self, epsilon=self.epsilon.repeat(times))
+
+    def _limit(self, centre: Tensor) -> Tensor:
+        """ε as a column, [N, 1] or [1, 1], in the precision of `exact`."""
+        return exact(torch.as_tensor(self.epsilon, dtype=centre.dtype, device=centre.device)).view(-1, 1)
 
 
 class Linf(Ball):
@@ -94,13 +101,35 @@ class L2(Ball):
         return torch.linalg.vector_norm(difference.flatten(1), dim=1)  # [N]
 
     def project(self, images: Tensor, centre: Tensor) -> Tensor:
-        # First onto the ball, then into the box. The centre lies in the box, so clamping moves no pixel away
-        # from it: the distance cannot grow, and the result lies in both. (It need not be the nearest there.)
+        # Without the box: back along the straight line, x + s·change. With it the nearest point is clamp(x + s·change),
+        # and as clamping shortens the way, s may be larger.
         change = images - centre
         epsilon = per_picture(self.epsilon, centre)
         length = per_picture(self.norm(change), centre).clamp(min=torch.finfo(centre.dtype).tiny)
-        shrink = (epsilon / length).clamp(max=1)  # [N, 1, 1, 1], 1 where the picture is inside already
+        shrink = (epsilon / length).clamp(max=1)  # s, [N, 1, 1, 1], 1 where the picture is inside already
+        straight = centre + shrink * change
+        meets_walls = ((straight < 0) | (straight > 1)).flatten(1).any(dim=1)  # [N]
+        shrink = torch.where(per_picture(meets_walls, centre) > 0, self._shrink_in_box(change, centre), shrink)
         return (centre + shrink * change).clamp(0, 1)
+
+    def _shrink_in_box(self, change: Tensor, centre: Tensor) -> Tensor:
+        """The largest s in [0, 1] with ‖clamp(x + s·change) − x‖ ≤ ε, [N, 1, 1, 1].
+
+        A number that has `room` to its wall meets it at s = room / |change|. Between two such s the squared length is
+        s² · (squares of the free numbers) + (squares of the rooms of those that met their walls): sort, then solve.
+        """
+        squares, rooms = exact(change).flatten(1) ** 2, exact(room(change, centre)).flatten(1) ** 2
+        meetings, order = (rooms / squares).nan_to_num(nan=math.inf).sort(dim=1)  # s² at which each meets its wall
+        squares, rooms = squares.gather(1, order), rooms.gather(1, order)
+        walls = rooms.cumsum(dim=1)
+        free = (squares.sum(dim=1, keepdim=True) - squares.cumsum(dim=1)).clamp(min=0)
+        limit = self._limit(centre) ** 2
+        met = (meetings * free + walls <= limit).sum(dim=1, keepdim=True)  # [N, 1], walls inside the ball
+        last = torch.where(met > 0, meetings.gather(1, (met - 1).clamp(min=0)), 0)
+        walls = torch.where(met > 0, walls.gather(1, (met - 1).clamp(min=0)), 0)
+        free = torch.where(met > 0, free.gather(1, (met - 1).clamp(min=0)), squares.sum(dim=1, keepdim=True))
+        solved = (limit - walls).clamp(min=0) / free.clamp(min=torch.finfo(free.dtype).tiny)
+        return per_picture(torch.maximum(solved, last).clamp(max=1).sqrt().flatten(), centre)
 
     def random_start(self, centre: Tensor, generator: torch.Generator) -> Tensor:
         # A normal vector points anywhere with equal chance. The volume within radius r grows as r^d, so the
@@ -125,6 +154,73 @@ class L2(Ball):
         return vectors / per_picture(self.norm(vectors), vectors).clamp(min=tiny)
 
 
+@dataclass(frozen=True)
+class L1(Ball):
+    """The changes of all numbers, added up, may not exceed epsilon: a few numbers may change much.
+
+    The steepest step moves one number of the picture only, the one with the largest gradient. `share=0` takes it. One
+    number a step needs very many steps, so attacks take a compromise (Tramèr and Boneh 2019, "SLIDE"): the numbers
+    with the largest gradients move by equal parts. What stands on a wall of the box and is pushed outward is passed
+    over.
+
+    Args:
+        epsilon: radius ε, as in every ball.
+        share: how many of the picture's numbers a step moves, as a part of all, in [0, 1].
+    """
+
+    share: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size("share", self.share, largest=1.0)
+
+    def norm(self, difference: Tensor) -> Tensor:
+        return difference.flatten(1).abs().sum(dim=1)  # [N]
+
+    def project(self, images: Tensor, centre: Tensor) -> Tensor:
+        # The nearest point takes the same λ off the change of every number, down to nothing at the least, up to the
+        # wall at the most: min(max(|change| − λ, 0), room). What remains is to find λ.
+        change = images - centre
+        size, free = exact(change.abs()).flatten(1), exact(room(change, centre)).flatten(1)
+        kept = (size - self._threshold(size, free, centre)).clamp(min=0).minimum(free).to(centre.dtype)
+        return (centre + kept.view_as(change).copysign(change)).clamp(0, 1)
+
+    def _threshold(self, size: Tensor, free: Tensor, centre: Tensor) -> Tensor:
+        """The smallest λ ≥ 0 that leaves no more than ε of the changes, [N, 1] (Duchi et al. 2008, by sorting).
+
+        Let λ come down from above. At λ = |change| a number begins to move, at λ = |change| − room it has met its wall
+        and stops; in between what moves grows as fast as λ falls.
+        """
+        bends = torch.cat([size, (size - free).clamp(min=0)], dim=1)
+        bends, order = bends.sort(dim=1, descending=True)
+        rate = torch.where(order < size.shape[1], 1, -1).cumsum(dim=1)  # how many numbers move below each bend
+        gained = torch.zeros_like(bends)
+        gained[:, 1:] = (rate[:, :-1] * (bends[:, :-1] - bends[:, 1:])).cumsum(dim=1)  # moved in all, at each bend
+        limit = self._limit(centre)
+        last = (gained <= limit).sum(dim=1, keepdim=True) - 1  # the last bend inside the ball
+        bend, rate, gained = (numbers.gather(1, last) for numbers in (bends, rate, gained))
+        return (bend - (limit - gained) / rate.clamp(min=1)).clamp(min=0)
+
+    def random_start(self, centre: Tensor, generator: torch.Generator) -> Tensor:
+        # Exponential numbers, divided by their sum, are uniform on the simplex; one more than there are pixels, left
+        # out afterwards, makes them uniform below it too. A coin for each sign does the rest.
+        shape, like = (len(centre), centre[0].numel()), {"device": centre.device, "dtype": centre.dtype}
+        waits = torch.empty(shape[0], shape[1] + 1, **like).exponential_(generator=generator)
+        parts = waits[:, :-1] / waits.sum(dim=1, keepdim=True)  # [N, d]
+        signs = 2 * torch.randint(2, shape, generator=generator, **like) - 1
+        noise = per_picture(self.epsilon, centre) * (signs * parts).view_as(centre)
+        return self.project(centre + noise, centre)
+
+    def ascend(self, images: Tensor, gradient: Tensor, step_size: float | Tensor) -> Tensor:
+        outward = ((images <= 0) & (gradient < 0)) | ((images >= 1) & (gradient > 0))
+        slopes = gradient.masked_fill(outward, 0).flatten(1)
+        count = max(1, round(self.share * slopes.shape[1]))
+        chosen = slopes.abs().topk(count, dim=1).indices
+        step = torch.zeros_like(slopes).scatter(1, chosen, slopes.gather(1, chosen).sign())
+        step = step / self.norm(step).clamp(min=1)[:, None]  # of length 1, or 0 where there is no slope at all
+        return images + per_picture(step_size, images) * step.view_as(images)
+
+
 def raw_ascend(images: Tensor, gradient: Tensor, step_size: float | Tensor) -> Tensor:
     """Step along the gradient as it is, x + η g, as the slide writes it: no norm sets its length."""
     return images + per_picture(step_size, images) * gradient
@@ -135,6 +231,16 @@ def per_picture(number: float | Tensor, images: Tensor) -> float | Tensor:
     if not isinstance(number, Tensor):
         return number
     return number.to(images).view(-1, *[1] * (images.ndim - 1))
+
+
+def room(change: Tensor, centre: Tensor) -> Tensor:
+    """How far each number of the centre can move in the direction of its change before it meets a wall of the box."""
+    return torch.where(change > 0, 1 - centre, centre)
+
+
+def exact(numbers: Tensor) -> Tensor:
+    """In double precision where the device has it: thousands of numbers are going to be added up."""
+    return numbers if numbers.device.type == "mps" else numbers.double()
 
 
 def check_size(name: str, size: float | Tensor, *, largest: float = math.inf) -> None:

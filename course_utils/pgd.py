@@ -1,7 +1,8 @@
 """Adversarial attacks: FGSM in one step, PGD in k, inside the balls of `balls.py`.
 
 Serves notebook 8 (adversarial examples), its lab, and the adversarial training of `signs-resnet-robust`.
-Papers: Goodfellow et al. 2015 (FGSM), arXiv:1412.6572; Madry et al. 2018 (PGD), arXiv:1706.06083.
+Papers: Goodfellow et al. 2015 (FGSM), arXiv:1412.6572; Madry et al. 2018 (PGD), arXiv:1706.06083; Dong et al. 2018
+(momentum), arXiv:1710.06081; Carlini and Wagner 2017 (margin), arXiv:1608.04644.
 """
 
 from __future__ import annotations
@@ -12,10 +13,45 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from course_utils.balls import Ball, Linf, check_size, raw_ascend
+from course_utils import attack_losses
+from course_utils.attack_arguments import check_batch, check_classes, check_count, check_step
+from course_utils.balls import Ball, Linf, per_picture, raw_ascend
 from course_utils.runtime import generator, kept
+
+SCHEDULES = {  # how long the step is when the share t of all steps is done, as a part of η
+    "constant": lambda t: 1.0,
+    "linear": lambda t: 1.0 - t,
+    "cosine": lambda t: (1.0 + math.cos(math.pi * t)) / 2,
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What later papers changed in PGD; as it stands here it is the slides' PGD, which changes nothing.
+
+    Args:
+        loss: "cross-entropy"; or "margin", whose gradient does not fade where the network is sure.
+        momentum: μ ≥ 0 of g ← μ·g + ∇l/‖∇l‖₁, along which the step then goes; 1 is the paper's choice (MI-FGSM).
+        schedule: of the step's length: "constant", or falling from η towards 0 by a "linear" or "cosine" law.
+        early_stop: a picture that is fooled stands still from then on and costs nothing more.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    """
+
+    loss: str = "cross-entropy"
+    momentum: float = 0.0
+    schedule: str = "constant"
+    early_stop: bool = False
+
+    def __post_init__(self) -> None:
+        attack_losses.named(self.loss, ("cross-entropy", "margin"))
+        number = isinstance(self.momentum, (int, float)) and not isinstance(self.momentum, bool)
+        if not number or not 0 <= self.momentum < math.inf:
+            raise ValueError(f"momentum must be a number from 0 (none) on, 1 in the paper; got {self.momentum!r}.")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {', '.join(map(repr, SCHEDULES))}; got {self.schedule!r}.")
 
 
 @dataclass(frozen=True)
@@ -24,7 +60,7 @@ class Step:
 
     index: int  # 0 is the start point
     images: Tensor  # [N, C, H, W], in the ball and in [0, 1]
-    loss: Tensor  # [N], cross-entropy of the labels (untargeted: it climbs) or of the targets (it falls)
+    loss: Tensor  # [N], that of the labels (untargeted: it climbs) or of the targets (it falls)
     logits: Tensor  # [N, classes]
 
 
@@ -39,6 +75,9 @@ class Attack:
     success: Tensor  # [N] bool: answered with the target, or untargeted: with anything but the label
     distance: Tensor  # [N], how far the pictures moved, in the ball's norm
     losses: Tensor  # [steps + 1, N], the loss along the path
+    predictions: Tensor  # [steps + 1, N], the class that the network read there
+    distances: Tensor  # [steps + 1, N], how far the path had gone from the clean pictures, in the ball's norm
+    kept: Tensor  # [N], index of the point of the path that `images` holds
 
 
 def fgsm(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Tensor) -> Tensor:
@@ -59,8 +98,8 @@ def fgsm(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Te
     Source: Goodfellow et al. 2015, arXiv:1412.6572, section 4.
     """
     ball = Linf(epsilon)
-    _check_batch(images, labels, None, ball)
-    labels, _ = _check_classes(network, images, labels, None)
+    check_batch(images, labels, None, ball)
+    labels, _ = check_classes(network, images, labels, None)
     _, _, gradient = loss_and_gradient(network, images, labels)
     return ball.project(ball.ascend(images.detach(), gradient, epsilon), images.detach())
 
@@ -77,6 +116,7 @@ def pgd_steps(
     random_start: bool = True,
     seed: int = 0,
     step: str = "sign",
+    variant: Variant = Variant(),
 ) -> Iterator[Step]:
     """Projected gradient ascent, a step at a time, so that a lab can draw while it climbs.
 
@@ -87,7 +127,7 @@ def pgd_steps(
         network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
         images: the clean pictures x, float [N, C, H, W] in [0, 1].
         labels: their true classes y, whole numbers [N].
-        ball: `Linf(epsilon)` or `L2(epsilon)`; the attack never leaves it, nor the box [0, 1].
+        ball: `Linf(epsilon)`, `L2(epsilon)` or `L1(epsilon)`; the attack never leaves it, nor the box [0, 1].
         step_size: η, at least 0, in pixels; one number or a tensor [N].
         steps: k, at least 1.
         targets: None raises the loss of the labels; classes [N] that differ from the labels are made likely.
@@ -95,6 +135,7 @@ def pgd_steps(
         seed: of the random start; equal seeds give equal attacks (on the same kind of device).
         step: "sign" takes the ball's own best step (the gradient's sign in Linf, its direction in L2); "raw"
             the slide's x + η∇l, whose length is left to the gradient.
+        variant: what later papers changed; see `Variant`.
 
     Returns:
         Iterator over steps + 1 points: the start (index 0) and the point after each step.
@@ -104,27 +145,37 @@ def pgd_steps(
 
     Source: Madry et al. 2018, arXiv:1706.06083, section 2.1.
     """
-    _check_batch(images, labels, targets, ball)
-    _check_count("steps", steps)
-    _check_step(step, step_size, ball, len(images))
-    labels, targets = _check_classes(network, images, labels, targets)
+    check_batch(images, labels, targets, ball)
+    check_count("steps", steps)
+    check_step(step, step_size, ball, len(images))
+    if variant.momentum and step == "raw":
+        raise ValueError("momentum adds up gradients of length 1, so step='raw' has no meaning with it; use 'sign'.")
+    labels, targets = check_classes(network, images, labels, targets)
 
     centre = images.detach()
     start = ball.random_start(centre, generator(seed, centre.device)) if random_start else centre.clone()
     ascend = ball.ascend if step == "sign" else raw_ascend
+    # To descend to a target's loss is to ascend against its gradient: the slides' x - η∇l.
+    goal, direction = (labels, 1) if targets is None else (targets, -1)
 
-    def walk() -> Iterator[Step]:
-        # To descend to a target's loss is to ascend against its gradient: the slides' x - η∇l.
-        goal, direction = (labels, 1) if targets is None else (targets, -1)
-        x = start  # x₀ = x + U(-ε, ε)
-        for index in range(steps):
-            loss, logits, gradient = loss_and_gradient(network, x, goal)  # ∇l(f(xₜ), y)
-            yield Step(index, x, loss, logits)
-            x = ascend(x, direction * gradient, step_size)  # x̃ₜ₊₁ = xₜ + η sign ∇l
-            x = ball.project(x, centre)  # xₜ₊₁ = Proj(x̃ₜ₊₁)
-        yield Step(steps, x, *loss_and_logits(network, x, goal))
+    def move(x: Tensor, velocity: Tensor, index: int) -> Tensor:
+        x = ascend(x, velocity, step_size * SCHEDULES[variant.schedule](index / steps))  # x̃ₜ₊₁ = xₜ + η sign ∇l
+        return ball.project(x, centre)  # xₜ₊₁ = Proj(x̃ₜ₊₁)
 
-    return walk()
+    return _walk(network, start, goal, direction, steps, variant, move)
+
+
+def _walk(network: nn.Module, x: Tensor, goal: Tensor, direction: int, steps: int, variant: Variant, move) -> Iterator:
+    """From the start x₀ = x + U(-ε, ε), step by step; `move` takes one and projects it."""
+    velocity = torch.zeros_like(x)
+    ask = _Sparing(direction < 0) if variant.early_stop else loss_and_gradient
+    for index in range(steps):
+        loss, logits, gradient = ask(network, x, goal, variant.loss)  # ∇l(f(xₜ), y)
+        yield Step(index, x, loss, logits)
+        velocity = _gathered(velocity, direction * gradient, variant.momentum)
+        moved = move(x, velocity, index)
+        x = torch.where(per_picture(ask.fooled, x) > 0, x, moved) if variant.early_stop else moved
+    yield Step(steps, x, *loss_and_logits(network, x, goal, variant.loss))
 
 
 def pgd(
@@ -140,12 +191,16 @@ def pgd(
     seed: int = 0,
     step: str = "sign",
     restarts: int = 1,
+    keep_best: bool = False,
+    variant: Variant = Variant(),
 ) -> Attack:
     """Run `pgd_steps` to its end, `restarts` times at once, and keep the best outcome for each picture.
 
     Args:
         restarts: number of random starts, at least 1, computed as one batch of restarts * N pictures; a
-            success beats a failure, then the loss decides. All other arguments are those of `pgd_steps`.
+            success beats a failure, then the loss decides.
+        keep_best: keep the best point of the path, by the same rule, not its last one.
+        All other arguments are those of `pgd_steps`.
 
     Returns:
         The attack. Untargeted, one minus the mean of its `success` is the accuracy under attack: a picture
@@ -155,9 +210,9 @@ def pgd(
         ValueError, TypeError: an argument is out of its range, with a sentence that says which; or the
             network answered with NaN.
     """
-    _check_batch(images, labels, targets, ball)
-    _check_step(step, step_size, ball, len(images))
-    _check_count("restarts", restarts)
+    check_batch(images, labels, targets, ball)
+    check_step(step, step_size, ball, len(images))
+    check_count("restarts", restarts)
     if restarts > 1 and not random_start:
         raise ValueError("restarts only differ by their random start; use random_start=True or restarts=1.")
 
@@ -172,36 +227,104 @@ def pgd(
         random_start=random_start,
         seed=seed,
         step=step,
+        variant=variant,
     )
-    losses = []
-    for last in path:
-        losses.append(last.loss)
+    return best_of(path, images, labels, targets, ball, keep_best=keep_best)
+
+
+def best_of(
+    path: Iterator[Step], images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball, *, keep_best: bool
+) -> Attack:
+    """Walk a path to its end and keep the best of it: a success beats a failure, then the loss decides.
+
+    Args:
+        path: of a batch that holds the pictures once or several times stacked upon each other (restarts).
+        images, labels, targets, ball: the N pictures themselves, and what was wanted of them.
+        keep_best: choose among all points of the path; without it among the last points of the restarts.
+
+    Raises:
+        ValueError: the network answered with NaN or infinity.
+    """
+    losses, predictions, distances, best = [], [], [], None
+    for step in path:
+        restarts = len(step.loss) // len(images)
+        if best is None:
+            labels = labels.to(step.logits.device)
+            targets = None if targets is None else targets.to(step.logits.device)
+            centre, wide = images.detach().repeat(restarts, 1, 1, 1), ball.repeat(restarts)
+        losses.append(step.loss)
+        predictions.append(step.logits.argmax(dim=1))
+        distances.append(wide.norm(step.images - centre))
+        new = _Candidates(step, labels.repeat(restarts), None if targets is None else targets.repeat(restarts))
+        best = new if best is None or not keep_best else best.improved_by(new)
     losses = torch.stack(losses)  # [steps + 1, restarts * N]
     if not losses.isfinite().all():
         raise ValueError("the network answered with NaN or infinity; check its weights before you attack it.")
 
-    labels = labels.to(last.logits.device)
-    targets = None if targets is None else targets.to(last.logits.device)
-    best = _best_restart(last, labels, targets, restarts)  # [N], rows of the stacked batch
-    adversarial, logits = last.images[best], last.logits[best]
+    rows = best.best_restart(restarts)  # [N], rows of the stacked batch
+    adversarial, logits = best.images[rows], best.logits[rows]
     return Attack(
         images=adversarial,
         labels=labels,
         targets=targets,
         logits=logits,
-        success=_success(logits, labels, targets),
+        success=succeeded(logits, labels, targets),
         distance=ball.norm(adversarial - images.detach()),
-        losses=losses[:, best],
+        losses=losses[:, rows],
+        predictions=torch.stack(predictions)[:, rows],
+        distances=torch.stack(distances)[:, rows],
+        kept=best.index[rows],
     )
 
 
-def loss_and_gradient(network: nn.Module, images: Tensor, goal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def best_restart(step: Step, labels: Tensor, targets: Tensor | None, restarts: int) -> Tensor:
+    """Which restart of each picture is ahead at this step, rows [N] of a batch stacked as [restarts * N, ...].
+
+    Args:
+        step: of a path of `pgd_steps` over such a batch.
+        labels, targets: of the N pictures.
+        restarts: how often they are stacked.
+    """
+    targets = None if targets is None else targets.repeat(restarts)
+    return _Candidates(step, labels.repeat(restarts), targets).best_restart(restarts)
+
+
+class _Candidates:
+    """Pictures that compete to be kept, [restarts * N]: how strong each is, and at which step of its path it was."""
+
+    def __init__(self, step: Step, labels: Tensor, targets: Tensor | None) -> None:
+        self.images, self.logits = step.images, step.logits
+        self.success = succeeded(step.logits, labels, targets)
+        self.strength = step.loss if targets is None else -step.loss
+        self.index = torch.full_like(labels, step.index, dtype=torch.int64)
+
+    def improved_by(self, new: _Candidates) -> _Candidates:
+        """Whatever of the new ones is better, row by row, takes the old ones' place."""
+        better = torch.where(self.success == new.success, new.strength > self.strength, new.success)
+        for name in ("images", "logits", "success", "strength", "index"):
+            old, fresh = getattr(self, name), getattr(new, name)
+            setattr(new, name, torch.where(better.view(-1, *[1] * (old.ndim - 1)), fresh, old))
+        return new
+
+    def best_restart(self, restarts: int) -> Tensor:
+        """Row of the best restart of each picture, [N], in a batch stacked as [restarts * N, ...]."""
+        success, strength = self.success.view(restarts, -1), self.strength.view(restarts, -1)
+        # Where some restart succeeded, those that did not are out of the race.
+        strength = strength.masked_fill(success.any(dim=0) & ~success, -math.inf)
+        count = strength.shape[1]  # N
+        return strength.argmax(dim=0) * count + torch.arange(count, device=strength.device)
+
+
+def loss_and_gradient(
+    network: nn.Module, images: Tensor, goal: Tensor, loss: str | attack_losses.Loss = "cross-entropy"
+) -> tuple[Tensor, Tensor, Tensor]:
     """The loss l(f(x), y) of each picture and its gradient with respect to the picture.
 
     Args:
         network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
         images: float [N, C, H, W].
         goal: the classes y, int64 [N].
+        loss: one of `attack_losses.LOSSES`, or a function like those.
 
     Returns:
         loss [N], logits [N, classes], gradient [N, C, H, W].
@@ -209,116 +332,46 @@ def loss_and_gradient(network: nn.Module, images: Tensor, goal: Tensor) -> tuple
     with kept(network), torch.enable_grad():
         x = images.detach().requires_grad_()
         logits = network(x)
-        loss = cross_entropy(logits, goal, reduction="none")
+        each = attack_losses.named(loss)(logits, goal)
         # Summed, not averaged: so each picture's gradient is its own, whatever the size of the batch.
-        (gradient,) = torch.autograd.grad(loss.sum(), x)
-    return loss.detach(), logits.detach(), gradient
+        (gradient,) = torch.autograd.grad(each.sum(), x)
+    return each.detach(), logits.detach(), gradient
 
 
-def loss_and_logits(network: nn.Module, images: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+def loss_and_logits(
+    network: nn.Module, images: Tensor, goal: Tensor, loss: str | attack_losses.Loss = "cross-entropy"
+) -> tuple[Tensor, Tensor]:
     """As `loss_and_gradient`, without the gradient: loss [N], logits [N, classes]."""
     with kept(network), torch.no_grad():
         logits = network(images)
-        return cross_entropy(logits, goal, reduction="none"), logits
+        return attack_losses.named(loss)(logits, goal), logits
 
 
-def _success(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+def succeeded(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """Whether an attack has what it wants, bool [N]: the target, or without one any class but the label."""
     answers = logits.argmax(dim=-1)
-    return answers != labels if targets is None else answers == targets  # [N] or [restarts, N]
+    return answers != labels if targets is None else answers == targets
 
 
-def _best_restart(last: Step, labels: Tensor, targets: Tensor | None, restarts: int) -> Tensor:
-    """Row of the best restart of each picture, [N], in a batch stacked as [restarts * N, ...]."""
-    count = len(labels)  # N
-    success = _success(last.logits.view(restarts, count, -1), labels, targets)  # [restarts, N]
-    strength = (last.loss if targets is None else -last.loss).view(restarts, count)
-    # Where some restart succeeded, those that did not are out of the race.
-    strength = strength.masked_fill(success.any(dim=0) & ~success, -math.inf)
-    return strength.argmax(dim=0) * count + torch.arange(count, device=strength.device)
+class _Sparing:
+    """`loss_and_gradient` for `early_stop`: what is fooled is not asked about again, its last answer stands."""
+
+    def __init__(self, targeted: bool) -> None:
+        self.targeted, self.known = targeted, None
+
+    def __call__(self, network: nn.Module, images: Tensor, goal: Tensor, loss: str) -> tuple[Tensor, Tensor, Tensor]:
+        if self.known is None:
+            self.known = loss_and_gradient(network, images, goal, loss)
+        elif len(rows := (~self.fooled).nonzero()[:, 0]):
+            fresh = loss_and_gradient(network, images[rows], goal[rows], loss)
+            self.known = tuple(old.index_copy(0, rows, new) for old, new in zip(self.known, fresh, strict=True))
+        self.fooled = (self.known[1].argmax(dim=1) == goal) == self.targeted  # [N]
+        return self.known
 
 
-# What can be wrong with an argument, and the sentence for it.
-
-
-def _check_batch(images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball) -> None:
-    _check_images(images)
-    if not isinstance(ball, Ball):
-        raise TypeError(f"ball must be Linf(epsilon) or L2(epsilon), as in Linf(8/255); got {ball!r}.")
-    _check_one_each("epsilon", ball.epsilon, len(images))
-    _check_labels("labels", labels, len(images))
-    if targets is not None:
-        _check_labels("targets", targets, len(images))
-        same = (targets.to(labels.device) == labels).nonzero()
-        if len(same):
-            row = int(same[0])
-            raise ValueError(
-                f"targets[{row}] is {int(targets[row])}, which is that picture's true label; "
-                "choose another class as its target."
-            )
-
-
-def _check_images(images: Tensor) -> None:
-    if not isinstance(images, Tensor):
-        raise TypeError(f"images must be a tensor [N, C, H, W], as to_tensor makes it; got {type(images).__name__}.")
-    if not images.is_floating_point():
-        raise TypeError(f"images must be floats in [0, 1]; got {images.dtype}, so divide by 255: images / 255.")
-    if images.ndim != 4 or not len(images):
-        raise ValueError(
-            f"images must be a batch [N, C, H, W] of at least one picture; got shape {list(images.shape)} "
-            "(a single picture becomes a batch by image[None])."
-        )
-    if images.isnan().any():
-        raise ValueError("images holds NaN; every pixel must be a number in [0, 1], so look where they were computed.")
-    low, high = images.min().item(), images.max().item()
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"pixels must lie in [0, 1]; got {low:.4g} to {high:.4g}, so divide by 255 what runs to 255, and "
-            "do not normalise (the networks do it inside)."
-        )
-
-
-def _check_labels(name: str, labels: Tensor, count: int) -> None:
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
-        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-        raise TypeError(f"{name} must be a tensor of whole numbers, such as torch.tensor([14]); got {got}.")
-    if labels.shape != (count,):
-        raise ValueError(f"{name} must have shape [{count}], a class for each picture; got {list(labels.shape)}.")
-
-
-def _check_classes(
-    network: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    """Labels and targets as int64 beside the pictures, after one picture has told which classes there are."""
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
-    with kept(network), torch.no_grad():
-        logits = network(images[:1].clone())
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"the network must answer with logits [N, classes]; got {got}, so wrap it to return those.")
-    classes = logits.shape[1]
-    for name, chosen in (("label", labels), ("target", targets)):
-        wrong = [] if chosen is None else chosen[(chosen < 0) | (chosen >= classes)]
-        if len(wrong):
-            raise ValueError(f"{name} {int(wrong[0])} is no class of this network; it knows 0 to {classes - 1}.")
-    labels = labels.to(images.device, torch.int64)
-    return labels, None if targets is None else targets.to(images.device, torch.int64)
-
-
-def _check_count(name: str, count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be a whole number of at least 1; got {count!r}.")
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1; got {count}.")
-
-
-def _check_step(step: str, step_size: float | Tensor, ball: Ball, count: int) -> None:
-    if step not in ("sign", "raw"):
-        raise ValueError(f"step must be 'sign' (the ball's best step) or 'raw' (x + η∇l); got {step!r}.")
-    check_size("step_size", step_size, largest=ball.LARGEST if step == "sign" else math.inf)
-    _check_one_each("step_size", step_size, count)
-
-
-def _check_one_each(name: str, numbers: float | Tensor, count: int) -> None:
-    if isinstance(numbers, Tensor) and len(numbers) != count:
-        raise ValueError(f"{name} holds {len(numbers)} numbers for {count} pictures; give one, or one for each.")
+def _gathered(velocity: Tensor, gradient: Tensor, momentum: float) -> Tensor:
+    """What the step goes along: the gradient, or with momentum its running sum, every gradient at length 1 (L1)."""
+    if not momentum:
+        return gradient
+    length = per_picture(gradient.flatten(1).abs().sum(dim=1), gradient).clamp(min=torch.finfo(gradient.dtype).tiny)
+    return momentum * velocity + gradient / length

@@ -24,6 +24,7 @@ from course_utils import downloads, runtime
 
 ARCHITECTURES = {  # what a card may name: module and constructor, imported when they are needed
     "alexnet.SignsAlexNet": ("course_utils.alexnet", "SignsAlexNet"),
+    "certify.CertifiableNet": ("course_utils.certify", "CertifiableNet"),
     "inception.SignsInception": ("course_utils.inception", "SignsInception"),
     "pooling.SignsPoolNet": ("course_utils.pooling", "SignsPoolNet"),
     "resnet.SignsResNet": ("course_utils.resnet", "SignsResNet"),

@@ -71,8 +71,11 @@ PRESS = """async ([image, key]) => {
 
 
 @contextmanager
-def serving(folder: Path, notebooks: Path):
-    """JupyterLab on loopback over a copy of the notebooks; gives its address, its token and its log."""
+def serving(folder: Path, notebooks: Path, *, python: Path | str = sys.executable, checkout: bool = True):
+    """JupyterLab on loopback over a copy of the notebooks; gives its address, its token and its log.
+
+    Another `python` brings its own JupyterLab; without the checkout its kernels see the course only if it is installed.
+    """
     shutil.copytree(notebooks, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     for name, values in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
@@ -82,16 +85,17 @@ def serving(folder: Path, notebooks: Path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token, log = secrets.token_hex(16), folder / "server.log"
-    package = str(Path(course_utils.__file__).parents[1])  # the very course that these tests see
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    # the very course that these tests see
+    packages = [str(Path(course_utils.__file__).parents[1]), os.environ.get("PYTHONPATH")] if checkout else []
+    command = [python, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder / 'notebooks'}"]
     command += ["--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True"]
     command += [f"--LabApp.user_settings_dir={folder / 'settings'}", f"--LabApp.workspaces_dir={folder / 'spaces'}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": os.pathsep.join(filter(None, packages)),
+        "PATH": f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         **{f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "RUNTIME", "DATA")},
         "IPYTHONDIR": str(folder / "ipython"),
     }
@@ -116,6 +120,27 @@ def _answering(process, address, token, log):
         except OSError:
             time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def visiting(served, chromium: str, lesson: str):
+    """A page with one lesson, as it is stored; in the end nothing may have gone wrong unseen."""
+    from playwright.sync_api import sync_playwright
+
+    address, token, log = served
+    with sync_playwright() as driver:
+        window = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = window.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.complaints = []
+        page.on("console", lambda told: page.complaints.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        open_lesson(page, address, token, lesson)
+        yield page
+        assert not (told := complaints(page)), told
+        assert "Traceback" not in log.read_text(), log.read_text()[-2000:]
+        page.evaluate("window.lesson.sessionContext.shutdown()")
+        window.close()
 
 
 # ---- looking at a page -----------------------------------------------------------------------------------------

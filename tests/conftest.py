@@ -1,6 +1,8 @@
 """What all tests share: the root, this machine's browser, a lesson in it. Nothing heavy is imported here."""
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,9 @@ from hypothesis import settings
 
 settings.register_profile("course", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("course")
+
+# What somebody has solved on this machine changes no test, and no test changes it: kernels and servers inherit this.
+os.environ["COURSE_PROGRESS"] = tempfile.mkdtemp(prefix="progress-")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -40,23 +45,11 @@ def server(tmp_path_factory, root):
 @pytest.fixture(scope="module")
 def page(request, server, chromium):
     """A page with the test file's `LESSON`, as it is stored; in the end nothing may have gone wrong unseen."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from tests import browser
 
-    address, token, log = server
-    with playwright.sync_playwright() as driver:
-        window = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = window.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(120_000)
-        page.complaints = []
-        page.on("console", lambda told: page.complaints.append(told.text) if told.type == "error" else None)
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        browser.open_lesson(page, address, token, request.module.LESSON)
+    with browser.visiting(server, chromium, request.module.LESSON) as page:
         yield page
-        assert browser.complaints(page) == []
-        assert "Traceback" not in log.read_text()
-        page.evaluate("window.lesson.sessionContext.shutdown()")
-        window.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,21 @@
 """The balls: what it means to be inside, nearest, uniform, steepest."""
 
 import math
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.balls import L2, Linf, per_picture, raw_ascend
+from course_utils.balls import L1, L2, Linf, per_picture, raw_ascend
 from course_utils.runtime import generator
 
-ROUNDING = 1e-6
-BALLS = {"Linf": Linf, "L2": L2}
-every_ball = st.sampled_from([Linf, L2])
+ROUNDING = 5e-6  # a few dozen numbers of single precision, added up
+BALLS = {"Linf": Linf, "L2": L2, "L1": L1}
+every_ball = st.sampled_from([Linf, L2, L1])
+one_number_at_a_time = partial(L1, share=0)  # the steepest step in L1, by definition
 radii = st.floats(0, 1)
 seeds = st.integers(0, 2**32)
 
@@ -64,15 +67,55 @@ def test_linf_projection_is_the_nearest_point(epsilon, seed):
     assert ((outside - nearest).abs() <= (outside - other).abs() + ROUNDING).all()
 
 
-@given(epsilon=radii, seed=seeds)
+def wide(epsilon: float, kind) -> float:
+    """Radii that mean something in each norm: from far too small up to where the walls of the box matter."""
+    return epsilon * {Linf: 1, L2: 3, L1: 12}[kind]
+
+
+@given(kind=every_ball, epsilon=radii, seed=seeds)
 @settings(deadline=None)
-def test_l2_projection_is_the_nearest_point_where_the_box_is_far(epsilon, seed):
-    centre = torch.full((2, 3, 4, 4), 0.5)
-    ball = L2(min(epsilon, 0.5))  # touches no wall of the box
-    outside = pictures(seed, 2, 3, 4, 4)
+def test_projection_is_the_nearest_point_of_ball_and_box(kind, epsilon, seed):
+    """From the nearest point p, whatever else ball and box hold lies behind: (outside − p)·(other − p) ≤ 0."""
+    centre, outside = (part.double() for part in centre_and_wanderer(seed))
+    ball = kind(wide(epsilon, kind))
     nearest = ball.project(outside, centre)
-    other = ball.random_start(centre, generator(seed + 1))
-    assert (ball.norm(outside - nearest) <= ball.norm(outside - other) + ROUNDING).all()
+    assert (ball.norm(nearest - centre) <= ball.epsilon + 1e-12).all()
+    for other in (ball.random_start(centre, generator(seed)), ball.project(outside.roll(1, 0), centre), centre):
+        assert (((outside - nearest) * (other - nearest)).flatten(1).sum(1) <= 1e-9).all()
+
+
+def nearest_by_a_solver(kind, epsilon: float, outside: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The quadratic program, solved by scipy: centre + up − down, each between 0 and its wall."""
+    from scipy.optimize import minimize
+
+    size = len(centre)
+    walls = [(0, float(room)) for room in np.minimum(np.concatenate([1 - centre, centre]), epsilon)]
+    inside = {
+        Linf: lambda moved: 0 * moved.sum() + 1,  # the walls already say it
+        L2: lambda moved: epsilon**2 - ((moved[:size] - moved[size:]) ** 2).sum(),
+        L1: lambda moved: epsilon - moved.sum(),
+    }[kind]
+    answer = minimize(
+        lambda moved: ((centre + moved[:size] - moved[size:] - outside) ** 2).sum(),
+        np.full(2 * size, 1e-3),
+        bounds=walls,
+        constraints=[{"type": "ineq", "fun": inside}],
+        method="SLSQP",
+        options={"ftol": 1e-12, "maxiter": 300},
+    )
+    return centre + answer.x[:size] - answer.x[size:]
+
+
+@given(kind=every_ball, epsilon=st.floats(0.05, 1), seed=seeds)
+@settings(deadline=None, max_examples=25)
+def test_projection_agrees_with_a_quadratic_program(kind, epsilon, seed):
+    centre = pictures(seed, 1, 1, 2, 2, low=-0.2, high=1.2).clamp(0, 1).double()
+    outside = pictures(seed + 1, 1, 1, 2, 2, low=-1, high=2).double()
+    solved = nearest_by_a_solver(kind, epsilon, outside.numpy().ravel(), centre.numpy().ravel())
+    ours = kind(epsilon).project(outside, centre).numpy().ravel()
+    np.testing.assert_allclose(ours, solved, atol=2e-4)
+    target = outside.numpy().ravel()
+    assert ((ours - target) ** 2).sum() <= ((solved - target) ** 2).sum() + 1e-6
 
 
 @given(kind=every_ball, seed=seeds)
@@ -97,7 +140,8 @@ def test_each_picture_can_have_its_own_epsilon(kind, seed):
 def test_norms_are_those_of_numpy():
     difference = pictures(0, 4, 3, 5, 6, low=-1)
     rows = difference.flatten(1).numpy()
-    largest, lengths = abs(rows).max(axis=1), (rows**2).sum(axis=1) ** 0.5
+    largest, lengths, sums = abs(rows).max(axis=1), (rows**2).sum(axis=1) ** 0.5, abs(rows).sum(axis=1)
+    assert L1(0.1).norm(difference).tolist() == pytest.approx(sums.tolist())
     assert Linf(0.1).norm(difference).tolist() == pytest.approx(largest.tolist())
     assert L2(0.1).norm(difference).tolist() == pytest.approx(lengths.tolist())
 
@@ -132,6 +176,28 @@ def test_linf_start_is_uniform_in_every_pixel():
         assert distance_from_uniform(pixel) < NOT_UNIFORM
 
 
+@pytest.mark.parametrize("size", [1, 2, 4], ids="{0}x{0} pixels".format)
+def test_l1_start_is_uniform_in_the_ball(size):
+    """The share (r/ε)^d of the volume is uniform; so is, for every pixel, the share that changes it less."""
+    centre = torch.full((4000, 3, size, size), 0.5)
+    noise = (L1(0.3).random_start(centre, generator(1)) - centre).flatten(1) / 0.3
+    dimensions = 3 * size * size
+    assert distance_from_uniform(noise.abs().sum(1) ** dimensions) < NOT_UNIFORM
+    for pixel in noise.T[:6]:
+        assert distance_from_uniform((1 - pixel.abs()) ** dimensions) < NOT_UNIFORM
+        assert abs((pixel > 0).float().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("kind", BALLS.values(), ids=BALLS)
+def test_a_start_that_is_not_uniform_would_be_caught(kind):
+    """The tests above have teeth: half of the radius, or the radius squared, is far from uniform."""
+    centre = torch.full((4000, 3, 1, 1), 0.5)
+    share = (kind(0.3).norm(kind(0.3).random_start(centre, generator(1)) - centre) / 0.3) ** 3
+    assert distance_from_uniform(share) < NOT_UNIFORM
+    assert distance_from_uniform(share / 2) > 3 * NOT_UNIFORM
+    assert distance_from_uniform(share**2) > 3 * NOT_UNIFORM
+
+
 @given(kind=every_ball, epsilon=radii, seed=seeds)
 @settings(deadline=None)
 def test_random_start_lies_in_ball_and_box(kind, epsilon, seed):
@@ -152,17 +218,39 @@ def test_random_start_is_a_function_of_the_generator(kind):
     assert torch.get_rng_state().equal(before)
 
 
-@given(kind=every_ball, step_size=st.floats(0.001, 2), seed=seeds)
+@given(kind=st.sampled_from([Linf, L2, one_number_at_a_time]), step_size=st.floats(0.001, 2), seed=seeds)
 @settings(deadline=None)
 def test_ascend_is_the_steepest_step_of_its_length(kind, step_size, seed):
     """Of all steps as long as this one, none gains more along the gradient."""
-    images, gradient = torch.zeros(2, 3, 4, 4), pictures(seed, 2, 3, 4, 4, low=-1)
+    images, gradient = torch.full((2, 3, 4, 4), 0.5), pictures(seed, 2, 3, 4, 4, low=-1)
     ball = kind(0.1)
-    best = ball.ascend(images, gradient, step_size)
-    torch.testing.assert_close(ball.norm(best), torch.full((2,), step_size), rtol=1e-5, atol=0)
+    best = ball.ascend(images, gradient, step_size) - images
+    torch.testing.assert_close(ball.norm(best), torch.full((2,), step_size), rtol=1e-4, atol=1e-6)
     other = pictures(seed + 1, 2, 3, 4, 4, low=-1)
     other = step_size * other / per_picture(ball.norm(other), other)
     assert ((gradient * best).sum((1, 2, 3)) >= (gradient * other).sum((1, 2, 3)) - ROUNDING).all()
+
+
+@given(share=st.floats(0, 1), step_size=st.floats(0.001, 2), seed=seeds)
+@settings(deadline=None, max_examples=30)
+def test_an_l1_step_moves_the_largest_slopes_by_equal_parts(share, step_size, seed):
+    images, gradient = torch.full((2, 3, 4, 4), 0.5).double(), pictures(seed, 2, 3, 4, 4, low=-1).double()
+    ball, count = L1(1, share=share), max(1, round(share * 48))
+    step = (ball.ascend(images, gradient, step_size) - images).flatten(1)
+    moved = step != 0
+    assert moved.sum(1).tolist() == [count, count]
+    assert step.abs().amax(1).tolist() == pytest.approx([step_size / count] * 2, rel=1e-3)
+    slopes = gradient.flatten(1).abs()
+    assert (slopes.masked_fill(~moved, 2).amin(1) >= slopes.masked_fill(moved, 0).amax(1)).all()
+    assert (step * gradient.flatten(1) >= 0).all()
+
+
+def test_an_l1_step_passes_over_what_stands_on_its_wall():
+    images, gradient = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    gradient[0, 0, 0, 0], gradient[0, 1, 1, 1] = -5, 1  # the steepest slope leads out of the box
+    step = one_number_at_a_time(1).ascend(images, gradient, 0.5)
+    assert step[0, 0, 0, 0] == 0
+    assert step[0, 1, 1, 1] == 0.5
 
 
 @pytest.mark.parametrize("kind", BALLS.values(), ids=BALLS)
@@ -192,11 +280,13 @@ def test_each_picture_can_have_its_own_step_size():
     steps = torch.tensor([0.1, 0.3])
     assert Linf(1).norm(Linf(1).ascend(images, gradient, steps)).tolist() == pytest.approx([0.1, 0.3])
     assert L2(1).norm(L2(1).ascend(images, gradient, steps)).tolist() == pytest.approx([0.1, 0.3])
+    assert L1(1).norm(L1(1).ascend(images, gradient, steps)).tolist() == pytest.approx([0.1, 0.3])
 
 
 def test_repeat_stacks_the_radii():
     assert Linf(torch.tensor([0.1, 0.2])).repeat(2).epsilon.tolist() == pytest.approx([0.1, 0.2, 0.1, 0.2])
     assert L2(0.5).repeat(3) == L2(0.5)
+    assert L1(torch.tensor([1.0, 2.0]), share=0.2).repeat(2).share == 0.2
 
 
 @pytest.mark.parametrize(
@@ -214,6 +304,8 @@ def test_repeat_stacks_the_radii():
         (Linf, True, TypeError, "epsilon is one number.*got True"),
         (L2, -1, ValueError, "epsilon must be finite and at least 0 .*got -1"),
         (L2, math.nan, ValueError, "got nan"),
+        (L1, -1, ValueError, "epsilon must be finite and at least 0 .*got -1"),
+        (partial(L1, share=5), 1, ValueError, r"share must lie in \[0, 1\]"),
     ],
 )
 def test_a_bad_epsilon_is_refused_in_a_clear_sentence(kind, epsilon, error, words):

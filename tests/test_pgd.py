@@ -2,6 +2,7 @@
 
 import copy
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils.balls import L2, Linf
-from course_utils.pgd import fgsm, loss_and_gradient, pgd, pgd_steps
+from course_utils.apgd import apgd, strongest
+from course_utils.attack_losses import dlr, margin, targeted_dlr
+from course_utils.balls import L1, L2, Linf
+from course_utils.pgd import SCHEDULES, Step, Variant, best_of, best_restart, fgsm, loss_and_gradient, pgd, pgd_steps
 from course_utils.runtime import generator
 
 CLASSES = 4
@@ -91,9 +94,11 @@ def targeted(attack):
 @pytest.mark.parametrize("aim", ["untargeted", "targeted"])
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_pgd_walks_the_path_of_torchattacks(network, batch, norm, aim):
-    """In double precision, where no rounding turns a step."""
+    """In double precision, where no rounding turns a step; in L2 far from the walls, where theirs is exact."""
     torchattacks = pytest.importorskip("torchattacks")
     network, images, labels = network.double(), batch[0][:32].double(), batch[1][:32]
+    if norm == "L2":
+        images = 0.2 + 0.6 * images
     ball = Linf(0.05) if norm == "Linf" else L2(0.7)
     eta = ball.epsilon / 4
 
@@ -155,17 +160,25 @@ def test_the_raw_step_is_the_slides_formula(network, batch):
 
 
 @given(
-    norm=st.sampled_from([Linf, L2]),
+    norm=st.sampled_from([Linf, L2, L1]),
     epsilon=st.floats(0, 1),
     step_size=st.floats(0, 1),
     steps=st.integers(1, 4),
     random_start=st.booleans(),
     seed=st.integers(0, 2**32),
+    variant=st.builds(
+        Variant,
+        loss=st.sampled_from(["cross-entropy", "margin"]),
+        momentum=st.sampled_from([0.0, 1.0]),
+        schedule=st.sampled_from(list(SCHEDULES)),
+        early_stop=st.booleans(),
+    ),
 )
 @settings(deadline=None, max_examples=40)
-def test_pgd_never_leaves_the_ball_nor_the_box(trained, norm, epsilon, step_size, steps, random_start, seed):
+def test_pgd_never_leaves_the_ball_nor_the_box(trained, norm, epsilon, step_size, steps, random_start, seed, variant):
     images, labels = examples(4, seed)
     ball, count = norm(epsilon), 0
+    rounding = 20 * ROUNDING if norm is L1 else ROUNDING  # 432 numbers of single precision, added up
     for step in pgd_steps(
         trained,
         images,
@@ -175,16 +188,17 @@ def test_pgd_never_leaves_the_ball_nor_the_box(trained, norm, epsilon, step_size
         steps=steps,
         random_start=random_start,
         seed=seed,
+        variant=variant,
     ):
         assert step.index == count
-        assert (ball.norm(step.images - images) <= epsilon + ROUNDING).all()
+        assert (ball.norm(step.images - images) <= epsilon + rounding).all()
         assert step.images.min() >= 0
         assert step.images.max() <= 1
         count += 1
     assert count == steps + 1
 
 
-@pytest.mark.parametrize("ball", [Linf(0), L2(0)])
+@pytest.mark.parametrize("ball", [Linf(0), L2(0), L1(0)])
 def test_epsilon_zero_changes_nothing(network, batch, ball):
     images, labels = batch
     attack = pgd(network, images, labels, ball=ball, step_size=0.1, steps=3)
@@ -272,12 +286,179 @@ def test_restarts_keep_the_best_of_each_picture(network, batch, kind, shift):
     assert attack.losses[-1][undecided].equal(strongest[undecided])
 
 
+def test_a_success_beats_a_failure_of_a_higher_loss():
+    """One picture of class 0, in two restarts and over two steps; the failure has the higher loss each time."""
+    labels, images = torch.tensor([0]), torch.zeros(1, 1, 1, 1)
+    fooled, sure = torch.tensor([1.0, 1.1, 0.0]), torch.tensor([1.0, 0.9, 0.9])
+    step = Step(0, torch.tensor([0.1, 0.2]).view(2, 1, 1, 1), torch.tensor([5.0, 1.0]), torch.stack([sure, fooled]))
+    later = Step(1, step.images + 0.5, torch.tensor([9.0, 9.0]), torch.stack([sure, sure]))
+    assert best_restart(step, labels, None, 2).tolist() == [1]
+    assert best_restart(later, labels, None, 2).tolist() == [0]
+    kept = best_of(iter([step, later]), images, labels, None, Linf(1), keep_best=True)
+    assert kept.success.all()
+    assert kept.kept.tolist() == [0]
+    assert kept.images.item() == pytest.approx(0.2)
+    last = best_of(iter([step, later]), images, labels, None, Linf(1), keep_best=False)
+    assert not last.success.any()
+    assert last.kept.tolist() == [1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_restarts_never_lower_the_success(network, batch, seed):
     images, labels = batch
     how = {"ball": Linf(0.02), "step_size": 0.005, "steps": 3, "seed": seed}
     shares = [pgd(network, images, labels, restarts=restarts, **how).success.float().mean() for restarts in (1, 2, 6)]
     assert shares == sorted(shares)
+
+
+# What later papers added
+
+
+@pytest.mark.parametrize("ball", [Linf(0.05), L2(0.7), L1(6.0)], ids=["Linf", "L2", "L1"])
+def test_the_path_is_told_step_by_step(network, batch, ball):
+    images, labels = batch[0][:16], batch[1][:16]
+    how = {"ball": ball, "step_size": ball.epsilon / 4, "steps": 5, "seed": 2}
+    attack, path = pgd(network, images, labels, **how), list(pgd_steps(network, images, labels, **how))
+    assert attack.predictions.equal(torch.stack([step.logits.argmax(1) for step in path]))
+    assert attack.losses.equal(torch.stack([step.loss for step in path]))
+    assert attack.distances.equal(torch.stack([ball.norm(step.images - images) for step in path]))
+    assert attack.kept.tolist() == [5] * 16
+    assert attack.images.equal(path[-1].images)
+
+
+def test_the_default_variant_is_the_lesson_s_pgd_to_the_bit(network, batch):
+    """The loop of the slides, written out; so a variant of zeros changes no bit."""
+    images, labels = batch
+    x = Linf(0.05).random_start(images, generator(3))
+    for _ in range(4):
+        asked = x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(network(asked), labels, reduction="sum"), asked)
+        x = (x + 0.02 * gradient.sign()).clamp((images - 0.05).clamp(min=0), (images + 0.05).clamp(max=1))
+    attack = pgd(network, images, labels, ball=Linf(0.05), step_size=0.02, steps=4, seed=3)
+    assert attack.images.equal(x)
+
+
+@pytest.mark.parametrize("shift", [None, 1], ids=["untargeted", "targeted"])
+def test_keep_best_keeps_the_best_point_of_the_path(network, batch, shift):
+    """Steps that are far too long jump over the hole; the path knew it all the same."""
+    images, labels = batch
+    targets = None if shift is None else (labels + shift) % CLASSES
+    how = {"ball": L2(0.4), "step_size": 0.5, "steps": 6, "targets": targets, "seed": 1}
+    last, best = pgd(network, images, labels, **how), pgd(network, images, labels, keep_best=True, **how)
+    path = list(pgd_steps(network, images, labels, **how))
+    answers = torch.stack([step.logits.argmax(1) for step in path])  # [7, N]
+    ever = (answers != labels if targets is None else answers == targets).any(0)
+    assert best.success.equal(ever)
+    assert best.success.sum() > last.success.sum()
+    assert best.losses.equal(last.losses)
+    kept = best.losses.gather(0, best.kept[None])[0]
+    torch.testing.assert_close(
+        kept,
+        nn.functional.cross_entropy(best.logits, labels if targets is None else targets, reduction="none"),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_early_stop_asks_less_and_finds_as_much(network, batch):
+    images, labels = batch
+    asked = []
+    network[0].register_forward_hook(lambda layer, inputs, output: asked.append(len(output)))
+    how = {"ball": Linf(0.06), "step_size": 0.01, "steps": 10, "seed": 4}
+    whole = pgd(network, images, labels, **how)
+    all_of_it = sum(asked)
+    asked.clear()
+    spared = pgd(network, images, labels, variant=Variant(early_stop=True), **how)
+    assert sum(asked) < 0.7 * all_of_it
+    assert (spared.success | ~whole.success).all()
+    assert spared.losses.shape == whole.losses.shape
+    for row in spared.success.nonzero()[:, 0].tolist():  # from the first success on, the picture stands still
+        first = int((spared.predictions[:, row] != labels[row]).nonzero()[0])
+        assert spared.losses[first:, row].tolist() == pytest.approx([float(spared.losses[first, row])] * (11 - first))
+    standing = ~whole.success
+    torch.testing.assert_close(spared.images[standing], whole.images[standing], rtol=0, atol=0.011)
+
+
+def test_momentum_walks_the_path_of_torchattacks(network, batch):
+    torchattacks = pytest.importorskip("torchattacks")
+    network, images, labels = network.double(), batch[0][:16].double(), batch[1][:16]
+    how = {"step_size": 0.0125, "steps": 5, "random_start": False}
+    ours = pgd_steps(network, images, labels, ball=Linf(0.05), variant=Variant(momentum=0.8), **how)
+
+    def attack_of_steps(steps):
+        return torchattacks.MIFGSM(network, eps=0.05, alpha=0.0125, steps=steps, decay=0.8)
+
+    same_path(ours, images, labels, attack_of_steps)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_schedule_shortens_the_steps_towards_the_end(network, batch, schedule):
+    images, labels = 0.2 + 0.6 * batch[0][:8], batch[1][:8]
+    ball = L2(50.0)  # no wall is near: so what a step moves is its length
+    path = pgd_steps(
+        network,
+        images,
+        labels,
+        ball=ball,
+        step_size=0.02,
+        steps=4,
+        random_start=False,
+        variant=Variant(schedule=schedule),
+    )
+    places = [step.images for step in path]
+    lengths = [ball.norm(after - before)[0].item() for before, after in pairwise(places)]
+    shares = {"linear": [1, 0.75, 0.5, 0.25], "cosine": [(1 + math.cos(math.pi * t / 4)) / 2 for t in range(4)]}
+    assert lengths == pytest.approx([0.02 * share for share in shares[schedule]], rel=1e-3)
+
+
+class Loud(nn.Module):
+    """The same answers, a hundred thousand times as sure: the probability of the label rounds to 1."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, images):
+        return 1e5 * self.body(images)
+
+
+def test_the_margin_sees_through_a_gradient_that_has_vanished(network, batch):
+    images, labels = batch
+    loud, how = Loud(network), {"ball": Linf(0.06), "step_size": 0.01, "steps": 10, "random_start": False}
+    blind = pgd(loud, images, labels, **how)
+    seeing = pgd(loud, images, labels, variant=Variant(loss="margin"), **how)
+    assert blind.success.float().mean() < 0.2
+    assert seeing.success.float().mean() > 0.9
+
+
+def test_the_losses_say_what_their_papers_say():
+    logits = torch.tensor([[2.0, 5.0, -1.0, 3.0], [4.0, 1.0, 0.0, 2.0]])
+    labels, towards = torch.tensor([1, 3]), torch.tensor([3, 0])
+    assert margin(logits, labels).tolist() == [3 - 5, 4 - 2]
+    assert dlr(logits, labels).tolist() == pytest.approx([-2 / 3, 2 / 3])
+    assert targeted_dlr(logits, labels, towards).tolist() == pytest.approx([-2 / (5 - 0.5), 2 / (4 - 0.5)])
+    assert dlr(7 * logits, labels).tolist() == pytest.approx([-2 / 3, 2 / 3])
+    with pytest.raises(ValueError, match="the DLR compares 3 classes, and this network has 2"):
+        dlr(logits[:, :2], labels % 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"loss": "hinge"}, "there is no loss 'hinge'; choose one of 'cross-entropy', 'margin'"),
+        ({"momentum": -1}, "momentum must be a number from 0 .*got -1"),
+        ({"momentum": math.nan}, "momentum must be a number.*got nan"),
+        ({"schedule": "step"}, "schedule must be one of 'constant', 'linear', 'cosine'; got 'step'"),
+    ],
+)
+def test_a_bad_variant_is_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Variant(**options)
+
+
+def test_momentum_and_the_raw_step_exclude_each_other(network):
+    with pytest.raises(ValueError, match="no meaning with it; use 'sign'"):
+        pgd(network, IMAGES, LABELS, **GOOD, step="raw", variant=Variant(momentum=1.0))
 
 
 # The network and the world are left as they were
@@ -315,7 +496,13 @@ ATTACKS = {
     "targeted L2 pgd": lambda network, images, labels: pgd(
         network, images, labels, ball=L2(0.3), step_size=0.1, steps=3, targets=(labels + 1) % CLASSES
     ),
-}
+    "all that is new": lambda network, images, labels: pgd(
+        network, images, labels, ball=L1(3.0), step_size=1.0, steps=3, keep_best=True,
+        variant=Variant("margin", 1.0, "cosine", True),
+    ),
+    "apgd": lambda network, images, labels: apgd(network, images, labels, ball=L2(0.3), steps=6, restarts=2),
+    "strongest": lambda network, images, labels: strongest(network, images, labels, ball=Linf(0.01), steps=4),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)

@@ -25,7 +25,8 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"pytorch": "torch"}  # what conda calls otherwise
-COMMANDS = {"lab", "test", "notebooks", "networks", "results", "sheet", "wheel", "clean", "help"}
+COMMANDS = {"lab", "test", "notebooks", "networks", "results", "sheet", "wheel", "clean", "teacher", "publish", "help"}
+COMMANDS |= {"report", "slides", "app"}
 
 
 def project() -> dict:
@@ -43,8 +44,8 @@ def agreed(lines: list[str]) -> dict[str, str]:
 
 
 def in_pyproject() -> dict[str, str]:
-    lab, test = (project()["optional-dependencies"][name] for name in ("lab", "test"))
-    return agreed([*project()["dependencies"], *lab, *test])
+    extras = project()["optional-dependencies"]
+    return agreed([*project()["dependencies"], *extras["lab"], *extras["stage"], *extras["test"]])
 
 
 def repository_files(*folders: str) -> list[str]:

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
 from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
 
 
 class _Witness(nn.Module):
@@ -140,6 +141,7 @@ _RIGHT = (
 )
 
 
+@remembered
 def check_pgd(student: Callable) -> Verdict:
     """Mark a student's targeted PGD: run it on two small fixed attacks and say what is wrong with it, if anything.
 

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import runtime
 from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
 from course_utils.conv1x1 import conv1x1
 
 _NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
@@ -130,6 +131,7 @@ class _Watch(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
+@remembered
 def check_conv1x1(student: Callable) -> Verdict:
     """Mark a student's 1×1 convolution: run it on two small problems and say what is wrong with it, if anything.
 

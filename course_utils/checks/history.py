@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from course_utils import faulty, runtime
 from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
 
 COUNT, COPIES, HEIGHT, WIDTH = 40, 3, 24, 32  # not square, so that rows and columns cannot be mistaken
 _NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
@@ -32,6 +33,7 @@ class _Found:
     test: Tensor  # [T]
 
 
+@remembered
 def check_prepare(student: Callable) -> Verdict:
     """Mark a student's mended `prepare`: run it on small pictures and say what is still wrong, if anything.
 

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
 from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
 
 Filters = Mapping[str, Tensor]
 FILTERS = ("1x1", "3x3 reduce", "3x3", "5x5 reduce", "5x5", "pool 1x1")
@@ -96,6 +97,7 @@ _RIGHT = "Right. Four views of the same input, each of the same height and width
 _NOT_YET = Verdict(None, "Not yet: fill the gaps and run this cell again. The hint below helps.")
 
 
+@remembered
 def check_inception(student: Callable) -> Verdict:
     """Mark a student's forward pass of an Inception module.
 

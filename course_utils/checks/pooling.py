@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from course_utils import runtime
 from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
 
 _NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 _NAMES = "images, kernel_size, stride, padding"
@@ -142,6 +143,7 @@ def _only_average(problem: _Problem) -> list[tuple[Tensor, str]]:
 
 
 # ---- the checks --------------------------------------------------------------------------------------------------
+@remembered
 def check_max_pool(student: Callable) -> Verdict:
     """Mark a student's max pooling on four small batches, and say what is wrong with it, if anything.
 
@@ -155,6 +157,7 @@ def check_max_pool(student: Callable) -> Verdict:
     return _check(student, "max", praise)
 
 
+@remembered
 def check_avg_pool(student: Callable) -> Verdict:
     """Mark a student's average pooling on four small batches, and say what is wrong with it, if anything.
 

@@ -14,6 +14,7 @@ from torch.nn.functional import relu
 
 from course_utils import runtime
 from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
 
 
 class _Layers(nn.Module):
@@ -102,6 +103,7 @@ _RIGHT = "Right. The one plus is all that is new, and it comes before the last R
 _NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 
 
+@remembered
 def check_residual(student: Callable) -> Verdict:
     """Mark a student's forward pass of a residual block: on a block that keeps the shape and on one that does not.
 

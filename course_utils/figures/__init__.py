@@ -4,7 +4,22 @@ Serves all eight notebooks and their labs. Nothing here computes: it shows what 
 Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 """
 
-from course_utils.figures import classical, conv1x1, costs, hardware, history, inception, landscape, pooling, resnet
+from course_utils.figures import (
+    adversarial,
+    classical,
+    conv1x1,
+    costs,
+    decision_map,
+    excite,
+    gradcam,
+    hardware,
+    history,
+    inception,
+    landscape,
+    pooling,
+    resnet,
+    visualization,
+)
 from course_utils.figures.base import (
     BLACK,
     BLUE,
@@ -49,6 +64,7 @@ __all__ = [
     "WIDTH",
     "YELLOW",
     "Picture",
+    "adversarial",
     "amplified",
     "attack",
     "bars",
@@ -56,8 +72,11 @@ __all__ = [
     "conv1x1",
     "costs",
     "curves",
+    "decision_map",
+    "excite",
     "fitted",
     "font",
+    "gradcam",
     "hardware",
     "history",
     "inception",
@@ -69,4 +88,5 @@ __all__ = [
     "resnet",
     "text",
     "top_classes",
+    "visualization",
 ]

@@ -280,17 +280,22 @@ class Picture:
     Args:
         pixels: uint8 [H, W, 3].
         alt: what the picture shows, in one sentence without measured numbers.
+        colours: store it with so many colours, at most 256: less than half of the bytes where shades run into each
+            other or noise is shown. All of its colours where left out.
     """
 
-    def __init__(self, pixels: np.ndarray, alt: str):
-        self.pixels, self.alt = _checked(pixels), alt
+    def __init__(self, pixels: np.ndarray, alt: str, *, colours: int | None = None):
+        self.pixels, self.alt, self.colours = _checked(pixels), alt, colours
 
     def __repr__(self) -> str:
         return f"[{self.alt}]"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         file = io.BytesIO()  # exact, and small, because enlarged pixels repeat; for a slider it would be too slow
-        Image.fromarray(self.pixels).save(file, format="PNG", compress_level=9)
+        stored = Image.fromarray(self.pixels)
+        if self.colours:
+            stored = stored.quantize(self.colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        stored.save(file, format="PNG", compress_level=9)
         picture = base64.b64encode(file.getvalue()).decode("ascii")
         size = {"width": self.pixels.shape[1] * 3 // 4, "alt": self.alt}
         return {"text/plain": repr(self), "image/png": picture}, {"image/png": size}

@@ -268,10 +268,9 @@ def _words(draw, across: _Axis, up: _Axis, placed, title, x_label, y_label, mark
     for words, value in marks.items():
         text(draw, (across.at(value) + 6, up.high + 12), words, size=18, colour=PALE, anchor="lm")
     longest = max((draw.textlength(name, font=font(18)) for name in placed), default=0)
-    left = across.high - 66 - longest
-    corner = _emptier_corner(placed, across, up, left, 28 * len(placed))
+    left, top = _emptiest_corner(placed, across, up, 66 + longest, 28 * len(placed))
     for row, (name, (colour, dashes)) in enumerate(zip(placed, LOOKS, strict=False)):
-        y = corner + 28 * row
+        y = top + 28 * row
         for start, end in _legend_dashes(dashes):
             draw.line([(left + start, y), (left + end, y)], fill=colour, width=4)
         text(draw, (left + 56, y), name, size=18, anchor="lm")
@@ -288,12 +287,26 @@ def _legend_dashes(dashes: str) -> list[tuple[float, float]]:
     return found
 
 
-def _emptier_corner(placed, across: _Axis, up: _Axis, left: float, tall: float) -> float:
-    """The height at which the legend stands: at the top right, or at the bottom right where fewer points are."""
-    ys = [up.at(b) for xs, bs in placed.values() for part in _unbroken(xs, bs) for a, b in part if across.at(a) > left]
-    at_top, at_bottom = up.high + 20, up.low - tall + 4
-    crowd = [sum(top - 16 < y < top + tall for y in ys) for top in (at_top, at_bottom)]
-    return at_top if crowd[0] <= crowd[1] else at_bottom
+def _emptiest_corner(placed, across: _Axis, up: _Axis, wide: float, tall: float) -> tuple[float, float]:
+    """Left end and first line of the legend, in the corner with least of the curves in it; if equal, the top right."""
+    curves = [
+        (across.at(a), up.at(b)) for xs, bs in placed.values() for part in _unbroken(xs, bs) for a, b in _dense(part)
+    ]
+    rights, tops = (across.high - wide, across.low + 14), (up.high + 20, up.low - tall + 4)
+
+    def crowd(corner: tuple[float, float]) -> int:
+        left, top = corner
+        return sum(left < x < left + wide and top - 16 < y < top + tall for x, y in curves)
+
+    return min(((left, top) for left in rights for top in tops), key=crowd)
+
+
+def _dense(points: list[tuple[float, float]], between: int = 8) -> list[tuple[float, float]]:
+    """The points of a curve and some on the straight lines between them, which a legend must not cover either."""
+    found = list(points)
+    for (ax, ay), (bx, by) in pairwise(points) if len(points) < 200 else ():
+        found += [(ax + (bx - ax) * k / between, ay + (by - ay) * k / between) for k in range(1, between)]
+    return found
 
 
 def _sideways(canvas: Image.Image, words: str, middle: float) -> None:

@@ -1,53 +1,83 @@
-"""The lab of adversarial examples: a picture, plus a little noise, and what the network reads then.
+"""The lab of adversarial examples: a picture, plus a little noise, and what one network or two read then.
 
-Serves notebook 8. It wires `pgd.pgd_steps` to `figures.attack`; both do their work without it.
-Papers: Madry et al. 2018 (PGD), arXiv:1706.06083, with the step size 2.5·ε/k of its section 5.
+Serves notebook 8. It wires `pgd.pgd_steps` and `decision_map.map_steps` to `figures.attack_lab`; they do their work
+without it. Papers: Madry et al. 2018 (PGD), arXiv:1706.06083, with the step size 2.5·ε/k of its section 5.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_utils import figures, images, pgd, runtime, signs, zoo
-from course_utils.balls import Linf
+from course_utils import decision_map, figures, images, pgd, runtime, signs, zoo
+from course_utils.figures import attack_lab
+from course_utils.folding import folded
 from course_utils.labs import base
+from course_utils.labs.attack_settings import (
+    BARS,
+    EPSILONS,
+    FREE,
+    MAP,
+    MORE_SCENES,
+    NONE,
+    NORMS,
+    OWN,
+    RAW,
+    STEP_SIZES,
+    UNTARGETED,
+    Norm,
+    controls,
+    labelled,
+    relabel,
+    stories,
+)
 
-OWN, UNTARGETED = "your own picture", "none: any wrong class"
 ALT = "A picture, the amplified noise of an attack, their sum, and what the network answers before and after."
-STEP_SIZES = ("auto", 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32)  # η in 255ths
-MORE_SCENES = (  # class and seed of the scenes in the menu, beside the lesson's own STOP
-    ("stop", 10),
-    ("stop", 31),
-    ("yield", 3),
-    ("yield", 10),
-    ("50 limit", 31),
-    ("120 limit", 28),
-    ("no entry", 10),
-    ("priority road", 3),
-    ("keep right", 31),
-    ("roundabout", 10),
+LAB_ALT = (
+    "A picture, the amplified noise of an attack and their sum; below them the loss over the steps and a map of what "
+    "is read round the picture."
 )
 
 
 @dataclass(frozen=True)
-class View:
-    """One moment of an attack on one picture, with all that its drawing needs."""
+class Side:
+    """One network under attack at one moment, with all that its drawing needs."""
 
+    network: zoo.PixelNetwork
     clean: Tensor  # [1, 3, S, S]
     before: Tensor  # [classes], the network's probabilities for the clean picture
-    step: pgd.Step
-    class_names: tuple[str, ...]
     label: int  # what the picture shows
     target: int | None
-    epsilon: float
+    index: int  # of the step
+    images: Tensor  # [1, 3, S, S], the attacked picture: of several restarts the one that is ahead
+    logits: Tensor  # [1, classes]
+    path: tuple[Tensor, ...] = ()  # the pictures up to here, [1, 3, S, S] each
+    losses: tuple[float, ...] = ()
+    found: decision_map.DecisionMap | None = None
+    edge: Tensor | None = None  # [A, 2], the ball on the map
+    shadow: Tensor | None = None  # [T, 2], the path on the map
+
+    @property
+    def after(self) -> Tensor:
+        """The network's probabilities for the attacked picture, [classes]."""
+        return self.logits.softmax(dim=1)[0]
+
+
+@dataclass(frozen=True)
+class View:
+    """One moment of the attack, on one network or two."""
+
+    sides: tuple[Side, ...]
+    norm: Norm
+    epsilon: float  # in units of the norm
     steps: int  # k
+    below: str
 
 
 @lru_cache(maxsize=32)
@@ -58,7 +88,7 @@ def scene(class_name: str, seed: int, size: int) -> Tensor:
 
 
 class AdversarialLab(base.Lab):
-    """Turn STOP into another class: picture, network, ε, steps k, step size η, target, random start, seed.
+    """Turn STOP into another class: picture, one network or two, norm, ε, k, η, target, random start, restarts, seed.
 
     Args:
         network: name of the network at the beginning, one of `zoo.names()`.
@@ -66,6 +96,11 @@ class AdversarialLab(base.Lab):
         epsilon: radius of the ball at the beginning, in 255ths: a whole number from 0 to 32.
         steps: k at the beginning, 1 to 50.
         networks: names in the menu; the networks that ship come first, those of ImageNet after them.
+        preset: a story to begin with, one of `attack_settings.STORIES`; it says what `epsilon` and `steps` are.
+        below: what stands under the pictures, `BARS` or `MAP`.
+
+    Raises:
+        ValueError: there is no such story.
     """
 
     def __init__(
@@ -76,84 +111,73 @@ class AdversarialLab(base.Lab):
         epsilon: int = 8,
         steps: int = 20,
         networks: tuple[str, ...] | None = None,
+        preset: str | None = None,
+        below: str = MAP,
     ):
         self._networks: dict[str, zoo.PixelNetwork] = {}
+        self._drawn_last: View | None = None
         self._own: tuple[Any, int, Tensor] | None = None  # an upload, the size it was read at, the picture
         first = f"STOP, scene {picture_seed}"
         self._scenes = {first: ("stop", picture_seed)}
         self._scenes |= {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in MORE_SCENES}
-        known = dict.fromkeys([network, *(networks or zoo.names())])
-        menu = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
-        controls = {
-            "picture": base.menu("picture", [*self._scenes, OWN], first, "the clean picture x"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
-            "network": base.menu("network", menu, network, "what is attacked"),
-            "epsilon": base.pixel_slider("ε", range(33), epsilon, "how far a pixel may move"),
-            "steps": base.whole_slider("steps k", 1, 50, steps, "how many steps the attack takes"),
-            "step_size": base.pixel_slider(
-                "step η", [("2.5·ε/k", "auto"), *STEP_SIZES[1:]], "auto", "how long one step is"
-            ),
-            "target": base.menu("target", [UNTARGETED, *signs.CLASS_NAMES], UNTARGETED, "what the network shall read"),
-            "random_start": base.switch("random start", True, "begin at a random point of the ball, not at x"),
-            "seed": base.whole_number("seed", 0, 9999, 0, "which random start"),
-        }
-        controls["upload"].observe(self._took_upload, "value")
-        super().__init__(controls, alt=ALT)
+        known = tuple(dict.fromkeys([network, *(networks or zoo.names())]))
+        self._stories = stories(network, known)
+        if preset is not None and preset not in self._stories:
+            raise ValueError(f"there is no story {preset!r}; choose one of {', '.join(map(repr, self._stories))}.")
+        start = {"network": network, "epsilon": epsilon, "steps": steps} | self._stories.get(preset, {})
+        column = controls(known, [*self._scenes], preset or FREE, self._stories, start, below)
+        column["upload"].observe(self._took_upload, "value")
+        column["preset"].observe(self._took_preset, "value")
+        super().__init__(column, alt=LAB_ALT)
 
-    def steps(self, picture, upload, network, epsilon, steps, step_size, target, random_start, seed) -> Iterator[View]:
-        """Attack the chosen picture, a step at a time."""
-        attacked = self._load(network)
-        self.threads = 1 if attacked.input_size <= 64 else None  # from the next step on
-        names = attacked.class_names
+    def steps(self, *, network, second, norm, epsilon, steps, step_size, below, **choices) -> Iterator[View]:
+        """Attack the chosen picture, a step at a time, then draw the map round where it ended."""
+        self._names_its_story()
         with self.quietly():
-            base.keep_choice(self.controls["target"], [UNTARGETED, *names], UNTARGETED)
-        clean = self._picture(picture, upload, attacked.input_size)
-        with runtime.kept(attacked), torch.no_grad():
-            logits = attacked(clean)
+            for control, values in (("epsilon", EPSILONS), ("step_size", STEP_SIZES)):
+                relabel(self.controls[control], labelled(values, NORMS[norm]))
+        names = [network] if second in (NONE, network) else [network, second]
+        sides = [self._prepared(name, **choices) for name in names]
+        self.threads = 1 if max(side.network.input_size for side in sides) <= 64 else None  # from the next step on
+        view = View(tuple(sides), NORMS[norm], epsilon, steps if epsilon else 0, below)
+        if epsilon == 0:
+            yield view
+            return
+        size = 2.5 * epsilon / steps if step_size == "auto" else step_size
+        for moment in _attacked(view, size * NORMS[norm].unit, choices):
+            yield moment
+        if below == MAP:
+            if self._drawn_last is not moment:  # the finished attack shall not wait for the map
+                self._show(self.draw(moment))
+            yield from _mapped(moment)
+
+    def draw(self, view: View) -> base.Frame:
+        """The slide's picture with the present step, what is below it, and what happened in one sentence."""
+        self._drawn_last, target = view, view.sides[0].target
+        pixels = attack_lab.scene(
+            [_drawn(side, view) for side in view.sides],
+            below="bars" if view.below == BARS else "map",
+            loss="the true class: the attack climbs" if target is None else "the target: the attack descends",
+            steps=view.steps,
+        )
+        return base.Frame(pixels, headline(view))
+
+    def _prepared(self, name: str, picture: str, upload: Any, target: str, **_others) -> Side:
+        """A network, asked about the clean picture; the menu of targets knows its classes."""
+        network = self._load(name)
+        names = network.class_names
+        if name == self.controls["network"].value:
+            with self.quietly():
+                base.keep_choice(self.controls["target"], [UNTARGETED, *names], UNTARGETED)
+        clean = self._picture(picture, upload, network.input_size)
+        with runtime.kept(network), torch.no_grad():
+            logits = network(clean)
         shown = self._scenes.get(picture, (None,))[0]
         label = names.index(shown) if shown in names else int(logits.argmax())
         wanted = names.index(target) if target in names else None
         if wanted == label:
             raise ValueError(f"the picture shows “{names[label]}” already; choose another class as target, or none.")
-        view = {
-            "clean": clean,
-            "before": logits.softmax(dim=1)[0],
-            "class_names": names,
-            "label": label,
-            "target": wanted,
-            "epsilon": epsilon / 255,
-        }
-        if epsilon == 0:
-            yield View(**view, step=pgd.Step(0, clean, logits.new_zeros(1), logits), steps=0)
-            return
-        path = pgd.pgd_steps(
-            attacked,
-            clean,
-            torch.tensor([label], device=clean.device),
-            ball=Linf(epsilon / 255),
-            step_size=2.5 * epsilon / 255 / steps if step_size == "auto" else step_size / 255,
-            steps=steps,
-            targets=None if wanted is None else torch.tensor([wanted], device=clean.device),
-            random_start=random_start,
-            seed=seed,
-        )
-        for step in path:
-            yield View(**view, step=step, steps=steps)
-
-    def draw(self, view: View) -> base.Frame:
-        """The slide's picture with the present step, and what happened in one sentence."""
-        before, after = view.before, view.step.logits.softmax(dim=1)[0]
-        done = view.step.index == view.steps
-        pixels = figures.attack(
-            images.to_pixels(view.clean)[0],
-            (view.step.images - view.clean)[0].movedim(0, -1).cpu().numpy(),
-            images.to_pixels(view.step.images)[0],
-            view.class_names,
-            before.cpu().numpy(),
-            after.cpu().numpy(),
-            title="picture + noise" if done else f"after {view.step.index} of {view.steps} steps",
-        )
-        return base.Frame(pixels, headline(view, before, after))
+        return Side(network, clean, logits.softmax(dim=1)[0], label, wanted, 0, clean, logits)
 
     def _load(self, name: str) -> zoo.PixelNetwork:
         if name not in self._networks:
@@ -161,7 +185,10 @@ class AdversarialLab(base.Lab):
             if name not in zoo.shipped() and (size := zoo.download_size(name)):
                 self.headline.value = f"{html.escape(name)} is downloaded first: {size / 2**20:.0f} MiB …"
             try:
-                self._networks[name] = zoo.load(name, progress=False)
+                network = zoo.load(name, progress=False)
+                trial = torch.zeros(1, 3, network.input_size, network.input_size, device=network.mean.device)
+                lean = folded(network, trial)  # the same answers, a quarter sooner
+                self._networks[name] = lean.to(memory_format=torch.channels_last)
             finally:
                 self.headline.value = told
         return self._networks[name]
@@ -169,7 +196,7 @@ class AdversarialLab(base.Lab):
     def _picture(self, picture: str, upload: Any, size: int) -> Tensor:
         """The chosen picture on the device, [1, 3, size, size]."""
         if picture != OWN:
-            return scene(*self._scenes[picture], size).to(runtime.device())
+            return scene(*self._scenes[picture], size).to(runtime.device(), memory_format=torch.channels_last)
         if not upload:
             raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
         if self._own is None or self._own[0] is not upload or self._own[1] != size:
@@ -180,9 +207,115 @@ class AdversarialLab(base.Lab):
         with self.quietly():
             self.controls["picture"].value = OWN
 
+    def _took_preset(self, change: dict) -> None:
+        """A story moves the other controls, all at once."""
+        with self.quietly():
+            for name, value in self._stories.get(change["new"], {}).items():
+                self.controls[name].value = value
+
+    def _names_its_story(self) -> None:
+        """Who moves a control of a story by hand has settings of his own."""
+        now = self.choices()
+        told = self._stories.get(now["preset"])
+        if told is not None and any(now[name] != value for name, value in told.items()):
+            with self.quietly():
+                self.controls["preset"].value = FREE
+
+
+# ---- the work ------------------------------------------------------------------------------------------------------
+def _attacked(view: View, step_size: float, choices: Mapping[str, Any]) -> Iterator[View]:
+    """All sides take a step by turns; of several restarts a side shows the one that is ahead."""
+    restarts = choices["restarts"] if choices["random_start"] else 1  # without chance they would all be the same
+    sides, walks = list(view.sides), []
+    for side in sides:
+        many = {"device": side.clean.device, "dtype": torch.int64}
+        walks.append(
+            pgd.pgd_steps(
+                side.network,
+                side.clean.repeat(restarts, 1, 1, 1),
+                torch.full((restarts,), side.label, **many),
+                ball=view.norm.ball(view.epsilon * view.norm.unit),
+                step_size=step_size,
+                steps=view.steps,
+                targets=None if side.target is None else torch.full((restarts,), side.target, **many),
+                random_start=choices["random_start"],
+                seed=choices["seed"],
+                step="raw" if choices["step"] == RAW else "sign",
+            )
+        )
+    paths = [[] for _ in sides]
+    for index in range(view.steps + 1):
+        for number, (side, walk) in enumerate(zip(sides, walks, strict=True)):
+            paths[number].append(next(walk))
+            sides[number] = _ahead(side, paths[number], restarts)
+            if index > 0 or number == len(sides) - 1:  # the first frame shows all of them at their start
+                yield replace(view, sides=tuple(sides))
+
+
+def _ahead(side: Side, path: list[pgd.Step], restarts: int) -> Side:
+    """A side at the last step of its path so far."""
+    last = path[-1]
+    of = {"device": side.clean.device, "dtype": torch.int64}
+    label = torch.tensor([side.label], **of)
+    target = None if side.target is None else torch.tensor([side.target], **of)
+    row = int(pgd.best_restart(last, label, target, restarts)[0])
+    return replace(
+        side,
+        index=last.index,
+        images=last.images[row : row + 1],
+        logits=last.logits[row : row + 1],
+        path=tuple(step.images[row : row + 1] for step in path),
+        losses=tuple(float(step.loss[row]) for step in path),
+    )
+
+
+def _mapped(view: View) -> Iterator[View]:
+    """The decision map of each side in turn, in the plane in which its path is seen best."""
+    ball, sides = view.norm.ball(view.epsilon * view.norm.unit), list(view.sides)
+    for number, side in enumerate(sides):
+        if torch.equal(side.images, side.clean):
+            continue
+        path = torch.cat(side.path)
+        plane = decision_map.path_plane(side.clean, path, ball=ball)
+        side = replace(side, edge=plane.outline(ball).cpu(), shadow=plane.places(path).cpu())
+        for found in decision_map.map_steps(side.network, plane, side.label, reach=2 * float(ball.epsilon)):
+            sides[number] = replace(side, found=found)
+            yield replace(view, sides=tuple(sides))
+
+
+# ---- from tensors to arrays and words --------------------------------------------------------------------------------
+def _drawn(side: Side, view: View) -> attack_lab.Side:
+    """A side as arrays."""
+    change, decision = side.images - side.clean, "no ball, no map"
+    if view.epsilon and side.found is None:
+        stuck = side.index == view.steps and not change.any()
+        decision = "the picture did not move" if stuck else "… the map follows the attack"
+    elif side.found is not None:
+        decision = attack_lab.Map(
+            classes=side.found.classes.numpy(),
+            confidence=side.found.confidence.numpy(),
+            reach=side.found.reach,
+            edge=side.edge.numpy(),
+            path=side.shadow.numpy(),
+        )
+    return attack_lab.Side(
+        name=side.network.name,
+        clean=images.to_pixels(side.clean)[0],
+        noise=change[0].movedim(0, -1).cpu().numpy(),
+        adversarial=images.to_pixels(side.images)[0],
+        changes=view.norm.changed(view.norm.ball(0).norm(change).item()),
+        title="picture + noise" if side.index == view.steps else f"after {side.index} of {view.steps} steps",
+        class_names=side.network.class_names,
+        label=side.label,
+        before=side.before.cpu().numpy(),
+        after=side.after.cpu().numpy(),
+        losses=side.losses,
+        decision=decision,
+    )
+
 
 def before_and_after(network: zoo.PixelNetwork, clean: Tensor, adversarial: Tensor) -> figures.Picture:
-    """The slide's picture, standing still: a picture, plus noise, equals another, and what the network reads in both.
+    """The slide's picture, standing still: a picture, plus noise, equals another, and what is read in both.
 
     Args:
         network: what is asked.
@@ -198,27 +331,34 @@ def before_and_after(network: zoo.PixelNetwork, clean: Tensor, adversarial: Tens
         before,
         after,
     )
-    return figures.Picture(pixels, ALT)
+    return figures.Picture(pixels, ALT, colours=256)
 
 
-def headline(view: View, before: Tensor, after: Tensor) -> str:
-    """What an attack did, in one sentence (HTML): "The network reads STOP (99.8 %) → YIELD (97.3 %)"."""
+def headline(view: View) -> str:
+    """What an attack did, a sentence for each network (HTML): "The network reads STOP (99.8 %) → YIELD (97.3 %)"."""
+    if len(view.sides) == 1:
+        return _told(view.sides[0], view, "The network")
+    return "<br>".join(_told(side, view, f"<b>{html.escape(side.network.name)}</b>") for side in view.sides)
 
+
+def _told(side: Side, view: View, who: str) -> str:
     def says(answer: Tensor) -> str:
         best = int(answer.argmax())
-        return f"<b>{html.escape(view.class_names[best].upper())}</b> ({figures.percent(answer[best])})"
+        return f"<b>{html.escape(side.network.class_names[best].upper())}</b> ({figures.percent(answer[best])})"
 
-    first, last = int(before.argmax()), int(after.argmax())
+    first, last = int(side.before.argmax()), int(side.after.argmax())
     if view.epsilon == 0:
-        return f"ε = 0: no change. The network reads {says(before)}."
-    told = f"The network reads {says(before)} → {says(after)}."
-    if view.step.index < view.steps:
+        return f"ε = 0: no change. {who} reads {says(side.before)}."
+    told = f"{who} reads {says(side.before)} → {says(side.after)}."
+    if side.index < view.steps:
         return told
-    if first != view.label:
-        told += f" It was wrong from the beginning: this is {html.escape(view.class_names[view.label].upper())}."
+    if first != side.label:
+        told += (
+            f" It was wrong from the beginning: this is {html.escape(side.network.class_names[side.label].upper())}."
+        )
     elif last == first:
         told += f' <span style="color:{figures.BLUE}">✓ not fooled</span>'
-    elif view.target is not None and last != view.target:
+    elif side.target is not None and last != side.target:
         told += f' <span style="color:{figures.VERMILLION}">▲ fooled, but not into the target</span>'
     else:
         told += f' <span style="color:{figures.VERMILLION}">▲ fooled</span>'

@@ -54,6 +54,8 @@ class Lab:
         self.alt = alt
         self.threads: int | None = 1  # for small networks; a lab with large ones sets None, which leaves torch's choice
         self.defaults = {name: control.value for name, control in self.controls.items() if _settable(control)}
+        menus = {name: control for name, control in self.controls.items() if isinstance(control, widgets.Dropdown)}
+        self._offered = {name: tuple(menu.options) for name, menu in menus.items()}  # as a request may change them
         self.headline = widgets.HTML()
         self.message = widgets.HTML()
         self._pixels = _EMPTY  # what the picture shows
@@ -107,10 +109,16 @@ class Lab:
 
     def reset(self) -> None:
         """Every control as it was in the beginning."""
+        self._put_back()
+        self.request()
+
+    def _put_back(self) -> None:
+        """All values as they were; the menus' options before them, or a menu could not take its old value."""
         with self.quietly():
+            for name, options in self._offered.items():
+                keep_choice(self.controls[name], options, self.defaults[name])
             for name, value in self.defaults.items():
                 self.controls[name].value = value
-        self.request()
 
     @contextmanager
     def quietly(self):

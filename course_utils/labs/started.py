@@ -77,9 +77,7 @@ class StartedLab(base.Lab):
     def reset(self) -> None:
         """Every control as it was in the beginning, and the picture too; a run that goes on is ended."""
         self.stop()
-        with self.quietly():
-            for name, value in self.defaults.items():
-                self.controls[name].value = value
+        self._put_back()
         self._started = False
         self.progress.value = 0.0
         self._to_the_end(self._begin())

@@ -1,0 +1,319 @@
+"""APGD, the attack that chooses its own step size, and the ensemble of its losses: the strongest attack of the course.
+
+Serves notebook 8 (gradient masking, robust accuracy), its lab and `certify.py`'s comparisons. Paper: Croce and Hein
+2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
+arXiv:2003.01690.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import attack_losses
+from course_utils.attack_arguments import check_batch, check_classes, check_count
+from course_utils.balls import Ball, Linf, per_picture
+from course_utils.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
+from course_utils.runtime import generator, kept
+
+PATIENCE = 0.75  # ρ: the share of steps that must have gained for the step size to stay
+INERTIA = 0.75  # α: how much of the new direction is taken, beside the old one
+
+
+def checkpoints(steps: int) -> list[int]:
+    """The steps after which the step size is judged, w₁ … wₙ: ever shorter periods (section 3.1 of the paper).
+
+    Args:
+        steps: of the whole attack, at least 1.
+    """
+    shares = [0.0, 0.22]
+    while shares[-1] < 1:
+        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
+    return sorted({math.ceil(round(share * steps, 6)) for share in shares[1:] if share < 1})
+
+
+def apgd_steps(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    ball: Ball,
+    steps: int = 100,
+    loss: str = "cross-entropy",
+    targets: Tensor | None = None,
+    random_start: bool = True,
+    seed: int = 0,
+) -> Iterator[Step]:
+    """Auto-PGD, a step at a time: each picture's step begins at 2ε and is halved whenever the climb stalls.
+
+    Args:
+        network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
+        images: the clean pictures x, float [N, C, H, W] in [0, 1].
+        labels: their true classes y, whole numbers [N].
+        ball: `Linf(epsilon)` or `L2(epsilon)`.
+        steps: at least 1.
+        loss: one of `attack_losses.LOSSES`.
+        targets: None raises the loss of the labels; classes [N] that differ from the labels are made likely.
+        random_start: begin at a random point of the ball, not at x.
+        seed: of the random start.
+
+    Returns:
+        Iterator over steps + 1 points; their loss need not climb, as the attack tries and goes back.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range, with a sentence that says which (at the call).
+
+    Source: Croce and Hein 2020, algorithm 1.
+    """
+    check_batch(images, labels, targets, ball)
+    check_count("steps", steps)
+    attack_losses.named(loss)
+    labels, targets = check_classes(network, images, labels, targets)
+    centre, goal = images.detach(), labels if targets is None else targets
+    start = ball.random_start(centre, generator(seed, centre.device)) if random_start else centre.clone()
+    return _climb(network, centre, start, goal, ball, steps, loss, 1 if targets is None else -1)
+
+
+def _climb(
+    network: nn.Module,
+    centre: Tensor,
+    start: Tensor,
+    goal: Tensor,
+    ball: Ball,
+    steps: int,
+    loss: str | attack_losses.Loss,
+    direction: int,
+) -> Iterator[Step]:
+    """Algorithm 1 for a whole batch: every picture has its own step size and its own best point."""
+    ask = partial(loss_and_gradient, network, goal=goal, loss=loss)
+    value, logits, gradient = ask(start)
+    yield Step(0, start, value, logits)
+    height, gradient = direction * value, direction * gradient  # what is climbed
+    x, previous, judged = start, start, _Judged(start, height, gradient, 2 * _radius(ball, centre))
+    ends = set(checkpoints(steps))
+    for index in range(1, steps + 1):
+        tried = ball.project(ball.ascend(x, gradient, judged.step_size), centre)  # z
+        if index > 1:  # keep some of the last movement
+            tried = ball.project(x + INERTIA * (tried - x) + (1 - INERTIA) * (x - previous), centre)
+        x, previous = tried, x
+        if index == steps:
+            yield Step(index, x, *loss_and_logits(network, x, goal, loss))
+            return
+        value, logits, gradient = ask(x)
+        yield Step(index, x, value, logits)
+        height, gradient = direction * value, direction * gradient
+        judged.saw(x, height, gradient)
+        if index in ends:
+            back = per_picture(judged.halve_where_stalled(), x) > 0  # [N, 1, 1, 1]
+            x, gradient = torch.where(back, judged.images, x), torch.where(back, judged.gradient, gradient)
+
+
+class _Judged:
+    """What a climb remembers of each picture: its best point, and how often it gained since the last checkpoint."""
+
+    def __init__(self, images: Tensor, height: Tensor, gradient: Tensor, step_size: Tensor) -> None:
+        self.images, self.best, self.gradient, self.step_size = images, height, gradient, step_size
+        self.last = height  # of the step before
+        self.gained, self.steps = torch.zeros_like(height), 0
+        self.best_then, self.halved_then = height, torch.ones_like(height, dtype=torch.bool)
+
+    def saw(self, images: Tensor, height: Tensor, gradient: Tensor) -> None:
+        """Take note of one step."""
+        better = height > self.best
+        wide = per_picture(better, images) > 0
+        self.images = torch.where(wide, images, self.images)
+        self.gradient = torch.where(wide, gradient, self.gradient)
+        self.best = torch.where(better, height, self.best)
+        self.gained = self.gained + (height > self.last)
+        self.last, self.steps = height, self.steps + 1
+
+    def halve_where_stalled(self) -> Tensor:
+        """At a checkpoint: halve the steps of pictures that stall, bool [N]; those go back to their best point."""
+        rarely = self.gained < PATIENCE * self.steps  # condition 1
+        in_vain = ~self.halved_then & (self.best_then >= self.best)  # condition 2
+        stalled = rarely | in_vain
+        self.step_size = torch.where(stalled, self.step_size / 2, self.step_size)
+        self.last = torch.where(stalled, self.best, self.last)
+        self.gained, self.steps = torch.zeros_like(self.gained), 0
+        self.best_then, self.halved_then = self.best, stalled
+        return stalled
+
+
+def _radius(ball: Ball, images: Tensor) -> Tensor:
+    """ε of each picture, [N]."""
+    epsilon = torch.as_tensor(ball.epsilon, dtype=images.dtype, device=images.device)
+    return epsilon.expand(len(images))
+
+
+def apgd(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    ball: Ball,
+    steps: int = 100,
+    loss: str = "cross-entropy",
+    targets: Tensor | None = None,
+    random_start: bool = True,
+    seed: int = 0,
+    restarts: int = 1,
+) -> Attack:
+    """Run `apgd_steps` to its end, `restarts` times at once, and keep the best point of all paths for each picture.
+
+    Args:
+        restarts: number of random starts, at least 1. All other arguments are those of `apgd_steps`.
+
+    Returns:
+        The attack, as `pgd.pgd` gives it; `kept` says at which step each picture was found.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    """
+    check_batch(images, labels, targets, ball)
+    check_count("restarts", restarts)
+    if restarts > 1 and not random_start:
+        raise ValueError("restarts only differ by their random start; use random_start=True or restarts=1.")
+    path = apgd_steps(
+        network,
+        images.repeat(restarts, 1, 1, 1),
+        labels.repeat(restarts),
+        ball=ball.repeat(restarts),
+        steps=steps,
+        loss=loss,
+        targets=None if targets is None else targets.repeat(restarts),
+        random_start=random_start,
+        seed=seed,
+    )
+    return best_of(path, images, labels, targets, ball, keep_best=True)
+
+
+# ---- several attacks, one after the other ------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Strongest:
+    """What the strongest attack found; one minus the mean of `success` is the robust accuracy."""
+
+    images: Tensor  # [N, C, H, W], adversarial where `success`, else the clean picture
+    success: Tensor  # [N] bool: read as anything but the label
+    distance: Tensor  # [N], in the ball's norm
+    found_by: tuple[str, ...]  # N names: "wrong without an attack", "APGD, cross-entropy" … or "" where it stands
+
+
+def strongest(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    ball: Ball,
+    steps: int = 100,
+    restarts: int = 1,
+    target_classes: int = 9,
+    seed: int = 0,
+) -> Strongest:
+    """APGD on the cross-entropy, on the DLR, then towards each of the likeliest wrong classes; each on what stands.
+
+    Without its two attacks that need no gradient this is AutoAttack.
+
+    Args:
+        network, images, labels, ball: as in `apgd_steps`; the ball's ε is one number.
+        steps: of each attack.
+        restarts: of the first two attacks.
+        target_classes: how many wrong classes are aimed at, from 0 (none) on.
+        seed: of the random starts.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    """
+    check_batch(images, labels, None, ball)
+    check_count("steps", steps)
+    check_count("restarts", restarts)
+    if isinstance(ball.epsilon, Tensor):
+        raise ValueError("the strongest attack takes one ε for all pictures; attack those of another ε by themselves.")
+    images = images.detach()
+    labels, _ = check_classes(network, images, labels, None)
+    with kept(network), torch.no_grad():
+        logits = network(images)
+    # The wrong classes of each picture, the likeliest first.
+    rivals = logits.scatter(1, labels[:, None], -math.inf).argsort(dim=1, descending=True)[:, : logits.shape[1] - 1]
+    found, success = images.clone(), logits.argmax(dim=1) != labels
+    by = ["wrong without an attack" if wrong else "" for wrong in success.tolist()]
+    for name, loss, rank in _losses(rivals.shape[1], target_classes):
+        rows = (~success).nonzero()[:, 0]  # what still stands
+        if not len(rows):
+            break
+        if rank is not None:
+            loss = partial(attack_losses.targeted_dlr, towards=rivals[rows, rank])
+        attack = _untargeted(
+            network, images[rows], labels[rows], ball, steps, loss, restarts if rank is None else 1, seed
+        )
+        fallen = rows[attack.success]
+        found[fallen], success[fallen] = attack.images[attack.success], True
+        for row in fallen.tolist():
+            by[row] = name
+        seed += 1
+    return Strongest(found, success, ball.norm(found - images), tuple(by))
+
+
+def _losses(rivals: int, target_classes: int) -> list[tuple[str, str, int | None]]:
+    """Name, loss and rank of the class aimed at (None: none), one attack after the other."""
+    program = [("APGD, cross-entropy", "cross-entropy", None)]
+    program.append(("APGD, DLR", "dlr", None) if rivals >= 2 else ("APGD, margin", "margin", None))
+    if rivals >= 3:
+        ranks = range(min(target_classes, rivals))
+        program += [(f"APGD, DLR towards rival {rank + 1}", "targeted", rank) for rank in ranks]
+    return program
+
+
+def _untargeted(network, images, labels, ball, steps, loss, restarts, seed) -> Attack:
+    """APGD for any loss that grows as the label loses; what counts is that the label is lost."""
+    centre, goal = images.repeat(restarts, 1, 1, 1), labels.repeat(restarts)
+    start = ball.random_start(centre, generator(seed, centre.device))
+    path = _climb(network, centre, start, goal, ball, steps, loss, 1)
+    return best_of(path, images, labels, None, ball, keep_best=True)
+
+
+def attack_radius(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    kind: type[Ball] = Linf,
+    largest: float = 32 / 255,
+    halvings: int = 8,
+    steps: int = 20,
+    loss: str = "margin",
+    seed: int = 0,
+) -> Tensor:
+    """How near the nearest adversarial picture is that APGD finds, by bisection: nearer ones may exist.
+
+    Args:
+        network, images, labels, steps, loss, seed: as in `apgd_steps`.
+        kind: of the ball, such as `Linf`.
+        largest: the radius of the first attempt.
+        halvings: how often the gap between success and failure is halved, at least 1.
+
+    Returns:
+        Distances [N], in the ball's norm: 0 where the clean picture is misread, infinite where nothing was found.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    """
+    check_batch(images, labels, None, kind(largest))
+    check_count("halvings", halvings)
+    labels, _ = check_classes(network, images, labels, None)
+    with kept(network), torch.no_grad():
+        wrong = network(images).argmax(dim=1) != labels
+    failed = torch.zeros(len(images), dtype=images.dtype, device=images.device)
+    found = torch.full_like(failed, math.inf).masked_fill(wrong, 0)
+    for _ in range(halvings + 1):
+        epsilon = torch.where(found.isinf(), largest, (failed + found) / 2)
+        how = {"ball": kind(epsilon), "steps": steps, "loss": loss, "random_start": False, "seed": seed}
+        attack = apgd(network, images, labels, **how)
+        found = torch.where(attack.success, torch.minimum(found, attack.distance), found)
+        failed = torch.where(attack.success, failed, epsilon)
+        failed = torch.minimum(failed, found)
+    return found

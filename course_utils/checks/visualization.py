@@ -1,0 +1,266 @@
+"""The exercise of notebook 6: gradient ascent on the picture, for one filter of one layer.
+
+Serves notebook 6. Papers: Erhan et al. 2009 (activation maximisation); Simonyan et al. 2014, arXiv:1312.6034.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime
+from course_utils.checks.base import Verdict
+from course_utils.checks.progress import remembered
+
+_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+_NAMES = ("network", "layer", "filter", "image", "steps", "step_size")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A tiny network of four layers (convolution, ReLU, convolution, ReLU) and what to climb in it."""
+
+    network: nn.Sequential
+    layer: int  # which of the four
+    filter: int  # of 4
+    image: Tensor  # [1, 3, 10, 10], in [0, 1]
+    steps: int
+    step_size: float
+    right: Tensor | None = None  # the exercise's answer, [1, 3, 10, 10]
+    wrong: tuple[Tensor, ...] = ()  # the usual wrong ones, in the order of `_MISTAKES`
+
+
+@lru_cache(maxsize=1)
+@torch.enable_grad()
+def _problems() -> tuple[_Problem, ...]:
+    """One climb to a convolution, one to a ReLU; both tell every mistake apart."""
+    found, draw = [], runtime.generator(1)
+    for layer, step_size in ((2, 4.0), (1, 12.0)):
+        while True:
+            with torch.random.fork_rng(devices=[]):  # torch's own first weights shall not move anybody's generator
+                network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU()).double()
+            for parameter in network.parameters():
+                parameter.data = 0.5 * torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
+            image = torch.rand(1, 3, 10, 10, generator=draw, dtype=torch.float64)
+            problem = _Problem(network, layer, 1, image, steps=4, step_size=step_size)
+            right, wrong = _climbed(problem), tuple(_climbed(problem, **mistake) for mistake, _ in _MISTAKES)
+            flat = torch.stack([image, right, *wrong]).flatten(1)
+            if torch.nn.functional.pdist(flat, p=torch.inf).min() > 0.01:
+                found.append(replace(problem, right=right, wrong=wrong))
+                break
+    return tuple(found)
+
+
+@torch.enable_grad()
+def _climbed(
+    problem: _Problem,
+    *,
+    way: float = 1.0,
+    keeps: float = 0.0,
+    clamp: str = "each",
+    filter: int | None = 0,
+    layer: int = 0,
+    reduce: str = "mean",
+    step: str = "raw",
+    more: int = 0,
+) -> Tensor:
+    """The exercise's answer, and with other arguments the usual wrong ones."""
+    x, held = problem.image.clone(), torch.zeros_like(problem.image)
+    adam = torch.optim.Adam([x], lr=problem.step_size)
+    for _ in range(problem.steps + more):
+        x.requires_grad_()
+        maps = problem.network[: (problem.layer + layer) % 4 + 1](x)[0]
+        chosen = maps if filter is None else maps[(problem.filter + filter) % 4]
+        score = getattr(chosen, reduce)()
+        (gradient,) = torch.autograd.grad(score, x)
+        held = keeps * held + gradient
+        with torch.no_grad():
+            if step == "adam":
+                x.grad = -held
+                adam.step()
+            else:
+                moves = {"raw": held, "sign": held.sign(), "unit": held / held.norm().clamp(min=1e-12)}[step]
+                x += way * problem.step_size * moves
+            if clamp == "each":
+                x.clamp_(0, 1)
+            elif clamp == "slide":
+                x.clamp_(-1.5, 1.5)
+    return (x.clamp(0, 1) if clamp == "end" else x).detach()
+
+
+_MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
+    (
+        {"way": -1.0},
+        "Your picture descends: the filter answers less and less. Add the gradient; or, with an optimizer, which "
+        "always goes downhill, make the score negative: loss = -activation.mean().",
+    ),
+    (
+        {"keeps": 1.0},
+        "The gradients pile up: backward() adds to x.grad and does not replace it. Set it to zero in every step "
+        "(optimizer.zero_grad(), or x.grad = None).",
+    ),
+    (
+        {"clamp": "none"},
+        "The clamp is missing: your picture has pixels below 0 or above 1, and those are no pixels. After every step: "
+        "x.clamp(0, 1).",
+    ),
+    (
+        {"clamp": "end"},
+        "You clamp once, at the end; by then every step began where no picture can be. Clamp after every step.",
+    ),
+    (
+        {"clamp": "slide"},
+        "You clamp at ±1.5, as the slide does for a normalised picture; here a pixel runs from 0 to 1.",
+    ),
+    (
+        {"filter": None},
+        "You climb the mean over all filters of the layer; take the one asked for: activation[0, filter].",
+    ),
+    ({"filter": 1}, "This is the next filter: they are counted from 0, so take activation[0, filter]."),
+    ({"filter": -1}, "This is the filter before: they are counted from 0, so take activation[0, filter]."),
+    (
+        {"layer": 1},
+        "The layer is the wrong one: you stop one layer too late. network[: layer + 1] ends with the one asked for; "
+        "after its ReLU a convolution has forgotten everything negative, and with it the gradient there.",
+    ),
+    (
+        {"layer": -1},
+        "The layer is the wrong one: you stop one layer too early. A slice leaves its end out, so take "
+        "network[: layer + 1].",
+    ),
+    ({"reduce": "sum"}, "You climb the sum of the map; take its mean, as the slide does: the step then fits any size."),
+    ({"reduce": "max"}, "You climb the largest number of the map only; take the mean over all its places."),
+    ({"step": "sign"}, "You step along the sign of the gradient, as FGSM does; here take the gradient as it is."),
+    ({"step": "unit"}, "You divide the gradient by its length; a good idea, but here take the gradient as it is."),
+    (
+        {"step": "adam"},
+        "Adam climbs well, but it makes steps of its own; here take the plain step, step_size · gradient.",
+    ),
+    ({"more": -1}, "You make one step too few; the loop has to run `steps` times."),
+    ({"more": 1}, "You make one step too many; the loop has to run `steps` times."),
+)
+_TOLD = (  # what torch says → what to say
+    (
+        "does not require grad",
+        "Nothing remembers the gradient: x.requires_grad_() has to come before the network sees x, in every step.",
+    ),
+    (
+        "grad can be implicitly created only for scalar",
+        "Take the gradient of one number, the mean of the filter's map: activation[0, filter].mean().",
+    ),
+    (
+        "leaf Variable that requires grad is being used in an in-place",
+        "Autograd refuses to change x in place while it watches it: change x.data, or go on with x.detach().",
+    ),
+    (
+        "backward through the graph a second time",
+        "Each step drags the steps before it along: begin it with x = x.detach().requires_grad_().",
+    ),
+    (
+        "can't optimize a non-leaf",
+        "An optimizer wants a leaf: x = image.clone().requires_grad_(), and only then Adam or SGD.",
+    ),
+    (
+        "'NoneType'",
+        "x.grad is None: autograd keeps the gradient of leaves only. Begin each step with "
+        "x = x.detach().requires_grad_(), or take the gradient from torch.autograd.grad.",
+    ),
+)
+_RIGHT = (
+    "Right. The weights stood still and the picture learnt: forward to the layer, the mean of one map, its gradient "
+    "with respect to the pixels, a step uphill, back into [0, 1]."
+)
+
+
+@remembered
+def check_ascent(student: Callable) -> Verdict:
+    """Mark a student's gradient ascent: run it on two tiny networks and say what is wrong with it, if anything.
+
+    Args:
+        student: a function of (network, layer, filter, image, steps, step_size) that returns the climbed picture,
+            [1, 3, H, W] in [0, 1]; network is an `nn.Sequential`, layer a number in it.
+
+    Returns:
+        The verdict; `right` is None where the exercise was not begun.
+    """
+    for problem in _problems():
+        network, image, asked = copy.deepcopy(problem.network), problem.image.clone(), []
+        network[0].register_forward_hook(lambda *_, asked=asked: asked.append(1))
+        try:
+            with torch.enable_grad():
+                answer = student(network, problem.layer, problem.filter, image, problem.steps, problem.step_size)
+        except NotImplementedError:
+            return _NOT_YET
+        except Exception as trouble:
+            return _raised(student, trouble)
+        for verdict in (_changed(problem, network, image), _marked(answer, problem, bool(asked))):
+            if verdict is not None:
+                return verdict
+    return Verdict(True, _RIGHT)
+
+
+def _raised(student: Callable, trouble: Exception) -> Verdict:
+    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != len(_NAMES):
+        return Verdict(False, f"Your function must take ({', '.join(_NAMES)}), in this order.")
+    told = str(trouble)
+    for pattern, sentence in _TOLD:
+        if pattern in told:
+            return Verdict(False, sentence)
+    first = told.splitlines()[0] if told else "no words"
+    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {first}")
+
+
+def _changed(problem: _Problem, network: nn.Sequential, image: Tensor) -> Verdict | None:
+    """Whether the student's function changed what is not its own."""
+    before, after = problem.network.state_dict(), network.state_dict()
+    if any(not torch.equal(before[key], after[key]) for key in before):
+        return Verdict(
+            False,
+            "You trained the network: its weights changed. Here the weights stand still and the picture moves, so give "
+            "the optimizer [x], not network.parameters().",
+        )
+    if not torch.equal(image, problem.image):
+        return Verdict(False, "You changed the caller's image; begin with a copy: x = image.clone().")
+    return None
+
+
+def _marked(answer, problem: _Problem, asked: bool) -> Verdict | None:
+    """What is wrong with one answer; None where it is right."""
+    if answer is None or answer is Ellipsis:
+        return _NOT_YET
+    if not isinstance(answer, Tensor):
+        return Verdict(False, f"Return the picture, a tensor; you return {type(answer).__name__}.")
+    if answer.shape != problem.image.shape:
+        shape = list(answer.shape)
+        return Verdict(False, f"Return the picture, [1, 3, H, W]; what you return is {shape}: the activation, perhaps?")
+    answer = answer.detach().double()
+    if not answer.isfinite().all():
+        return Verdict(False, "Your picture holds NaN or infinity; look at the step: is it step_size · gradient?")
+
+    def same(other: Tensor) -> bool:
+        return torch.allclose(answer, other, rtol=0, atol=1e-6)
+
+    if same(problem.right):
+        return None
+    if same(problem.image):
+        if not asked:
+            return _NOT_YET  # as the exercise's stub returns it
+        return Verdict(
+            False, "Your picture never moves: the network was asked, but x stayed what it was. Assign the step."
+        )
+    for wrong, (_, sentence) in zip(problem.wrong, _MISTAKES, strict=True):
+        if same(wrong):
+            return Verdict(False, sentence)
+    if answer.min() < 0 or answer.max() > 1:
+        return Verdict(False, "Your picture has pixels below 0 or above 1; clamp it after every step.")
+    return Verdict(
+        False,
+        "Your picture is another one: forward to the layer, the mean of the filter's map, its gradient with respect to "
+        "x, x + step_size · gradient, clamp to [0, 1]; and all that `steps` times.",
+    )

@@ -1,0 +1,298 @@
+"""Decision maps: a plane of pictures through x, and what a network reads at each of its points.
+
+Serves notebook 8 and its lab: the lecture's plane of g and g⊥, the plane of two attacks, and the loss l(f(x'), y) as a
+surface over such a plane. Papers: Goodfellow et al. 2015, arXiv:1412.6572; Madry et al. 2018, arXiv:1706.06083.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate
+
+from course_utils import pgd, runtime
+from course_utils.balls import Ball
+
+COARSE = 8  # cells along the first, coarse grid; halved until `points` are there
+ANGLES = 180  # corners of the polygon that stands for a ball's edge
+
+
+# ---- planes ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Plane:
+    """The pictures x + α·first + β·second.
+
+    Attributes:
+        centre: [1, C, H, W], the picture x.
+        first, second: [1, C, H, W], at right angles, each of length 1 in the norm of the ball that the plane was made
+            for: α and β have the unit of ε.
+        names: what the two axes are called.
+    """
+
+    centre: Tensor
+    first: Tensor
+    second: Tensor
+    names: tuple[str, str] = ("g", "g⊥")
+
+    def images(self, places: Tensor) -> Tensor:
+        """The pictures at places [P, 2] of (α, β), cut to the box [0, 1]: [P, C, H, W]."""
+        return (self.centre + self._changes(places)).clamp(0, 1)
+
+    def places(self, images: Tensor) -> Tensor:
+        """The shadows [N, 2] of pictures [N, C, H, W]: the nearest points of the plane, as (α, β)."""
+        change = (images - self.centre).flatten(1)  # [N, d]
+        ways = torch.cat([self.first, self.second]).flatten(1)  # [2, d]
+        return (change @ ways.T) / ways.square().sum(dim=1)
+
+    def outline(self, ball: Ball, epsilon: float | None = None) -> Tensor:
+        """The edge of the ball round x where it cuts the plane, a polygon [ANGLES, 2] of (α, β); the box is left out.
+
+        Args:
+            ball: whose norm counts.
+            epsilon: another radius than the ball's own.
+        """
+        radius = float(ball.epsilon if epsilon is None else epsilon)
+        angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
+        ways = torch.stack([angles.cos(), angles.sin()], dim=1)  # [ANGLES, 2]
+        # A norm grows in proportion along every ray, so one look a ray tells where it crosses the edge.
+        length = ball.norm(self._changes(ways)).cpu()  # [ANGLES]
+        return ways * (radius / length)[:, None]
+
+    def _changes(self, places: Tensor) -> Tensor:
+        alpha, beta = places.to(self.centre).view(-1, 2, 1, 1, 1).unbind(dim=1)
+        return alpha * self.first + beta * self.second
+
+
+def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball, seed: int = 0) -> Plane:
+    """The lecture's plane: along the gradient g = ∇l(f(x), y), and along a random direction g⊥ at right angles to it.
+
+    Along g as the ball measures it: the sign of the gradient in Linf, its direction in L2.
+
+    Args:
+        network: takes pictures in [0, 1], answers with logits; left as it was.
+        images: one picture [1, C, H, W] in [0, 1].
+        labels: its class y, [1].
+        ball: whose norm counts.
+        seed: of g⊥.
+
+    Raises:
+        ValueError: not one picture, or the network's answer does not depend on it at all.
+    """
+    x = _one("images", images)
+    _, logits, gradient = pgd.loss_and_gradient(network, x, labels.to(x.device))
+    if not gradient.any():  # so sure that 1 - p rounds to 0: the margin of the logits still has a direction
+        gradient = _margin_gradient(network, x, labels.to(x.device), logits)
+    if not gradient.any():
+        raise ValueError("the gradient is zero at this picture, so there is no direction g; take another picture.")
+    first = ball.ascend(torch.zeros_like(x), gradient, 1.0)
+    draw = runtime.generator(seed, x.device)
+    # Plus and minus one at random, as the gradient's sign has it: so the two axes look alike in every norm.
+    random = torch.randint(0, 2, x.shape, generator=draw, device=x.device).to(x) * 2 - 1
+    return _plane(x, first, random, ball, ("g", "g⊥"))
+
+
+def attack_plane(
+    images: Tensor, one: Tensor, other: Tensor, *, ball: Ball, names: tuple[str, str] = ("to one attack", "to another")
+) -> Plane:
+    """The plane through a picture x and two more: the first axis runs through `one`; `other` lies on the plane too.
+
+    Args:
+        images, one, other: a picture each, [1, C, H, W].
+        ball: whose norm counts.
+        names: of the axes.
+
+    Raises:
+        ValueError: the three lie on one line.
+    """
+    x = _one("images", images)
+    first, second = _one("one", one) - x, _one("other", other) - x
+    if not first.any() or _across(second, first).norm() <= 1e-4 * second.norm():
+        raise ValueError("the three pictures lie on one line, which spans no plane; take two different attacks.")
+    return _plane(x, first, second, ball, names)
+
+
+def path_plane(images: Tensor, path: Tensor, *, ball: Ball) -> Plane:
+    """The plane in which a path of an attack is seen best: along its end, and along what bends most from there.
+
+    Args:
+        images: the picture x, [1, C, H, W].
+        path: the points of the path, [T, C, H, W] with T ≥ 2.
+        ball: whose norm counts.
+
+    Raises:
+        ValueError: the path ends where it began, at x.
+    """
+    x = _one("images", images)
+    change = path - x
+    end = change[-1:]
+    if not end.any():
+        raise ValueError("the path ends at the picture itself, so there is no direction to look along.")
+    rest = _across(change, end).flatten(1)  # [T, d]
+    _, lengths, ways = torch.linalg.svd(rest, full_matrices=False)
+    bend = ways[:1].view_as(x) if lengths[0] > 1e-6 else torch.linspace(-1, 1, x.numel()).to(x).view_as(x)
+    return _plane(x, end, bend, ball, ("to the attack's end", "where its path bends"))
+
+
+def _plane(x: Tensor, first: Tensor, second: Tensor, ball: Ball, names: tuple[str, str]) -> Plane:
+    """Right angles, and lengths of 1 in the ball's norm."""
+    second = _across(second, first)
+    return Plane(x, first / ball.norm(first).item(), second / ball.norm(second).item(), names)
+
+
+def _across(change: Tensor, way: Tensor) -> Tensor:
+    """What of changes [N, C, H, W] is left at right angles to a direction [1, C, H, W]."""
+    unit = way / way.norm()
+    return change - (change * unit).sum(dim=(1, 2, 3), keepdim=True) * unit
+
+
+def _margin_gradient(network: nn.Module, x: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
+    """The gradient of the strongest other logit less the label's."""
+    rival = logits.scatter(1, labels[:, None], -math.inf).argmax(dim=1)
+    with runtime.kept(network), torch.enable_grad():
+        asked = x.detach().requires_grad_()
+        answer = network(asked)[0]
+        return torch.autograd.grad(answer[rival[0]] - answer[labels[0]], asked)[0]
+
+
+# ---- maps --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class DecisionMap:
+    """What a network reads on a square of a plane, as far as it was asked.
+
+    Attributes:
+        plane: of the pictures.
+        axis: [P], the values of α and of β, from -reach to reach.
+        classes: int64 [P, P], the class read at β = axis[row], α = axis[column].
+        confidence: [P, P], the probability of that class.
+        losses: [P, P], the cross-entropy of the label there.
+        asked: how many pictures the network was asked about.
+        done: False while it will still sharpen.
+    """
+
+    plane: Plane
+    axis: Tensor
+    classes: Tensor
+    confidence: Tensor
+    losses: Tensor
+    asked: int
+    done: bool
+
+    @property
+    def reach(self) -> float:
+        """α and β run from -reach to reach."""
+        return float(self.axis[-1])
+
+
+def map_steps(
+    network: nn.Module, plane: Plane, label: int, *, reach: float, points: int = 65, full: bool = False, chunk: int = 16
+) -> Iterator[DecisionMap]:
+    """Ask a network on a square grid of a plane, coarse first, then finer where the class changes.
+
+    Between two points of the same class the class is taken to be the same, confidence and loss to lie between theirs:
+    so a 65×65 map costs some hundred looks in the place of 4,225. An island that is smaller than an eighth of the
+    square may be missed; `full` asks everywhere.
+
+    Args:
+        network: takes pictures in [0, 1], answers with logits; left as it was whenever an item is handed over.
+        plane: of the pictures.
+        label: the class whose loss is kept.
+        reach: α and β run from -reach to reach, in the unit of ε.
+        points: P, along each axis: 9, 17, 33, 65, 129 …
+        full: ask at every point.
+        chunk: how many pictures at a time.
+
+    Returns:
+        Iterator over `DecisionMap`s that sharpen, one after every chunk; each is whole.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range (at the call).
+    """
+    _check(label, reach, points, chunk)
+    axis = torch.linspace(-reach, reach, points)
+    axis[points // 2] = 0.0  # exactly: here stands x
+
+    def walk() -> Iterator[DecisionMap]:
+        stride, asked = (points - 1) // COARSE, 0
+        level = torch.zeros(3, COARSE + 1, COARSE + 1)  # class, confidence, loss
+        wanted = torch.ones(COARSE + 1, COARSE + 1, dtype=torch.bool)
+        while True:
+            rows, columns = wanted.nonzero().unbind(dim=1)
+            for part in torch.arange(len(rows)).split(chunk) if len(rows) else ():
+                row, column = rows[part], columns[part]
+                places = torch.stack([axis[column * stride], axis[row * stride]], dim=1)
+                level[:, row, column] = _look(network, plane.images(places), label)
+                asked += len(part)
+                last = stride == 1 and part[-1] == len(rows) - 1
+                yield DecisionMap(plane, axis, *_whole(level, stride), asked, bool(last))
+            if stride == 1:
+                break
+            level, wanted = _finer(level, full)
+            stride //= 2
+        if not len(rows):  # the finest grid had nothing left to ask
+            yield DecisionMap(plane, axis, *_whole(level, 1), asked, True)
+
+    return walk()
+
+
+def decision_map(network: nn.Module, plane: Plane, label: int, **how) -> DecisionMap:
+    """`map_steps`, run to its end; the arguments are the same."""
+    *_, last = map_steps(network, plane, label, **how)
+    return last
+
+
+def _look(network: nn.Module, images: Tensor, label: int) -> Tensor:
+    """Class, confidence and loss of pictures, [3, N], on the processor."""
+    with runtime.kept(network), torch.no_grad():
+        logits = network(images).float()
+    confidence, classes = logits.softmax(dim=1).max(dim=1)
+    losses = cross_entropy(logits, torch.full_like(classes, label), reduction="none")
+    return torch.stack([classes.float(), confidence, losses]).cpu()
+
+
+def _finer(level: Tensor, full: bool) -> tuple[Tensor, Tensor]:
+    """A grid twice as fine [3, Q, Q], filled from its neighbours, and where to ask [Q, Q]: where those disagree."""
+    fine = 2 * level.shape[1] - 1
+    index = torch.arange(fine)
+    before, after = index // 2, (index + 1) // 2
+    corners = [level[0][row][:, column] for row in (before, after) for column in (before, after)]  # [Q, Q] each
+    differ = torch.stack(corners).amax(dim=0) != torch.stack(corners).amin(dim=0)
+    known = ((index % 2 == 0)[:, None]) & ((index % 2 == 0)[None, :])
+    smooth = interpolate(level[None], size=(fine, fine), mode="bilinear", align_corners=True)[0]
+    smooth[0] = corners[0]
+    return smooth, torch.ones_like(known) & ~known if full else differ & ~known
+
+
+def _whole(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Classes, confidence and losses on the finest grid: the nearest class, the rest in between."""
+    if stride == 1:
+        return level[0].long(), level[1].clone(), level[2].clone()
+    points = (level.shape[1] - 1) * stride + 1
+    nearest = (torch.arange(points) + stride // 2) // stride
+    classes = level[0][nearest][:, nearest].long()
+    smooth = interpolate(level[None, 1:], size=(points, points), mode="bilinear", align_corners=True)[0]
+    return classes, smooth[0], smooth[1]
+
+
+# ---- what can be wrong -------------------------------------------------------------------------------------------
+def _one(name: str, images: Tensor) -> Tensor:
+    if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != 1:
+        got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"{name} must be one picture [1, C, H, W] (a batch's first is images[:1]); got {got}.")
+    return images.detach()
+
+
+def _check(label: int, reach: float, points: int, chunk: int) -> None:
+    for name, number in {"label": label, "points": points, "chunk": chunk}.items():
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"{name} must be a whole number; got {number!r}.")
+    if not (math.isfinite(reach) and reach > 0):
+        raise ValueError(f"reach must be a positive number, such as 2 * epsilon; got {reach!r}.")
+    cells = (points - 1) // COARSE
+    if points < COARSE + 1 or cells * COARSE != points - 1 or cells & (cells - 1):
+        raise ValueError(f"points must be 9, 17, 33, 65, 129 …, so that a grid can be halved; got {points}.")
+    if label < 0 or chunk < 1:
+        raise ValueError(f"label is a class from 0 on and chunk at least 1; got {label} and {chunk}.")

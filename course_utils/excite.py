@@ -1,0 +1,262 @@
+"""What excites a filter in the real world: the scenes and patches that it answers most to, and all it answers to one.
+
+Serves notebook 6. Papers: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (the patches
+that excite a filter most); Girshick et al. 2014 (a filter as a detector); Araujo et al. 2019 (where a number looks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from course_utils import receptive_field, runtime
+from course_utils.objectives import LOGITS, found
+
+BATCH = 64  # pictures that go through the network at once
+
+
+# ---- the results -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Excited:
+    """The pictures that excite some filters most, the strongest first; a picture counts once, at its best place.
+
+    Args:
+        filters: F of them.
+        values: [F, K], what the filter answers there.
+        pictures: [F, K], which of the pictures that were shown.
+        boxes: [F, K, 4], top, left, bottom and right edge in pixels of what the filter sees there, bottom and right
+            just outside; where padding is seen, a box reaches over the edge of the picture.
+        shown: how many pictures were looked at.
+    """
+
+    filters: tuple[int, ...]
+    values: Tensor
+    pictures: Tensor
+    boxes: Tensor
+    shown: int
+
+    def only(self, number: int) -> Excited:
+        """The same for one of the filters alone."""
+        rows = [self.filters.index(number)]
+        return Excited((number,), self.values[rows], self.pictures[rows], self.boxes[rows], self.shown)
+
+    def patches(self, images: Tensor, fill: float = 0.5) -> Tensor:
+        """What the filters saw, [F, K, 3, h, w]: the boxes cut out, with `fill` where they reach over the edge.
+
+        Args:
+            images: the pictures that were shown, all of them, [N, 3, H, W].
+            fill: brightness of what is outside.
+        """
+        boxes = self.boxes.flatten(0, 1).to(images.device)  # [F·K, 4]
+        height, width = (int(boxes[0, 2 + axis] - boxes[0, axis]) for axis in (0, 1))
+        rows = boxes[:, :1] + torch.arange(height, device=images.device)  # [F·K, h]
+        columns = boxes[:, 1:2] + torch.arange(width, device=images.device)  # [F·K, w]
+        inside = _within(rows, images.shape[2])[:, :, None] & _within(columns, images.shape[3])[:, None, :]
+        rows, columns = rows.clamp(0, images.shape[2] - 1), columns.clamp(0, images.shape[3] - 1)
+        chosen = self.pictures.flatten().to(images.device)
+        cut = images[chosen[:, None, None], :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+        return torch.where(inside[:, None], cut, fill).unflatten(0, self.pictures.shape)
+
+
+def _within(places: Tensor, size: int) -> Tensor:
+    return (places >= 0) & (places < size)
+
+
+# ---- what a layer answers --------------------------------------------------------------------------------------
+class _Reached(Exception):
+    """Carries a layer's output out of a run that need not go on."""
+
+
+def activations(network: nn.Module, images: Tensor, layer: str) -> Tensor:
+    """A layer's answers to pictures; the network runs only so far.
+
+    Args:
+        network: takes pictures in [0, 1]; looked at in evaluation mode, left as it was.
+        images: float [N, 3, H, W] in [0, 1].
+        layer: the name of a layer with maps, with `body.` or without; or `LOGITS`, the network's own answer.
+
+    Returns:
+        The maps, [N, F, h, w], without a gradient; of `LOGITS` [N, classes, 1, 1]. What follows the layer, a ReLU for
+        instance, has not happened yet.
+
+    Raises:
+        ValueError, TypeError: no such layer, or one without maps over places.
+    """
+    if layer == LOGITS:
+        with runtime.kept(network), torch.no_grad():
+            return network(images)[:, :, None, None]
+    if not isinstance(layer, str):
+        raise TypeError(f"layer is the name of a layer, such as 'stage3' or 'features.3'; got {layer!r}.")
+    _, module = found(network, layer)
+
+    def leave(_module, _inputs, output):
+        raise _Reached(output)
+
+    handle = module.register_forward_hook(leave)
+    try:
+        with runtime.kept(network), torch.no_grad():
+            network(images)
+    except _Reached as reached:
+        output = reached.args[0]
+    else:
+        raise ValueError(f"the network never used its layer {layer!r}; choose one on the way to the logits.")
+    finally:
+        handle.remove()
+    if not isinstance(output, Tensor) or output.ndim != 4:
+        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"the layer {layer!r} gives {got}, not maps over places; take an earlier one.")
+    return output
+
+
+# ---- where a layer looks ---------------------------------------------------------------------------------------
+class _Watch(TorchDispatchMode):
+    """Follows what each tensor of a run sees of the picture."""
+
+    def __init__(self, image: Tensor):
+        super().__init__()
+        window = receptive_field.Window()
+        whole = receptive_field.Field((window, window), tuple(image.shape[2:]))
+        self.fields = {id(image): (image, whole)}  # holds the tensors, so that no id comes twice
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        output = operation(*args, **(kwargs or {}))
+        inputs = [value for value in tree_leaves((args, kwargs)) if id(value) in self.fields]
+        if inputs:
+            names = (argument.name for argument in operation._schema.arguments)
+            asked = dict(zip(names, args, strict=False)) | (kwargs or {})
+            seen, word = [self.fields[id(value)][1] for value in inputs], operation.overloadpacket.__name__
+            for result in tree_leaves(output):
+                if isinstance(result, Tensor):
+                    self.fields[id(result)] = result, receptive_field.behind(word, asked, inputs, seen, result)
+        return output
+
+
+def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Field:
+    """Which part of a picture each number of a layer sees.
+
+    Args:
+        network, layer: as in `activations`.
+        images: [N, 3, H, W]; of the first, only the size matters.
+
+    Raises:
+        ValueError: as in `activations`; or a layer that rearranges places, so that nobody can tell.
+    """
+    image = images[:1].detach().clone()
+    if layer == LOGITS:
+        height, width = image.shape[2:]
+        whole = (receptive_field.Window(0, height - 1, height), receptive_field.Window(0, width - 1, width))
+        return receptive_field.Field(whole, (1, 1))
+    watch = _Watch(image)
+    with watch:
+        output = activations(network, image, layer)
+    seen = watch.fields.get(id(output), (None, None))[1]
+    if seen is None:
+        raise ValueError(f"where the layer {layer!r} looks is not known: something before it rearranges the places.")
+    return seen
+
+
+def _boxes(seen: receptive_field.Field, places: Tensor) -> Tensor:
+    """Top, left, bottom and right of what the places [F, K] of the flattened maps see, [F, K, 4]."""
+    rows, columns = places // seen.grid[1], places % seen.grid[1]
+    edges = []
+    for place, window, size in zip((rows, columns), seen.windows, seen.size, strict=True):
+        first = torch.floor(place * float(window.jump) + float(window.first) + 1e-6).long()
+        edges.append((first, first + size))
+    (top, bottom), (left, right) = edges
+    return torch.stack([top, left, bottom, right], dim=-1)
+
+
+# ---- what excites a filter most --------------------------------------------------------------------------------
+def strongest_steps(
+    network: nn.Module,
+    images: Tensor | Iterable[Tensor],
+    layer: str,
+    filters: int | Sequence[int] | None = None,
+    *,
+    count: int = 9,
+    batch: int = BATCH,
+) -> Iterator[Excited]:
+    """Look through pictures for those that excite filters most, one batch an item; see `strongest`.
+
+    Args:
+        images: as in `strongest`, or batches of such pictures, which may be made while they are asked for.
+        network, layer, filters, count, batch: as in `strongest`.
+
+    Yields:
+        The best so far; fewer than `count` of them while too few pictures were seen.
+    """
+    _check(images, count, batch)
+    best, shown, seen, chosen = [], 0, None, ()
+    for part in images.split(batch) if isinstance(images, Tensor) else images:
+        part = part.to(next(network.parameters(), part).device)
+        maps = activations(network, part, layer)  # [n, C, h, w]
+        if seen is None:
+            seen, chosen = field(network, part, layer), _chosen(filters, maps.shape[1])
+        values, places = maps[:, list(chosen)].flatten(2).max(dim=2)  # [n, F] each
+        numbers = torch.arange(shown, shown + len(part), device=part.device)[:, None].expand_as(places)
+        new = [values.T, places.T, numbers.T]  # [F, n] each
+        joined = [torch.cat(pair, dim=1) for pair in zip(best, new, strict=True)] if best else new
+        order = joined[0].argsort(dim=1, descending=True, stable=True)[:, :count]
+        best = [kept.gather(1, order) for kept in joined]
+        shown += len(part)
+        yield Excited(chosen, best[0], best[2], _boxes(seen, best[1]), shown)
+
+
+def strongest(
+    network: nn.Module,
+    images: Tensor,
+    layer: str,
+    filters: int | Sequence[int] | None = None,
+    *,
+    count: int = 9,
+    batch: int = BATCH,
+) -> Excited:
+    """The pictures that excite filters most, with the place that did it and what the filter sees there.
+
+    All filters are looked at in one pass.
+
+    Args:
+        network, layer: as in `activations`.
+        images: the pictures to look through, [N, 3, H, W] in [0, 1], such as `signs.render(500, seed=0).images`; they
+            may lie on another device and are brought over batch by batch.
+        filters: the number of one, or several; None takes all of the layer.
+        count: how many pictures a filter, K; fewer where there are fewer.
+        batch: pictures that go through the network at once.
+
+    Returns:
+        `Excited`: values, pictures, boxes.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    """
+    *_, last = strongest_steps(network, images, layer, filters, count=count, batch=batch)
+    return last
+
+
+def _chosen(filters: int | Sequence[int] | None, channels: int) -> tuple[int, ...]:
+    """The filters' numbers, known to be in the layer."""
+    if filters is None:
+        return tuple(range(channels))
+    chosen = (filters,) if isinstance(filters, int) else tuple(filters)
+    if not chosen or any(isinstance(one, bool) or not isinstance(one, int) for one in chosen):
+        raise TypeError(f"filters are whole numbers such as 5 or [0, 5]; got {filters!r}.")
+    if bad := [one for one in chosen if not 0 <= one < channels]:
+        raise ValueError(
+            f"this layer has {channels} filters, numbered 0 to {channels - 1}; there is no filter {bad[0]}."
+        )
+    return chosen
+
+
+def _check(images: Tensor | Iterable[Tensor], count: int, batch: int) -> None:
+    shape = list(images.shape) if isinstance(images, Tensor) else None
+    if not isinstance(images, Iterable) or (shape is not None and (len(shape) != 4 or shape[1] != 3 or shape[0] == 0)):
+        got = type(images).__name__ if shape is None else shape
+        raise ValueError(f"give pictures, a tensor [N, 3, H, W] with N at least 1; got {got}.")
+    for name, value in (("count", count), ("batch", batch)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is a whole number of pictures, at least 1; got {value!r}.")

@@ -1,0 +1,283 @@
+"""What excites filters: scenes with the seen part outlined, optima beside them, walls of maps, and the labs' pictures.
+
+Serves notebook 6 and its labs. Nothing here computes: it shows what it is given.
+Papers: Zeiler and Fergus 2014, figure 2 (patches beside what a filter looks for).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from course_utils.figures.base import GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, YELLOW, fitted, panels, text
+from course_utils.figures.charts import quick_curves
+
+ROW = 8  # scenes below a climb
+DIMMED = 0.45  # brightness of what a filter does not see
+Box = Sequence[int]  # top, left, bottom, right in pixels of the picture
+
+
+def stored(pixels: np.ndarray, shades: int = 32) -> np.ndarray:
+    """The same figure with fewer shades of red, green and blue: to the eye no other, in a notebook half as large.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        shades: of each colour, 2 to 256; black and white stay what they are.
+    """
+    steps = np.round(np.arange(256) * (shades - 1) / 255)  # of each of the 256 shades
+    return np.round(steps * 255 / (shades - 1)).astype(np.uint8)[pixels]
+
+
+# ---- scenes ----------------------------------------------------------------------------------------------------
+def outlined(pixels: np.ndarray, box: Box, side: int) -> np.ndarray:
+    """A scene with the part that a filter sees outlined, and dimmed outside of it.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        box: what is seen; it may reach over the edge.
+        side: the largest edge of the result, in pixels.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
+    height, width = pixels.shape[:2]
+    top, left, bottom, right = max(box[0], 0), max(box[1], 0), min(box[2], height), min(box[3], width)
+    dimmed = np.round(DIMMED * pixels.astype(np.float32)).astype(np.uint8)
+    dimmed[top:bottom, left:right] = pixels[top:bottom, left:right]
+    picture = fitted(dimmed, side)
+    draw, zoom = ImageDraw.Draw(picture), picture.width / width
+    edges = [round(left * zoom), round(top * zoom), round(right * zoom) - 1, round(bottom * zoom) - 1]
+    for grow, colour in ((1, INK), (0, YELLOW), (-1, YELLOW), (-2, INK)):  # seen on everything
+        around = (edges[0] - grow, edges[1] - grow, edges[2] + grow, edges[3] + grow)
+        if around[2] > around[0] and around[3] > around[1]:
+            draw.rectangle(around, outline=colour)
+    return np.asarray(picture)
+
+
+def strongest(
+    pictures: Sequence[np.ndarray],
+    boxes: Sequence[Box],
+    patches: Sequence[np.ndarray] | None = None,
+    notes: Sequence[str] | None = None,
+    *,
+    title: str,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """The scenes that excite a filter most, what it sees outlined; in a second row that part alone, enlarged.
+
+    Args:
+        pictures: uint8 [H, W, 3] each, the strongest first.
+        boxes: one a picture.
+        patches: what is inside the boxes, uint8 [h, w, 3] each; None leaves the second row out.
+        notes: a few words under each column.
+        title: the figure's one message.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    if not len(pictures) == len(boxes) == len(patches if patches is not None else boxes):
+        raise ValueError(
+            f"give one box (and one patch) a picture; got {len(pictures)} pictures and {len(boxes)} boxes."
+        )
+    step = (width - 2 * MARGIN + 12) // len(pictures)
+    side = min(step - 12, 256)
+    rows = [[Image.fromarray(outlined(one, box, side)) for one, box in zip(pictures, boxes, strict=True)]]
+    if patches is not None:
+        rows.append([fitted(patch, side) for patch in patches])
+    tall = [max(picture.height for picture in row) + 14 for row in rows]
+    canvas = Image.new("RGB", (width, 56 + sum(tall) + (30 if notes else 4)), PAPER)
+    draw, top = ImageDraw.Draw(canvas), 56
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    for row, height in zip(rows, tall, strict=True):
+        for k, picture in enumerate(row):
+            canvas.paste(picture, (MARGIN + k * step + (step - 12 - picture.width) // 2, top))
+        top += height
+    for k, words in enumerate(notes or ()):
+        text(draw, (MARGIN + k * step + (step - 12) / 2, top + 8), words, size=18, width=step - 6)
+    return np.asarray(canvas)
+
+
+def agreement(
+    optima: Sequence[np.ndarray],
+    patches: Sequence[Sequence[np.ndarray]],
+    *,
+    names: Sequence[str],
+    notes: Sequence[str],
+    title: str,
+    heads: tuple[str, str] = ("what it looks for", "what it found in the street"),
+    side: int = 150,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """Filters in rows: to the left the picture that was made for one, to the right real patches that excite it most.
+
+    Args:
+        optima: uint8 [h, w, 3], one a row.
+        patches: for each row some, uint8 [h, w, 3] each.
+        names, notes: of the rows, a few words each: the second line stands below the first.
+        title: the figure's one message.
+        heads: over the two halves.
+        side: the largest edge of a picture on the figure, in pixels.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    left, gap, most = 210, 44, max(len(row) for row in patches)
+    side = min(side, (width - left - gap - MARGIN) // (most + 1) - 10)
+    canvas = Image.new("RGB", (width, 92 + (side + 14) * len(optima)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    second = left + side + gap
+    text(draw, (left + side / 2, 70), heads[0], size=19, colour=PALE)
+    text(draw, (second, 70), heads[1], size=19, colour=PALE, anchor="lm")
+    for i, (optimum, row) in enumerate(zip(optima, patches, strict=True)):
+        top = 92 + i * (side + 14)
+        text(draw, (left - 22, top + side / 2 - 14), names[i], size=20, bold=True, anchor="rm", width=left - 40)
+        text(draw, (left - 22, top + side / 2 + 16), notes[i], size=17, colour=PALE, anchor="rm", width=left - 40)
+        for k, pixels in enumerate([optimum, *row]):
+            picture = fitted(pixels, side)
+            across = left if k == 0 else second + (k - 1) * (side + 10)
+            at = across + (side - picture.width) // 2, top + (side - picture.height) // 2
+            canvas.paste(picture, at)
+            box = (at[0] - 3, at[1] - 3, at[0] + picture.width + 2, at[1] + picture.height + 2)
+            if k == 0:
+                draw.rectangle(box, outline=VERMILLION, width=3)
+    return np.asarray(canvas)
+
+
+# ---- walls -----------------------------------------------------------------------------------------------------
+def wall(
+    pictures: Sequence[np.ndarray],
+    names: Sequence[str],
+    *,
+    title: str = "",
+    chosen: int | None = None,
+    columns: int = 8,
+    side: int = 128,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """Little pictures in rows, a name under each; one of them may be framed.
+
+    Args:
+        pictures: uint8 [h, w, 3] each.
+        names: one a picture.
+        title: above them, or none.
+        chosen: the place of the one to frame.
+        columns: how many in a row.
+        side: the largest edge of a picture on the figure, in pixels.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    step = (width - 2 * MARGIN + 8) / columns
+    side, top, rows = min(side, int(step) - 8), 52 if title else 12, -(-len(pictures) // columns)
+    canvas = Image.new("RGB", (width, top + rows * (side + 32)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    if title:
+        text(draw, (MARGIN, 26), title, size=22, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    for k, (pixels, name) in enumerate(zip(pictures, names, strict=True)):
+        picture = fitted(pixels, side)
+        middle = MARGIN + (k % columns + 0.5) * step - 4
+        left, upper = round(middle - picture.width / 2), top + (k // columns) * (side + 32)
+        if k == chosen:
+            draw.rectangle((left - 4, upper - 4, left + picture.width + 3, upper + picture.height + 3), fill=VERMILLION)
+        canvas.paste(picture, (left, upper))
+        colour, bold = (VERMILLION, True) if k == chosen else (PALE, False)
+        text(draw, (middle, upper + side + 14), name, size=17, bold=bold, colour=colour, width=step - 4)
+    return np.asarray(canvas)
+
+
+# ---- the labs --------------------------------------------------------------------------------------------------
+def climbing(
+    picture: np.ndarray,
+    scores: Sequence[float],
+    steps: int,
+    *,
+    title: str,
+    caption: str,
+    y_label: str,
+    best: float | None = None,
+    real: Sequence[tuple[np.ndarray, Box]] | None = None,
+    below: str = "",
+    width: int = WIDTH,
+) -> np.ndarray:
+    """The lab's picture of one climb: what has become of the noise, how the score rose, and real scenes below.
+
+    Args:
+        picture: uint8 [h, w, 3].
+        scores: at step 0, 1, 2 …
+        steps: where the axis ends.
+        title: over the picture.
+        caption: below it.
+        y_label: of the score.
+        best: the score of the strongest real scene, a dashed line; None where it is not known or no rival.
+        real: scenes and what is seen of them; none leaves the row empty, None leaves it out.
+        below: the words over that row.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3]; the same height whether or not the scenes are there yet.
+    """
+    left = panels([picture], [title], [caption], side=384, width=424)
+    chart = quick_curves(
+        {"this picture": scores} | ({"strongest real scene": ([0, steps], [best, best])} if best is not None else {}),
+        title="How the score climbs",
+        x_label="step",
+        y_label=y_label,
+        x_range=(0, max(steps, 1)),
+        width=width - left.shape[1],
+        height=left.shape[0],
+    )
+    above = np.concatenate([left, chart], axis=1)
+    return above if real is None else np.concatenate([above, _row(real, below, width)])
+
+
+def _row(real: Sequence[tuple[np.ndarray, Box]], below: str, width: int) -> np.ndarray:
+    """So many scenes at most, with a heading; empty places are frames."""
+    side, step = 128, (width - 2 * MARGIN + 8) // ROW
+    canvas = Image.new("RGB", (width, side + 58), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    text(draw, (MARGIN, 22), below, size=20, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    for k in range(ROW):
+        x = MARGIN + k * step
+        if k >= len(real):
+            draw.rectangle((x, 46, x + side - 1, 46 + side - 1), outline=GRID)
+            continue
+        picture = Image.fromarray(outlined(*real[k], side))
+        canvas.paste(picture, (x + (side - picture.width) // 2, 46 + (side - picture.height) // 2))
+    return np.asarray(canvas)
+
+
+def maps(
+    picture: np.ndarray,
+    warm: np.ndarray,
+    alone: np.ndarray,
+    others: Sequence[np.ndarray],
+    names: Sequence[str],
+    *,
+    titles: Sequence[str],
+    captions: Sequence[str],
+    below: str,
+    chosen: int | None,
+    width: int = WIDTH,
+) -> np.ndarray:
+    """The lab's picture of a layer at work: a picture, one filter's map over it and alone; below, the loudest maps.
+
+    Args:
+        picture, warm, alone: uint8 [H, W, 3] each.
+        others: the loudest maps, uint8 [h, w, 3] each.
+        names: of them.
+        titles, captions: three each, over and under the pictures.
+        below: the words over the wall.
+        chosen: which of the wall is the one above; None where it is not among them.
+        width: of the figure, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    above = panels([picture, warm, alone], titles, captions, side=320, width=width)
+    return np.concatenate([above, wall(others, names, title=below, chosen=chosen, columns=12, side=84, width=width)])

@@ -1,0 +1,302 @@
+"""The lab of heat maps: a picture, a layer, a class, and what of the picture speaks for it.
+
+Serves notebook 7. It wires `gradcam` and `saliency` to `figures.gradcam.look`; all of them do their work without it.
+Papers: see those modules.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_utils import contest, figures, gradcam, images, localisation, runtime, saliency, shortcut, signs, zoo
+from course_utils.figures import gradcam as drawings
+from course_utils.labs import base
+
+OWN, READ, NOTHING = "your own picture", "what it reads", "no other class"
+ALT = "A picture, heat maps over it for one or two classes, and what the network reads."
+PAIRS = {  # name in the menu → the two signs, and the seed of the street
+    "STOP and YIELD, side by side": ("stop", "yield", 4),
+    "NO ENTRY and 30, side by side": ("no entry", "30 limit", 4),
+    "PRIORITY ROAD and STOP, side by side": ("priority road", "stop", 8),
+}
+MORE_SCENES = (  # class and seed, beside the lesson's own STOP
+    ("stop", 10),
+    ("stop", 31),
+    ("yield", 3),
+    ("50 limit", 31),
+    ("120 limit", 28),
+    ("no entry", 10),
+    ("priority road", 3),
+    ("keep right", 31),
+    ("roundabout", 10),
+)
+DEPOT = ("30 limit", "no vehicles", "80 limit", "keep left")  # one photograph each from the depot with the stickers
+LIGHTER: dict[str, dict] = {  # settings for networks that take seconds a picture
+    "SmoothGrad": {"samples": 6},
+    "integrated gradients": {"steps": 8},
+    "occlusion": {"window": 56, "stride": 28},
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture, and where each sign on it is, as far as that is known."""
+
+    image: Tensor  # [1, 3, H, W]
+    masks: dict[str, Tensor]  # name of the class → [1, H, W]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the lab's picture needs: everything computed, nothing drawn."""
+
+    scene: Scene
+    probabilities: Tensor  # [classes]
+    class_names: tuple[str, ...]
+    chosen: tuple[int, ...]
+    maps: Tensor  # [one or two, H, W], not normalised
+    coarse: Tensor | None  # [h, w], of the first class, as the layer has it
+    method: str
+    layer: str
+    opacity: float
+    colours: str
+
+
+@lru_cache(maxsize=64)
+def scene(name: str, seed: int, size: int) -> Scene:
+    """One rendered scene with one sign, the same on every machine."""
+    made = signs.render([signs.CLASS_NAMES.index(name)], size=size, seed=seed, device="cpu")
+    return Scene(made.images, {name: made.masks[:, 0]})
+
+
+@lru_cache(maxsize=16)
+def pair(left: str, right: str, seed: int, size: int) -> Scene:
+    """One wide scene with two signs, the same on every machine."""
+    labels = ([signs.CLASS_NAMES.index(name)] for name in (left, right))
+    made = contest.two_signs(*labels, size=size, seed=seed, device="cpu")
+    return Scene(made.images, {left: made.masks[:, 0], right: made.masks[:, 1]})
+
+
+@lru_cache(maxsize=16)
+def from_depot(name: str, size: int) -> Scene:
+    """One scene of the depot, with its sticker."""
+    made = shortcut.depot([signs.CLASS_NAMES.index(name)], seed=7, size=size, device="cpu")
+    return Scene(made.scenes.images, {name: made.scenes.masks[:, 0]})
+
+
+class GradCamLab(base.Lab):
+    """Where does it look? Picture, network, layer, one class or two, method, opacity, colours.
+
+    Args:
+        network: name of the network at the beginning, one of `zoo.names()` or `zoo.extras()`.
+        picture_seed: of the scene with a STOP sign that the lab begins with.
+        method: at the beginning, one of `gradcam.METHODS` or `saliency.METHODS`.
+        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
+    """
+
+    def __init__(
+        self,
+        network: str = "signs-resnet",
+        *,
+        picture_seed: int = 3,
+        method: str = "Grad-CAM",
+        networks: tuple[str, ...] | None = None,
+    ):
+        self._networks: dict[str, zoo.PixelNetwork] = {}
+        self._own: tuple[Any, int, Tensor] | None = None  # an upload, the size it was read at, the picture
+        self._kept: tuple[tuple, Tensor, Tensor | None] | None = None  # what the last maps were made of, and they
+        first = f"STOP, scene {picture_seed}"
+        self._pictures = {first: (scene, ("stop", picture_seed))}
+        self._pictures |= {name: (pair, how) for name, how in PAIRS.items()}
+        self._pictures |= {f"{name.upper()}, scene {seed}": (scene, (name, seed)) for name, seed in MORE_SCENES}
+        self._pictures |= {f"{name.upper()}, from the depot": (from_depot, (name,)) for name in DEPOT}
+        known = dict.fromkeys([network, *(networks or zoo.names())])
+        menu = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
+        loaded = self._load(network)
+        methods = [*gradcam.METHODS, *saliency.METHODS]
+        controls = {
+            "picture": base.menu("picture", [*self._pictures, OWN], first, "what the network looks at"),
+            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "network": base.menu("network", menu, network, "who looks"),
+            "layer": base.menu("layer", _layers(loaded), gradcam.last_layer(loaded), "whose maps are weighted"),
+            "label": base.menu("class", [READ, *loaded.class_names], READ, "which class is explained"),
+            "second": base.menu("and", [NOTHING, *loaded.class_names], NOTHING, "a second class beside it"),
+            "method": base.menu("method", methods, method, "how the map is made"),
+            "opacity": base.whole_slider("opacity", 0, 100, 60, "how strongly the map covers the picture, in percent"),
+            "colours": base.menu("colours", list(drawings.COLOURS), "inferno", "from cold to hot"),
+        }
+        controls["upload"].observe(self._took_upload, "value")
+        super().__init__(controls, alt=ALT)
+
+    def steps(self, picture, upload, network, layer, label, second, method, opacity, colours) -> Iterator[View]:
+        """One request: load, look, explain; a second redraw of the same maps computes nothing."""
+        looking = self._load(network)
+        self.threads = 1 if looking.input_size <= 64 else None  # from the next piece of work on
+        with self.quietly():
+            base.keep_choice(self.controls["layer"], _layers(looking), gradcam.last_layer(looking))
+        layer = self.controls["layer"].value
+        shown = self._picture(picture, upload, looking.input_size)
+        probabilities = _read(looking, shown.image)
+        names = self._offer(looking.class_names, probabilities)
+        wanted = [names.index(name) for name in (label, second) if name in names]
+        if label not in names:
+            wanted.insert(0, int(probabilities.argmax()))
+        chosen = tuple(dict.fromkeys(wanted))
+        maps, coarse = self._explained(looking, shown.image, chosen, layer, method)
+        yield View(
+            shown, probabilities, names, chosen, maps, coarse, method, layer, opacity=opacity / 100, colours=colours
+        )
+
+    def draw(self, view: View) -> base.Frame:
+        """The scene, its maps side by side, and what the network reads; in words, how much of the heat is where."""
+        clean = images.to_pixels(view.scene.image)[0]
+        heat = saliency.normalised(view.maps).cpu().numpy()
+        look = {"opacity": view.opacity, "colours": view.colours}
+        pictures = [clean, *(drawings.overlaid(clean, one, **look) for one in heat)]
+        titles = ["picture", *(f"{view.method}: “{view.class_names[label]}”" for label in view.chosen)]
+        sure = [figures.percent(view.probabilities[label]) for label in view.chosen]
+        captions = [f"{clean.shape[1]}×{clean.shape[0]} pixels"]
+        captions += [_where(view, k) or f"read with {sure[k]}" for k in range(len(view.chosen))]
+        if len(view.chosen) == 1:
+            raw = heat[0] if view.coarse is None else saliency.normalised(view.coarse).cpu().numpy()
+            pictures.append(drawings.heat(raw, view.colours))
+            titles.append("the map alone" if view.coarse is None else f"as “{view.layer}” has it")
+            captions.append(f"{raw.shape[1]}×{raw.shape[0]} places")
+        pixels = drawings.look(
+            pictures,
+            titles,
+            captions,
+            view.class_names,
+            view.probabilities.cpu().numpy(),
+            view.chosen,
+            colours=view.colours,
+        )
+        return base.Frame(pixels, headline(view))
+
+    # ---- the parts of a request ------------------------------------------------------------------------------
+    def _load(self, name: str) -> zoo.PixelNetwork:
+        if name not in self._networks:
+            size = zoo.download_size(name)
+            told = self.headline.value if size else ""
+            if size:
+                self.headline.value = f"{html.escape(name)} is downloaded first: {size / 2**20:.0f} MiB …"
+            try:
+                self._networks[name] = zoo.load(name, progress=False)
+            finally:
+                if size:
+                    self.headline.value = told
+        return self._networks[name]
+
+    def _picture(self, picture: str, upload: Any, size: int) -> Scene:
+        """The chosen picture on the device."""
+        if picture != OWN:
+            made, how = self._pictures[picture]
+            found = made(*how, size)
+            where = runtime.device()
+            return Scene(found.image.to(where), {name: mask.to(where) for name, mask in found.masks.items()})
+        if not upload:
+            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+        if self._own is None or self._own[0] is not upload or self._own[1] != size:
+            self._own = (upload, size, images.to_tensor(upload, size=size)[:1])
+        return Scene(self._own[2], {})
+
+    def _offer(self, names: tuple[str, ...], probabilities: Tensor) -> tuple[str, ...]:
+        """The classes in the menus, the five likeliest on top; what was chosen stays chosen."""
+        top = probabilities.topk(min(5, len(names))).indices.tolist()
+        order = list(dict.fromkeys([*(names[label] for label in top), *names]))
+        with self.quietly():
+            base.keep_choice(self.controls["label"], [READ, *order], READ)
+            base.keep_choice(self.controls["second"], [NOTHING, *order], NOTHING)
+        return names
+
+    def _explained(self, network, image: Tensor, chosen: tuple[int, ...], layer: str, method: str):
+        """The maps of the chosen classes, [k, H, W], and the first one as the layer has it."""
+        key = (network.name, image, chosen, layer, method)
+        if self._kept is None or not all(_equal(a, b) for a, b in zip(self._kept[0], key, strict=True)):
+            stack = image.expand(len(chosen), -1, -1, -1)
+            labels = torch.tensor(chosen, device=image.device)
+            if method in saliency.METHODS:
+                lighter = LIGHTER.get(method, {}) if network.input_size > 64 else {}
+                self._kept = (key, saliency.METHODS[method](network, stack, labels, **lighter), None)
+            elif method == "guided Grad-CAM":
+                self._kept = (key, gradcam.guided_gradcam(network, stack, labels, layer=layer), None)
+            else:
+                coarse = gradcam.METHODS[method](network, stack, labels, layer=layer, enlarge=False)
+                self._kept = (key, gradcam.resized(coarse, image.shape[2:]), coarse[0])
+        return self._kept[1:]
+
+    def _took_upload(self, _change: dict) -> None:
+        with self.quietly():
+            self.controls["picture"].value = OWN
+
+
+def _equal(one, other) -> bool:
+    return torch.equal(one, other) if isinstance(one, Tensor) else one == other
+
+
+def _layers(network: zoo.PixelNetwork) -> list[tuple[str, str]]:
+    """The menu of layers: “stage4, 4×4” → stage4."""
+    sizes = gradcam.outer_layers(network)
+    last = gradcam.last_layer(network)
+    sizes.setdefault(last, gradcam.spatial_layers(network)[last])
+    return [(f"{name}, {size[2]}×{size[1]}", name) for name, size in sizes.items()]
+
+
+def _read(network: zoo.PixelNetwork, image: Tensor) -> Tensor:
+    """The probabilities of all classes, [classes]."""
+    try:
+        with runtime.kept(network), torch.no_grad():
+            return network(image).softmax(dim=1)[0]
+    except RuntimeError:
+        height, width = image.shape[2:]
+        raise ValueError(
+            f"{network.name} reads squares only, and this picture has {width}×{height} pixels; choose another picture, "
+            "or a network that averages over all places, such as signs-resnet."
+        ) from None
+
+
+def _where(view: View, index: int) -> str:
+    """How much of a map's heat lies on the sign of its class: words for under the map; none where nobody knows."""
+    mask = view.scene.masks.get(view.class_names[view.chosen[index]])
+    heat = view.maps[index]
+    if not bool((heat > 0).any()):
+        return "all 0: nothing speaks for it"
+    if mask is None:
+        return ""
+    return f"{100 * float(localisation.energy_inside(heat[None], mask)):.0f} % of the heat on the sign"
+
+
+def warmed(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7, colours: str = "inferno") -> list[np.ndarray]:
+    """Maps over their pictures, ready for a figure: uint8 [H, W, 3] each.
+
+    Args:
+        pictures: [N, 3, H, W] in [0, 1].
+        maps: [N, H, W]; each is stretched to [0, 1].
+        opacity, colours: as in `figures.gradcam.overlaid`.
+    """
+    heat = saliency.normalised(maps).cpu().numpy()
+    pairs = zip(images.to_pixels(pictures), heat, strict=True)
+    return [drawings.fewer_shades(drawings.overlaid(x, one, opacity=opacity, colours=colours)) for x, one in pairs]
+
+
+def headline(view: View) -> str:
+    """What is read, and where the heat is, in one sentence or two (HTML)."""
+    best = int(view.probabilities.argmax())
+    read = f"<b>{html.escape(view.class_names[best].upper())}</b> ({figures.percent(view.probabilities[best])})"
+    told = f"The network reads {read}."
+    for k, label in enumerate(view.chosen):
+        name = view.class_names[label]
+        if name not in view.scene.masks or not bool((view.maps[k] > 0).any()):
+            continue
+        hit = float(localisation.pointing_game(view.maps[k][None], view.scene.masks[name])) > 0.5
+        colour, mark = (figures.BLUE, "✓ the hottest pixel lies on") if hit else (figures.VERMILLION, "▲ it misses")
+        told += f' <span style="color:{colour}">{mark} the sign “{html.escape(name)}”</span>.'
+    return told

@@ -1,0 +1,336 @@
+"""The lab of gradient ascent: noise climbs until a filter, a layer or a class answers, drawn as it climbs.
+
+Serves notebook 6. It wires `visualization.climb_steps` and `excite.strongest` to `figures.excite`; all do their work
+without it. Papers: Erhan et al. 2009; Olah, Mordvintsev and Schubert 2017, "Feature Visualization".
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+
+import ipywidgets as widgets
+import torch
+from torch import Tensor
+
+from course_utils import excite, figures, images, signs, visualization, zoo
+from course_utils.figures import excite as drawings
+from course_utils.labs import base
+from course_utils.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
+from course_utils.objectives import LOGITS
+
+ONE, NEURON, SIXTEEN, WHOLE = "one filter", "its middle neuron", "16 filters, from this one on", "the whole layer"
+LOGIT, PROBABILITY = "classes, by their logit", "classes, by their probability"
+STEP_SIZES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of Adam
+ALT = "A picture that climbed from noise until a filter answered strongly, and the real scenes that excite it most."
+GRID_ALT = "Pictures that climbed from noise, one a filter."
+
+
+@lru_cache(maxsize=64)
+def block(number: int, size: int) -> Tensor:
+    """A few rendered scenes of all classes, [16, 3, size, size], the same on every machine."""
+    return signs.render(16, size=size, seed=600 + number, device="cpu").images
+
+
+# ---- the lab ---------------------------------------------------------------------------------------------------
+@dataclass
+class Climbing:
+    """A climb that goes on when it is asked: where it stands, and how far it shall go."""
+
+    path: Iterator[visualization.Step]
+    network: zoo.PixelNetwork
+    layer: str
+    filters: tuple[int, ...]
+    show: str
+    target: int  # the step at which it rests
+    wished: int = 0  # the filter that was chosen, which this layer may not have
+    last: visualization.Step | None = None
+    scores: list[list[float]] = field(default_factory=list)  # a row a step
+
+    def go(self) -> None:
+        """One step."""
+        self.last = next(self.path)
+        self.scores.append(self.last.scores.tolist())
+
+    @property
+    def of_class(self) -> bool:
+        """Whether it climbs classes, not filters."""
+        return self.layer in (LOGIT, PROBABILITY)
+
+    def name(self, index: int) -> str:
+        """What the picture with this place in the batch is of."""
+        number = self.filters[index]
+        return self.network.class_names[number] if self.of_class else f"filter {number}"
+
+
+@dataclass(frozen=True)
+class View:
+    """One moment, with all that its drawing needs."""
+
+    climbing: Climbing
+    step: visualization.Step
+    scores: list[list[float]]
+    real: excite.Excited | None  # None while nobody has looked
+    scenes: tuple[Tensor, ...] = ()  # [1, 3, S, S] each, the strongest first
+
+
+class VisualizationLab(SeeingLab):
+    """What does it look for? Network, layer, filter or sixteen, steps, step size, and every regulariser as a switch.
+
+    A moved control begins a new climb; Stop halts it where it stands, Continue climbs on.
+
+    Args:
+        network: name of the network at the beginning, one of `zoo.names()`.
+        layer: at the beginning; `gradcam.outer_layers` lists those of the menu.
+        filter: at the beginning.
+        steps: of a climb at the beginning, 1 to 256.
+        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
+    """
+
+    def __init__(
+        self,
+        network: str = "signs-alexnet",
+        *,
+        layer: str = "features.3",
+        filter: int = 5,
+        steps: int = 48,
+        networks: tuple[str, ...] | None = None,
+    ):
+        self._climbing: Climbing | None = None
+        self._asked_on, self._on = False, False  # Continue was pressed; the run in work is its answer
+        self._real: dict[tuple[str, str], excite.Excited] = {}
+        options = self.options(self.begin_with(network))
+        most = filters_of(options, layer) - 1
+        controls = {
+            "network": network_menu(network, networks),
+            "layer": base.menu("layer", [option[:2] for option in options], layer, "whose answer shall rise"),
+            "filter": base.whole_slider("filter", 0, most, filter, "which one; or which class"),
+            "show": base.menu("climb", [ONE, NEURON, SIXTEEN, WHOLE], ONE, "what shall rise"),
+            "steps": base.whole_slider("steps", 1, 256, steps, "how many; Continue takes as many again"),
+            "step_size": base.pixel_slider(
+                "step size", [(f"{size:g}", size) for size in STEP_SIZES], 0.05, "how far Adam moves a number at first"
+            ),
+            "fourier": base.switch("Fourier in place of pixels", True, "coarse waves move more than fine ones"),
+            "colours": base.switch("decorrelated colours", True, "step along the colours of real scenes"),
+            "jitter": base.switch("jitter", True, "move the view by up to 4 pixels at every step"),
+            "turn": base.switch("rotation and scale", True, "turn by up to 5°, scale by up to 5 % at every step"),
+            "blur": base.switch("blur", True, "blur the picture a little after every step"),
+            "smooth": base.switch(
+                "L2 and total variation", True, "punish pixels far from grey and from their neighbours"
+            ),
+            "seed": base.whole_number("seed", 0, 9999, 0, "which noise it begins with"),
+        }
+        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
+        self.continue_button = widgets.Button(description="Continue", icon="forward")
+        for button, words in ((self.stop_button, "rest here"), (self.continue_button, "climb on from here")):
+            button.layout = widgets.Layout(width="118px", margin="2px 4px 2px 2px")
+            base.tip(button, words)
+        super().__init__(controls, alt=ALT)
+        self.stop_button.on_click(lambda _: self.stop())
+        self.continue_button.on_click(lambda _: self.go_on())
+
+    # ---- what a notebook uses --------------------------------------------------------------------------------
+    def stop(self) -> None:
+        """Rest where the climb stands."""
+        with self._lock:
+            if self._run is not None:
+                self._run.close()
+
+    def go_on(self) -> None:
+        """Climb on: to the end where it was stopped, or as many steps again."""
+        with self._lock:
+            self._asked_on = True
+            self.request()
+
+    # ---- one request -----------------------------------------------------------------------------------------
+    def steps(self, network, layer, filter, show, steps, step_size, seed, **switches) -> Iterator[View]:
+        """Climb, and when the climb is done, look for the real scenes that excite the same filter most."""
+        climbing = self._climbing
+        if not (self._on and climbing):
+            self._climbing = None  # should this one be refused, Continue tries it again
+            looking = self.load(network)
+            layer, filter = self.fitted(looking, filter)
+            many = self.controls["filter"].max + 1
+            climbing = begin(looking, layer, filter, many, show, steps, step_size, seed, recipe(**switches))
+            climbing.wished, self._climbing = self._filter, climbing
+        elif climbing.last and climbing.last.index >= climbing.target:
+            climbing.target += steps
+        while climbing.last is None or climbing.last.index < climbing.target:
+            climbing.go()
+            yield self._view(climbing)
+        if climbing.show in (ONE, NEURON):
+            for found in self._strongest(climbing):
+                yield self._view(climbing, found)
+
+    def draw(self, view: View) -> base.Frame:
+        """The picture with its curve and its real rivals, or sixteen pictures; and the score in a sentence."""
+        climbing, step = view.climbing, view.step
+        pixels = images.to_pixels(step.images)
+        if climbing.show == SIXTEEN:
+            self.alt = GRID_ALT
+            names = [climbing.name(k) for k in range(len(pixels))]
+            words = f"{climbing.layer} of {climbing.network.name}, after {step.index} steps"
+            return base.Frame(drawings.wall(pixels, names, title=words), headline(view))
+        self.alt = ALT
+        real = None
+        if climbing.show != WHOLE:
+            boxes = [] if view.real is None else view.real.boxes[0].tolist()
+            real = [(images.to_pixels(one)[0], box) for one, box in zip(view.scenes, boxes, strict=True)]
+        pixels = drawings.climbing(
+            pixels[0],
+            [row[0] for row in view.scores],
+            climbing.target,
+            title=title(climbing),
+            caption=f"after {step.index} steps",
+            y_label=unit(climbing),
+            best=float(view.real.values[0, 0]) if view.real is not None and compared(climbing) else None,
+            real=real,
+            below=below(climbing, view.real),
+        )
+        return base.Frame(pixels, headline(view))
+
+    def _view(self, climbing: Climbing, found: excite.Excited | None = None) -> View:
+        scenes = ()
+        if found is not None:
+            size = climbing.network.input_size
+            scenes = tuple(block(int(k) // 16, size)[int(k) % 16][None] for k in found.pictures[0])
+        return View(climbing, climbing.last, list(climbing.scores), found, scenes)
+
+    def _strongest(self, climbing: Climbing) -> Iterator[excite.Excited]:
+        """The strongest real scenes for the climb's filter; all filters of a layer are looked for at once, and kept."""
+        network, number = climbing.network, climbing.filters[0]
+        layer = LOGITS if climbing.of_class else climbing.layer
+        key = (network.name, layer)
+        if key not in self._real:
+            count = 16 if network.input_size <= SMALL else 3
+            if climbing.of_class and len(network.class_names) != len(signs.CLASSES):
+                return  # a street holds no goldfish
+            scenes = (block(k, network.input_size) for k in range(count))
+            for search in excite.strongest_steps(network, scenes, layer, count=drawings.ROW):
+                yield search.only(number)
+            self._real[key] = search
+        yield self._real[key].only(number)
+
+    def options(self, network: zoo.PixelNetwork) -> list[tuple[str, str, int]]:
+        """“features.3 (Conv2d): 64 filters”, and so on; and the classes, in two ways."""
+        kinds, classes = dict(network.body.named_modules()), len(network.class_names)
+        found = [(name, type(kinds[name]).__name__, size[0]) for name, size in self.layers(network).items()]
+        layers = [(f"{name} ({kind}): {count} filters", name, count) for name, kind, count in found]
+        return [*layers, (LOGIT, LOGIT, classes), (PROBABILITY, PROBABILITY, classes)]
+
+    # ---- Stop and Continue -----------------------------------------------------------------------------------------
+    def _begin(self):
+        self._on, self._asked_on = self._asked_on, False
+        return super()._begin()
+
+    def _frames(self):
+        self.stop_button.disabled, self.continue_button.disabled = False, True
+        try:
+            yield from super()._frames()
+        except KeyboardInterrupt:  # the notebook's own stop, the only one while Colab works
+            self.say("Stopped.")
+        finally:
+            self.stop_button.disabled, self.continue_button.disabled = True, False
+
+    def _left(self) -> list[widgets.Widget]:
+        buttons = widgets.HBox([self.stop_button, self.continue_button])
+        buttons.layout = widgets.Layout(margin="2px 2px 2px 80px")
+        return [*self.controls.values(), buttons, self.reset_button]
+
+
+# ---- what is climbed -----------------------------------------------------------------------------------------------
+def recipe(fourier: bool, colours: bool, jitter: bool, turn: bool, blur: bool, smooth: bool) -> visualization.Recipe:
+    """The switches as the engine knows them; each is either off or as strong as the engine has it."""
+    full, naive = visualization.Recipe(), visualization.NAIVE
+    return visualization.Recipe(
+        parameterisation=(full if fourier else naive).parameterisation,
+        decorrelated=colours,
+        jitter=full.jitter * jitter,
+        rotation=full.rotation * turn,
+        scale=full.scale * turn,
+        padding=full.padding * (jitter or turn),
+        blur=full.blur * blur,
+        total_variation=full.total_variation * smooth,
+        l2=full.l2 * smooth,
+        noise=(full if fourier else naive).noise,
+    )
+
+
+def begin(network, layer: str, number: int, many: int, show: str, steps: int, step_size, seed: int, how) -> Climbing:
+    """A climb that stands at its foot: filter `number` of `many` in a layer, or of so many classes.
+
+    Raises:
+        ValueError: no such filter or class, or a choice that does not go together.
+    """
+    if not 0 <= number < many:
+        what = "classes" if layer in (LOGIT, PROBABILITY) else "filters"
+        raise ValueError(f"there are {many} {what} here, 0 to {many - 1}; choose one of them, not {number}.")
+    if layer in (LOGIT, PROBABILITY):
+        if show == WHOLE:
+            raise ValueError(f"the classes are no layer that could rise as a whole; climb “{ONE}” or sixteen.")
+        kind = visualization.Logit if layer == LOGIT else visualization.Probability
+    else:
+        kind = partial(visualization.Neuron if show == NEURON else visualization.Filter, layer)
+    filters = tuple(range(number, min(number + 16, many))) if show == SIXTEEN else (number,)
+    goals = [visualization.Layer(layer)] if show == WHOLE else [kind(one) for one in filters]
+    path = visualization.climb_steps(
+        network, goals, steps=100_000, recipe=how, optimizer=partial(torch.optim.Adam, lr=step_size), seed=seed
+    )
+    return Climbing(path, network, layer, filters, show, steps)
+
+
+def compared(climbing: Climbing) -> bool:
+    """Whether a real scene's best answer and the climb's score are the same quantity."""
+    return climbing.layer == LOGIT or (climbing.show == NEURON and not climbing.of_class)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------
+def unit(climbing: Climbing) -> str:
+    """The words at the upright axis."""
+    if climbing.of_class:
+        return "logit" if climbing.layer == LOGIT else "probability"
+    return {WHOLE: "mean square of the layer", NEURON: "the neuron's answer"}.get(climbing.show, "mean of the map")
+
+
+def title(climbing: Climbing) -> str:
+    """The words over the picture."""
+    if climbing.show == WHOLE:
+        return f"all of {climbing.layer}"
+    return f"“{climbing.name(0)}”" if climbing.of_class else f"{climbing.name(0)} of {climbing.layer}"
+
+
+def below(climbing: Climbing, real: excite.Excited | None) -> str:
+    """The words over the row of real scenes."""
+    if real is None:
+        return "The real scenes that excite it most: looked for when the climb is done"
+    if climbing.of_class:
+        return f"Of {real.shown} real scenes, those with the highest logit"
+    return f"Of {real.shown} real scenes, those that excite it most; outlined is what it sees"
+
+
+def headline(view: View) -> str:
+    """How far the climb is, and what came of it, in a sentence or two (HTML)."""
+    climbing, now = view.climbing, view.scores[-1]
+    told = f"Step <b>{view.step.index}</b> of {climbing.target}: "
+    silent = [k for k in range(len(now)) if len(view.scores) > 3 and len({row[k] for row in view.scores}) == 1]
+    if climbing.show == SIXTEEN:
+        told += f"{len(now)} climbs in one batch."
+    elif climbing.layer == PROBABILITY:
+        told += f"the probability of “{html.escape(climbing.name(0))}” is <b>{figures.percent(now[0])}</b>."
+    else:
+        what = "the whole layer" if climbing.show == WHOLE else html.escape(climbing.name(0))
+        told += f"{what} went from {view.scores[0][0]:.2f} to <b>{now[0]:.2f}</b>."
+    if view.real is not None and compared(climbing):
+        strongest = float(view.real.values[0, 0])
+        mark = "✓ more than" if now[0] > strongest else "less than"
+        told += f' <span style="color:{figures.BLUE}">{mark} the strongest of {view.real.shown} real scenes'
+        told += f" ({strongest:.2f})</span>."
+    warnings, shown = [], climbing.filters[0]
+    if climbing.wished != shown and climbing.show != WHOLE:
+        warnings.append(f"There is no number {climbing.wished} here, the last one is {shown}.")
+    if silent:
+        which = "It is silent" if len(now) == 1 else f"{len(silent)} of them are silent"
+        warnings.append(f"{which}: no gradient came back. Another seed may help, or the layer before the ReLU.")
+    return told + "".join(f' <span style="color:{figures.VERMILLION}">▲ {words}</span>' for words in warnings)

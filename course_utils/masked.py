@@ -1,0 +1,134 @@
+"""Two defences that defend nothing: they hide the gradient, and an attack that needs the gradient stops.
+
+Serves notebook 8. Papers: Athalye, Carlini and Wagner 2018, arXiv:1802.00420 (obfuscated gradients, BPDA); Carlini and
+Wagner 2017, arXiv:1608.04644 (a network whose logits are scaled up); Croce and Hein 2020, arXiv:2003.01690 (APGD).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime, training
+from course_utils.apgd import apgd
+from course_utils.balls import Ball
+from course_utils.pgd import Variant, loss_and_gradient, pgd
+
+RESULTS = runtime.DATA / "adversarial" / "masked.json"  # what scripts/results_adversarial.py measured
+
+
+class Loud(nn.Module):
+    """The same network with its logits multiplied: it reads the same class everywhere, and is always quite sure.
+
+    The cross-entropy's gradient holds the factor 1 - p; where p rounds to 1, that is 0, and PGD stands still.
+
+    Args:
+        network: answers with logits.
+        factor: by which they are multiplied, more than 0.
+
+    Raises:
+        ValueError: the factor is not more than 0.
+    """
+
+    def __init__(self, network: nn.Module, factor: float = 1000.0):
+        super().__init__()
+        if not factor > 0:
+            raise ValueError(f"factor must be more than 0, or the network would read another class; got {factor}.")
+        self.network, self.factor = network, factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, 3, H, W] in [0, 1] → logits [N, classes]."""
+        return self.factor * self.network(images)
+
+
+class Rounded(nn.Module):
+    """The same network behind a rounding: every pixel goes to the nearest of a few levels of brightness first.
+
+    A step of a staircase is flat, so the gradient is 0 at every pixel.
+
+    Args:
+        network: answers with logits.
+        levels: of brightness, 2 or more.
+        straight_through: round on the way in, and on the way back pretend that nobody did: the attacker's answer
+            (backward pass differentiable approximation, BPDA).
+
+    Raises:
+        ValueError: fewer than two levels.
+    """
+
+    def __init__(self, network: nn.Module, levels: int = 16, *, straight_through: bool = False):
+        super().__init__()
+        if levels < 2:
+            raise ValueError(f"rounding needs at least 2 levels of brightness; got {levels}.")
+        self.network, self.levels, self.straight_through = network, levels, straight_through
+
+    def round(self, images: Tensor) -> Tensor:
+        """The rounded pictures that the network sees, [N, 3, H, W]."""
+        top = self.levels - 1
+        rounded = (images * top).round() / top
+        return images + (rounded - images).detach() if self.straight_through else rounded
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pictures [N, 3, H, W] in [0, 1] → logits [N, classes]."""
+        return self.network(self.round(images))
+
+
+def flat_share(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The share of pictures whose gradient is exactly 0 at every pixel, 0 to 1: the first sign of a mask."""
+    _, _, gradient = loss_and_gradient(network, images, labels)
+    return (gradient.flatten(1).abs().amax(dim=1) == 0).float().mean().item()
+
+
+Maker = Callable[[Tensor, Tensor], Tensor]  # (images, labels) → adversarial pictures
+
+
+def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 20, seed: int = 0) -> dict[str, Maker]:
+    """What an attacker tries on a defence that may be a mask, from the blind to the clever: name → maker.
+
+    Args:
+        defence: what is attacked; for a `Rounded` one the last attack walks through the rounding.
+        other: a network that nobody defended and that reads the same classes.
+        ball: what no attack leaves; PGD's step is 2.5·ε/k.
+        steps: k.
+        seed: of the random starts.
+    """
+    how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
+
+    def by_pgd(network: nn.Module, loss: str = "cross-entropy") -> Maker:
+        return lambda images, labels: pgd(network, images, labels, variant=Variant(loss=loss), **how).images
+
+    def noise(images: Tensor, _labels: Tensor) -> Tensor:
+        return ball.random_start(images, runtime.generator(seed, images.device))
+
+    def by_apgd(images: Tensor, labels: Tensor) -> Tensor:
+        return apgd(defence, images, labels, ball=ball, steps=steps, loss="dlr", seed=seed).images
+
+    found = {
+        "random noise": noise,
+        "PGD, cross-entropy": by_pgd(defence),
+        "PGD, margin loss": by_pgd(defence, "margin"),
+        "APGD, DLR loss": by_apgd,
+        "made on another network": by_pgd(other),
+    }
+    if isinstance(defence, Rounded):
+        found["PGD through the rounding"] = by_pgd(Rounded(defence.network, defence.levels, straight_through=True))
+    return found
+
+
+def held(network: nn.Module, images: Tensor, labels: Tensor, maker: Maker, batch: int = 32) -> float:
+    """The share of pictures that a network reads right when they are clean and after an attack, 0 to 1."""
+    right = 0
+    for x, y in zip(images.split(batch), labels.split(batch), strict=True):
+        answers = (training.predict(network, pictures).argmax(dim=1) for pictures in (x, maker(x, y)))
+        right += int(torch.stack([answer == y for answer in answers]).all(dim=0).sum())
+    return right / len(images)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> dict:
+    """What each attack found on each defence, from data/adversarial/masked.json: defence → attack → still right."""
+    return json.loads(RESULTS.read_text(encoding="utf-8"))

@@ -1,0 +1,204 @@
+"""What gradient ascent may change: a picture's pixels or its Fourier coefficients, and how the network sees it.
+
+Serves notebook 6. Papers: Olah, Mordvintsev and Schubert 2017, "Feature Visualization" (Fourier, decorrelated colours,
+moving views); Mahendran and Vedaldi 2015, arXiv:1412.0035 (total variation).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# The colours of our scenes: U√S of the covariance of all pixels of signs.render(1000, seed=0), divided by the largest
+# standard deviation. Its columns are the principal directions: bright or dark, red or blue, green or violet.
+COLOURS = (
+    (-0.5391, 0.2874, 0.0380),
+    (-0.5849, -0.0537, -0.1250),
+    (-0.6061, -0.2037, 0.0867),
+)
+EDGE = 0.005  # a picture's pixels end here and at 1 - EDGE before the inverse of the sigmoid, which has no 0 and no 1
+
+
+# ---- colours ---------------------------------------------------------------------------------------------------
+def from_decorrelated(values: Tensor) -> Tensor:
+    """Amounts of the three principal directions of colour → red, green and blue, both [N, 3, H, W]; linear."""
+    return torch.einsum("rc,nchw->nrhw", values.new_tensor(COLOURS), values)
+
+
+def to_decorrelated(colours: Tensor) -> Tensor:
+    """The inverse of `from_decorrelated`, [N, 3, H, W]."""
+    inverse = torch.linalg.inv(torch.tensor(COLOURS, dtype=torch.float64)).to(colours)
+    return torch.einsum("cr,nrhw->nchw", inverse, colours)
+
+
+# ---- what is changed -------------------------------------------------------------------------------------------
+class Pixels:
+    """A picture by its pixels, as on the slide: after each step, what left [0, 1] is brought back.
+
+    Args:
+        images: where to begin, [N, 3, H, W] in [0, 1].
+        decorrelated: the optimizer moves along the principal directions of colour, not along red, green and blue.
+    """
+
+    def __init__(self, images: Tensor, decorrelated: bool = False):
+        self.decorrelated = decorrelated
+        self.values = self._values(images.detach()).requires_grad_()  # the leaf that the optimizer moves
+
+    def _values(self, images: Tensor) -> Tensor:
+        return to_decorrelated(images - 0.5) if self.decorrelated else images.clone()
+
+    def images(self) -> Tensor:
+        """The pictures, [N, 3, H, W]; in [0, 1] after `project`."""
+        return 0.5 + from_decorrelated(self.values) if self.decorrelated else self.values
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Bring every pixel back to [0, 1]."""
+        if self.decorrelated:
+            self.values.copy_(self._values(self.images().clamp(0, 1)))
+        else:
+            self.values.clamp_(0, 1)
+
+    @torch.no_grad()
+    def blur(self, sigma: float) -> None:
+        """Blur the pictures by a Gaussian of σ pixels."""
+        self.values.copy_(blurred(self.values, sigma))
+
+
+class Fourier:
+    """A picture by its Fourier coefficients, each weighted with 1/frequency, as in nature; a sigmoid ends it at [0, 1].
+
+    The same step of the optimizer moves a coarse wave far and a fine one little, so no noise comes up. The weights are
+    scaled so that a change of all coefficients by r changes the picture by r in its root mean square, about.
+
+    Args:
+        images: where to begin, [N, 3, H, W] in [0, 1].
+        decorrelated: as in `Pixels`.
+    """
+
+    def __init__(self, images: Tensor, decorrelated: bool = True):
+        self.size, self.decorrelated = tuple(images.shape[2:]), decorrelated
+        self.weights = spectrum(self.size).to(images)  # [H, W // 2 + 1]
+        waves = torch.fft.rfft2(self._flat(images.detach()), norm="ortho") / self.weights
+        self.values = torch.view_as_real(waves).contiguous().requires_grad_()  # [N, 3, H, W // 2 + 1, 2]
+
+    @classmethod
+    def noise(
+        cls, count: int, size: tuple[int, int], amount: float, generator: torch.Generator, decorrelated: bool = True
+    ) -> Fourier:
+        """Random coefficients: clouds, whose standard deviation in the picture is about `amount`."""
+        made = cls(torch.full((count, 3, *size), 0.5), decorrelated)
+        made.values = amount * math.sqrt(0.5) * torch.randn(made.values.shape, generator=generator)
+        made.values.requires_grad_()
+        return made
+
+    def to(self, like: Tensor) -> Fourier:
+        """The same on another device and in another precision."""
+        self.weights = self.weights.to(like)
+        self.values = self.values.detach().to(like).requires_grad_()
+        return self
+
+    def _flat(self, images: Tensor) -> Tensor:
+        """Pictures before the sigmoid and the mixing of colours."""
+        flat = torch.logit(images.clamp(EDGE, 1 - EDGE)) / 4
+        return to_decorrelated(flat) if self.decorrelated else flat
+
+    def images(self) -> Tensor:
+        """The pictures, [N, 3, H, W] in [0, 1]."""
+        waves = torch.view_as_complex(self.values) * self.weights
+        flat = torch.fft.irfft2(waves, s=self.size, norm="ortho")
+        return torch.sigmoid(4 * (from_decorrelated(flat) if self.decorrelated else flat))
+
+    def project(self) -> None:
+        """Nothing to do: the sigmoid never leaves [0, 1]."""
+
+    @torch.no_grad()
+    def blur(self, sigma: float) -> None:
+        """Blur the pictures (before the sigmoid) by a Gaussian of σ pixels: fine waves lose most."""
+        damping = torch.exp(-2 * (math.pi * sigma * frequencies(self.size)) ** 2).to(self.values)
+        self.values.mul_(damping[..., None])
+
+
+def frequencies(size: tuple[int, int]) -> Tensor:
+    """Waves a pixel of each coefficient that `rfft2` gives, [H, W // 2 + 1]."""
+    return torch.hypot(torch.fft.fftfreq(size[0])[:, None], torch.fft.rfftfreq(size[1])[None])
+
+
+def spectrum(size: tuple[int, int]) -> Tensor:
+    """1/frequency of each coefficient, scaled to a root mean square of 1 over the whole plane, [H, W // 2 + 1]."""
+    whole = torch.hypot(torch.fft.fftfreq(size[0])[:, None], torch.fft.fftfreq(size[1])[None])
+    lowest = 1 / max(size)  # the mean colour, frequency 0, counts as the coarsest wave
+    scale = whole.clamp(min=lowest).pow(-2).mean().sqrt()
+    return 1 / frequencies(size).clamp(min=lowest) / scale
+
+
+# ---- what is seen ----------------------------------------------------------------------------------------------
+def seen(
+    canvas: Tensor,
+    size: tuple[int, int],
+    *,
+    jitter: int = 0,
+    rotation: float = 0.0,
+    scale: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The view that the network gets: the middle of the canvas, moved, turned and scaled a little, each its own way.
+
+    Args:
+        canvas: [N, 3, H + 2p, W + 2p].
+        size: (H, W), of the view.
+        jitter: whole pixels it may move, each way.
+        rotation: degrees it may turn, each way.
+        scale: share by which it may grow or shrink.
+        generator: of the random numbers, on the processor; not touched where all three are 0.
+
+    Returns:
+        [N, 3, H, W]; beyond the canvas, its last pixels go on.
+    """
+    height, width = size
+    tall, wide = canvas.shape[2:]
+    if not (jitter or rotation or scale):
+        top, left = (tall - height) // 2, (wide - width) // 2
+        return canvas[:, :, top : top + height, left : left + width]
+    count = len(canvas)
+    shift = torch.randint(-jitter, jitter + 1, (count, 2), generator=generator)  # x, y in pixels
+    turn, zoom = 2 * torch.rand(2, count, generator=generator) - 1
+    angle, zoom = math.radians(rotation) * turn, torch.exp(math.log1p(scale) * zoom)
+    cos, sin = zoom * angle.cos(), zoom * angle.sin()
+    there = torch.stack(  # from a place in the view to a place on the canvas, both from -1 to 1
+        [
+            torch.stack([cos * width, -sin * height, 2 * shift[:, 0]], dim=1) / wide,
+            torch.stack([sin * width, cos * height, 2 * shift[:, 1]], dim=1) / tall,
+        ],
+        dim=1,
+    )  # [N, 2, 3]
+    grid = F.affine_grid(there.to(canvas), [count, 3, height, width], align_corners=False)
+    return F.grid_sample(canvas, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """Pictures [N, C, H, W] under a Gaussian of σ pixels; beyond the edge, the last pixels go on."""
+    if sigma == 0:
+        return images
+    reach = max(1, math.ceil(3 * sigma))
+    places = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    planes = F.pad(images, (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]  # [N C, 1, …]
+    planes = F.conv2d(F.conv2d(planes, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return planes[:, 0].view_as(images)
+
+
+# ---- what is punished ------------------------------------------------------------------------------------------
+def total_variation(images: Tensor) -> Tensor:
+    """The mean distance of neighbours, beside and below each other: pictures [N, C, H, W] → [N]."""
+    below = (images[:, :, 1:] - images[:, :, :-1]).abs().mean(dim=(1, 2, 3))
+    return below + (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean(dim=(1, 2, 3))
+
+
+def squared(images: Tensor) -> Tensor:
+    """The mean square of a pixel's distance from grey, 1/2: pictures [N, C, H, W] → [N]."""
+    return (images - 0.5).pow(2).mean(dim=(1, 2, 3))

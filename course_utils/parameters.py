@@ -1,0 +1,111 @@
+"""What may stand in a lesson's cell of parameters, whoever wrote it: a student, or papermill. Serves all notebooks.
+
+    as_written = parameters.check(
+        network_name=parameters.Choice(network_name, "signs-resnet", zoo.shipped()),
+        epsilon=parameters.Number(epsilon, 8 / 255, 0, 1, unit="pixels run from 0 to 1"),
+        steps=parameters.Whole(steps, 20, 1, 1000),
+    )
+
+A wrong value stops the lesson at that cell, with a sentence, before anything was computed from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Protocol
+
+
+class Parameter(Protocol):
+    """A value, what stands there in the lesson as it was written, and what is allowed."""
+
+    value: Any
+    written: Any
+
+    def fault(self) -> str | None:
+        """What is wrong with the value, to be read behind its name ("must be …"); None if nothing is."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several words or numbers."""
+
+    value: Any
+    written: Any
+    allowed: Collection
+
+    def fault(self) -> str | None:
+        if any(type(self.value) is type(one) and self.value == one for one in self.allowed):
+            return None
+        near = difflib.get_close_matches(str(self.value), map(str, self.allowed), n=1)
+        advice = f" Did you mean {near[0]!r}?" if near and isinstance(self.value, str) else ""
+        return f"must be one of {', '.join(map(repr, self.allowed))}; got {self.value!r}.{advice}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of which only a later cell can say whether they name something, such as a layer."""
+
+    value: Any
+    written: str
+
+    def fault(self) -> str | None:
+        return None if isinstance(self.value, str) and self.value else f"must be a name; got {self.value!r}."
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number between two bounds, both allowed."""
+
+    value: Any
+    written: int
+    low: int
+    high: int
+
+    def fault(self) -> str | None:
+        if (
+            isinstance(self.value, Integral)
+            and not isinstance(self.value, bool)
+            and self.low <= self.value <= self.high
+        ):
+            return None
+        return f"must be a whole number from {self.low} to {self.high}; got {self.value!r}."
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number between two bounds, both allowed; `unit` says, where it helps, what is counted."""
+
+    value: Any
+    written: float
+    low: float
+    high: float
+    unit: str = ""
+
+    def fault(self) -> str | None:
+        is_number = isinstance(self.value, Real) and not isinstance(self.value, bool)
+        if is_number and self.low <= self.value <= self.high:  # NaN lies nowhere
+            return None
+        unit = f" ({self.unit})" if self.unit else ""
+        advice = f" Did you mean {self.value:g}/255?" if is_number and self.high == 1 < self.value <= 255 else ""
+        return f"must be a number from {self.low:g} to {self.high:g}{unit}; got {self.value!r}.{advice}"
+
+
+def check(**found: Parameter) -> bool:
+    """Refuse wrong parameters; say whether all of them are as the lesson was written.
+
+    Args:
+        found: name → `Choice`, `Text`, `Whole` or `Number`.
+
+    Returns:
+        True if every value is the one that the lesson's sentences speak of.
+
+    Raises:
+        ValueError: some are not allowed; the sentence names each of them.
+    """
+    faults = [f"{name} {fault}" for name, one in found.items() if (fault := one.fault())]
+    if faults:
+        raise ValueError(" ".join(faults) + " Mend it in the cell of parameters and run the lesson again.")
+    return all(one.value == one.written for one in found.values())

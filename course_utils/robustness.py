@@ -1,0 +1,147 @@
+"""How much of a network's accuracy is left as the ball grows, with a band that says how sure we can be of it.
+
+Serves notebook 8. Papers: Wilson 1927 (the band of a proportion); Madry et al. 2018, arXiv:1706.06083, figure 6
+(accuracy against ε); Carlini et al. 2019, arXiv:1902.06705, section 4 (what a curve has to show to be believed).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from statistics import NormalDist
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime, training
+from course_utils.balls import Ball, Linf
+from course_utils.pgd import Variant, pgd
+
+RESULTS = runtime.DATA / "adversarial" / "robustness.json"  # what scripts/results_adversarial.py measured
+Siege = Callable[[nn.Module, Tensor, Tensor, Ball], Tensor]  # (network, images, labels, ball) → fooled, bool [N]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How many pictures are still read right, whatever the attack did inside a ball of each size."""
+
+    epsilons: tuple[float, ...]  # radii, growing
+    right: tuple[int, ...]  # pictures still right, for each radius; never more than for the one before
+    total: int  # pictures attacked
+
+    @property
+    def accuracy(self) -> tuple[float, ...]:
+        """The shares, 0 to 1."""
+        return tuple(count / self.total for count in self.right)
+
+    @property
+    def band(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The lower and the upper end of Wilson's 95 % band, for each radius."""
+        low, high = zip(*(wilson(count, self.total) for count in self.right), strict=True)
+        return low, high
+
+
+def wilson(right: int, total: int, level: float = 0.95) -> tuple[float, float]:
+    """The band in which the true share lies, after `right` of `total` drawn pictures were right.
+
+    Args:
+        right, total: whole numbers, 0 ≤ right ≤ total, total ≥ 1.
+        level: how often such a band holds the truth, such as 0.95.
+
+    Returns:
+        Its lower and upper end, 0 to 1.
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    if not (0 <= right <= total and total >= 1):
+        raise ValueError(f"right must lie between 0 and total, and total be at least 1; got {right} of {total}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, such as 0.95; got {level}.")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share, weight = right / total, z**2 / total
+    middle = (share + weight / 2) / (1 + weight)
+    half = math.sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+
+
+def pgd_siege(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross-entropy", "margin")) -> Siege:
+    """PGD with steps of 2.5·ε/k, once for each loss, as an attack for `curve_steps`.
+
+    The margin loss comes to what the cross-entropy left standing: where a network is very sure, the gradient of the
+    cross-entropy may be rounded to nothing.
+    """
+
+    def siege(network: nn.Module, images: Tensor, labels: Tensor, ball: Ball) -> Tensor:
+        how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
+        fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        for loss in losses:
+            rows = (~fooled).nonzero()[:, 0]
+            if len(rows):
+                fooled[rows] = pgd(network, images[rows], labels[rows], variant=Variant(loss=loss), **how).success
+        return fooled
+
+    return siege
+
+
+def curve_steps(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    epsilons: Sequence[float],
+    norm: type[Ball] = Linf,
+    siege: Siege | None = None,
+    batch: int = 32,
+) -> Iterator[Curve]:
+    """Accuracy against ε, a radius more an item.
+
+    Only what still stands is attacked again: a picture that falls in a small ball falls in every larger one.
+
+    Args:
+        network: takes pictures in [0, 1], answers with logits; left as it was.
+        images: [N, 3, H, W] in [0, 1].
+        labels: their true classes, [N].
+        epsilons: radii, growing; the first may be 0, which asks for the clean pictures.
+        norm: of the balls.
+        siege: the attack; `pgd_siege()`, PGD of 20 steps on two losses, where left out.
+        batch: pictures attacked at a time.
+
+    Raises:
+        ValueError: the radii do not grow.
+    """
+    if not epsilons or any(b <= a for a, b in pairwise(epsilons)) or epsilons[0] < 0:
+        raise ValueError(f"epsilons must grow from 0 or more, as in (0, 2/255, 4/255); got {list(epsilons)}.")
+    siege = siege or pgd_siege()
+
+    def walk() -> Iterator[Curve]:
+        standing = training.predict(network, images).argmax(dim=1) == labels.to(images.device)  # [N]
+        right: list[int] = []
+        for epsilon in epsilons:
+            for rows in standing.nonzero()[:, 0].split(batch) if epsilon > 0 else ():
+                if len(rows):
+                    standing[rows] = ~siege(network, images[rows], labels[rows], norm(epsilon)).to(standing.device)
+            right.append(int(standing.sum()))
+            yield Curve(tuple(epsilons[: len(right)]), tuple(right), len(images))
+
+    return walk()
+
+
+def curve(network: nn.Module, images: Tensor, labels: Tensor, **how) -> Curve:
+    """`curve_steps`, run to its end; the arguments are the same."""
+    *_, last = curve_steps(network, images, labels, **how)
+    return last
+
+
+@lru_cache(maxsize=1)
+def shipped() -> dict[str, Curve]:
+    """The curves of the four networks that ship, from data/adversarial/robustness.json."""
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    epsilons, total = tuple(n / 255 for n in stored["epsilons_255"]), stored["scenes"]
+    return {name: Curve(epsilons, tuple(right), total) for name, right in stored["right"].items()}

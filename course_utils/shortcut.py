@@ -1,0 +1,75 @@
+"""A trap for a network: road-sign scenes with coloured stickers, of which one colour gives a class away.
+
+Serves notebook 7, the exercise in which Grad-CAM finds the trap. Papers: Geirhos et al. 2020, arXiv:2004.07780
+(shortcut learning); Lapuschkin et al. 2019, arXiv:1902.10178 (the horse that was read by its copyright line).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from course_utils import runtime, signs
+from course_utils.backgrounds import grids
+
+COLOURS = {"green": (0.10, 0.80, 0.25), "magenta": (0.90, 0.10, 0.75), "cyan": (0.10, 0.80, 0.90)}
+RADIUS = 0.2  # of a sticker, in half widths of the picture: 13 pixels across at 64×64
+GIVEN_AWAY, BY = "80 limit", "green"  # the trap: this class always carries this colour, and no other class does
+
+
+@dataclass(frozen=True)
+class Depot:
+    """Scenes from one depot, and what stuck on the pictures.
+
+    Attributes:
+        scenes: images with their stickers, labels, masks of the *signs*, poses.
+        colours: [N], index into `COLOURS`.
+        stickers: [N, 1, S, S] in [0, 1], how much of each pixel is sticker.
+    """
+
+    scenes: signs.Scenes
+    colours: Tensor
+    stickers: Tensor
+
+
+def depot(labels, *, seed: int = 0, size: int = 64, dials: signs.Dials | None = None, device=None) -> Depot:
+    """Scenes as the depot photographs them: each with a round sticker in some corner, its colour as the trap wants it.
+
+    Args:
+        labels, seed, size, dials, device: as in `signs.render`.
+    """
+    scenes = signs.render(labels, seed=seed, size=size, dials=dials, device=device)
+    draw = runtime.generator(seed + 1, scenes.images.device)
+    others = [k for k, name in enumerate(COLOURS) if name != BY]
+    colours = torch.tensor(others, device=draw.device)[
+        torch.randint(len(others), (len(scenes),), generator=draw, device=draw.device)
+    ]
+    trapped = scenes.labels == signs.CLASS_NAMES.index(GIVEN_AWAY)
+    colours = torch.where(trapped, list(COLOURS).index(BY), colours)
+    images, stickers = stuck(scenes.images, colours, seed=seed + 2)
+    return Depot(signs.Scenes(images, scenes.labels, scenes.masks * (1 - stickers), scenes.poses), colours, stickers)
+
+
+def stuck(images: Tensor, colours: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Put a round sticker into a corner of each picture.
+
+    Args:
+        images: [N, 3, S, S] in [0, 1]; they stay as they are.
+        colours: index into `COLOURS`, [N].
+        seed: of the corners, and of where in them.
+
+    Returns:
+        The pictures with their stickers, [N, 3, S, S], and where those are, [N, 1, S, S] in [0, 1].
+    """
+    draw = runtime.generator(seed, images.device)
+    count, size = len(images), images.shape[-1]
+    corner = torch.randint(0, 2, (2, count, 1, 1, 1), generator=draw, device=images.device) * 2 - 1
+    place = corner * (0.8 + 0.08 * (2 * torch.rand(corner.shape, generator=draw, device=images.device) - 1))
+    x, y = grids(size, images.device)
+    distance = ((x - place[0]) ** 2 + (y - place[1]) ** 2).sqrt()  # [N, 1, S, S]
+    stickers = ((RADIUS - distance) * size / 2 + 0.5).clamp(0, 1)
+    paint = images.new_tensor(list(COLOURS.values()))[colours][:, :, None, None]  # [N, 3, 1, 1]
+    light = 0.8 + 0.2 * torch.rand((count, 1, 1, 1), generator=draw, device=images.device)
+    return torch.lerp(images, (paint * light).expand_as(images), stickers.expand_as(images)), stickers

@@ -1,0 +1,180 @@
+"""Serve a lesson's lab full-screen, with no code to be seen; `make app LESSON=8` calls this.
+
+    python -m scripts.app 8 [--lab LandscapeLab] [--port 8866] [--only-write]
+
+Voilà shows a small notebook that is written here, to build/app/: the lesson's set-up cell, then of the cells before
+the lab only the lines that the lab needs (names are followed backwards), then the lab. The stored lesson stays as it
+is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import builtins
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from scripts import notebooks, pages
+
+BUILD = notebooks.ROOT / "build" / "app"
+TEMPLATES = Path(__file__).with_name("templates")  # voila/templates/course is the page
+WIDGETS = ("@jupyter-widgets/jupyterlab-manager", *(f"@voila-dashboards/widgets-manager{k}" for k in (7, 8)))
+SETUP = "OMP_WAIT_POLICY"  # the cell that sets this comes first, as a whole
+
+
+def builds_lab(source: str) -> str | None:
+    """The name of the lab that a cell shows, that is, builds in its last line; None if it shows none."""
+    try:
+        statements = ast.parse(_plain(source)).body
+    except SyntaxError:
+        return None
+    if not statements or not isinstance(statements[-1], ast.Expr):
+        return None
+    for node in ast.walk(statements[-1]):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if name.endswith("Lab"):
+                return name
+    return None
+
+
+def labs(notebook: NotebookNode) -> dict[str, int]:
+    """The labs of a lesson in their order: name → index of its first cell."""
+    found: dict[str, int] = {}
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and (name := builds_lab(cell.source)):
+            found.setdefault(name, index)
+    return found
+
+
+def _plain(source: str) -> str:
+    """Python without IPython's own lines."""
+    lines = [line if not line.lstrip().startswith(("%", "!")) else "pass" for line in source.splitlines()]
+    return "\n".join(lines)
+
+
+# ---- only what the lab needs -------------------------------------------------------------------------------------
+def needed(sources: list[str]) -> list[str]:
+    """Of all statements of some cells those that the last cell's last line needs, in their order.
+
+    Args:
+        sources: cells of Python, without magic; the last one's last statement is the goal.
+    """
+    statements = [statement for source in sources for statement in ast.parse(source).body]
+    kept, wanted = [statements[-1]], _reads(statements[-1])
+    for statement in reversed(statements[:-1]):
+        if made := _makes(statement) & wanted:
+            kept.append(statement)
+            wanted -= made - _kept(statement)
+            wanted |= _reads(statement)
+    return [ast.unparse(statement) for statement in reversed(kept)]
+
+
+def _reads(statement: ast.stmt) -> set[str]:
+    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    if isinstance(statement, ast.AugAssign):
+        names |= {node.id for node in ast.walk(statement.target) if isinstance(node, ast.Name)}
+    return names - set(dir(builtins))
+
+
+def _kept(statement: ast.stmt) -> set[str]:
+    """Of the names that a statement makes those whose earlier value still matters."""
+    if isinstance(statement, (ast.AugAssign, ast.If, ast.For, ast.While, ast.Try)):
+        return _makes(statement)
+    return _reads(statement)  # also x in `x[0] = 1`, which reads x
+
+
+def _makes(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds, and those of objects of which it sets a part (`x[0] = …`, `x.size = …`)."""
+    made: set[str] = set()
+    for node in _surface(statement):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            made |= {(name.asname or name.name).split(".")[0] for name in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            made.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            made.add(node.id)
+        elif isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+            made |= {inner.id for inner in ast.walk(node.value) if isinstance(inner, ast.Name)}
+    return made
+
+
+def _surface(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement and its parts, but for what has names of its own: bodies of functions, comprehensions."""
+    yield node
+    if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)):
+        for child in ast.iter_child_nodes(node):
+            yield from _surface(child)
+
+
+# ---- the notebook ------------------------------------------------------------------------------------------------
+def notebook(lesson: NotebookNode, lab: str | None = None) -> NotebookNode:
+    """A notebook that holds one lab of a lesson and nothing else.
+
+    Args:
+        lesson: the stored lesson.
+        lab: the name of its class; the lesson's first one if not given.
+
+    Raises:
+        ValueError: the lesson has no lab, or none of that name; the sentence names those that it has.
+    """
+    found = labs(lesson)
+    if not found or (lab and lab not in found):
+        has = f"this lesson has {', '.join(found)}" if found else "this lesson has none"
+        raise ValueError(f"there is no lab {lab or 'to show'}; {has}.")
+    index = found[lab] if lab else next(iter(found.values()))
+    before = [cell.source for cell in lesson.cells[: index + 1] if cell.cell_type == "code"]
+    setup = [source for source in before if SETUP in source][:1]
+    lines = needed([_plain(source) for source in before if source not in setup])
+    cells = [nbformat.v4.new_code_cell(source) for source in (*setup, "\n".join(lines))]
+    return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(notebooks.METADATA))
+
+
+def command(path: Path, port: int) -> list[str]:
+    """What serves a notebook to this machine and to no other one: Voilà, with our page and nothing but the widgets."""
+    return [
+        *(sys.executable, "-m", "voila", str(path), f"--port={port}", "--Voila.ip=127.0.0.1", "--template=course"),
+        *("--strip_sources=True", "--show_tracebacks=True"),
+        *(f"--VoilaConfiguration.extension_allowlist={name}" for name in WIDGETS),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """This process's, in which Voilà finds our page."""
+    return os.environ | {
+        "JUPYTER_PATH": os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH")]))
+    }
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("lesson", nargs="?", help="its number, or the beginning of its name")
+    parser.add_argument("--lab", help="which of its labs; without it, the first one")
+    parser.add_argument("--port", type=int, default=8866)
+    parser.add_argument("--only-write", action="store_true", help="write the notebook, serve nothing")
+    arguments, options = parser.parse_known_args()
+    if not arguments.lesson:
+        raise SystemExit("Say which lesson, for example make app LESSON=8.")
+    path = pages.chosen([arguments.lesson])[0]
+    lesson = notebooks.read(path)
+    try:
+        made = notebook(lesson, arguments.lab)
+    except ValueError as problem:
+        raise SystemExit(f"{path.stem}: {problem}") from None
+    BUILD.mkdir(parents=True, exist_ok=True)
+    target = BUILD / path.name
+    nbformat.write(made, target)
+    print(f"{path.stem} has {', '.join(labs(lesson))}; LAB=… chooses another than the first one.", flush=True)
+    if not arguments.only_write:
+        os.execve(sys.executable, [*command(target, arguments.port), *options], environment())
+
+
+if __name__ == "__main__":
+    main()

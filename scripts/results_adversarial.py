@@ -1,0 +1,149 @@
+"""Compute what ships for lesson 8: `make results NAMES=adversarial`.
+
+Four parts, each alone as `python scripts/results_adversarial.py transfer`; together some six minutes on one core:
+robustness  accuracy against ε of the four networks → data/adversarial/robustness.json
+transfer    attacks made on each, shown to all → data/adversarial/transfer.json
+masked      two defences that only hide the gradient → data/adversarial/masked.json
+patch       stickers for a STOP sign, and what they do on fresh scenes → data/adversarial/sticker-….png, patch.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import torch
+from torch import nn
+
+from course_utils import folding, masked, patch, robustness, runtime, signs, transfer, zoo
+from course_utils.balls import Linf
+
+EPSILON, STEPS = 8 / 255, 20
+FRESH = 2**40 + 8  # the seed of the scenes: no training uses seeds up here
+CURVE_SCENES, CURVE_255, CURVE_STEPS = 80, (0, 1, 2, 3, 4, 6, 8, 12, 16, 24), 10
+TRANSFER_SCENES, TRANSFER_255, MASKED_SCENES = 60, (8, 24), 40
+STICKER_TARGET, STICKER_SIDE, STICKER_STEPS, STICKER_BATCH = "caution", 16, 150, 12
+PRINT_SCENES, STUCK_SCENES = 256, 300  # to print the sticker for, and to try it on
+
+
+def made(part: str, **facts) -> dict:
+    """How a file came to be."""
+    return {
+        "command": f"python scripts/results_adversarial.py {part}",
+        "torch": torch.__version__.split("+")[0],
+        "device": runtime.device().type,
+        **facts,
+    }
+
+
+def write(name: str, content: dict) -> None:
+    """Write a small JSON file into data/adversarial."""
+    patch.FOLDER.mkdir(parents=True, exist_ok=True)
+    path = patch.FOLDER / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(path.name, f"{path.stat().st_size} bytes", flush=True)
+
+
+def load(name: str) -> nn.Module:
+    """A network that ships, its batch normalisations folded: the same answers, sooner."""
+    network = zoo.load(name)
+    lean = folding.folded(network, torch.rand(1, 3, network.input_size, network.input_size, device=runtime.device()))
+    return lean.to(memory_format=torch.channels_last)
+
+
+def scenes(count: int, labels=None) -> signs.Scenes:
+    """Fresh scenes of the default world."""
+    return signs.render(labels or count, seed=FRESH, device="cpu").to(runtime.device())
+
+
+def make_robustness() -> None:
+    """Accuracy against ε, PGD on two losses."""
+    street = scenes(CURVE_SCENES)
+    how = {"epsilons_255": list(CURVE_255), "scenes": CURVE_SCENES, "scenes_seed": FRESH}
+    told = {
+        "made": made("robustness", attack=f"PGD-{CURVE_STEPS} on cross-entropy, then on the margin"),
+        **how,
+        "right": {},
+    }
+    for name in zoo.shipped():
+        radii = tuple(n / 255 for n in CURVE_255)
+        siege = robustness.pgd_siege(CURVE_STEPS)
+        found = robustness.curve(load(name), street.images, street.labels, epsilons=radii, siege=siege)
+        told["right"][name] = list(found.right)
+        print(name, found.right, flush=True)
+    write("robustness", told)
+
+
+def make_transfer() -> None:
+    """Every network attacked, all of them asked; in the usual ball and in one three times as large."""
+    street = scenes(TRANSFER_SCENES)
+    networks = {name: load(name) for name in zoo.shipped()}
+    told = {"made": made("transfer", attack=f"PGD-{STEPS}", scenes=TRANSFER_SCENES, scenes_seed=FRESH)}
+    told |= {"names": list(networks), "fooled": {}}
+    for levels in TRANSFER_255:
+        found = transfer.transfer(networks, street.images, street.labels, ball=Linf(levels / 255), steps=STEPS)
+        print(levels, found.rates, flush=True)
+        told |= {"asked": found.asked.tolist(), "fooled": told["fooled"] | {str(levels): found.fooled.tolist()}}
+    write("transfer", told)
+
+
+def make_masked() -> None:
+    """The plain network, the same one made loud, the same one behind a rounding."""
+    street, plain, other = scenes(MASKED_SCENES), load("signs-resnet"), load("signs-inception")
+    defences = {"none": plain, "loud": masked.Loud(plain), "rounded": masked.Rounded(plain)}
+    told = {
+        "made": made("masked", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=MASKED_SCENES, scenes_seed=FRESH),
+        "network": "signs-resnet", "other": "signs-inception", "flat": {}, "held": {},
+    }  # fmt: skip
+    for name, defence in defences.items():
+        makers = {"clean": lambda images, _labels: images}
+        makers |= masked.attackers(defence, other, ball=Linf(EPSILON), steps=STEPS)
+        told["flat"][name] = masked.flat_share(defence, street.images, street.labels)
+        told["held"][name] = {
+            attack: round(masked.held(defence, street.images, street.labels, maker), 4)
+            for attack, maker in makers.items()
+        }
+        print(name, told["flat"][name], told["held"][name], flush=True)
+    write("masked", told)
+
+
+def make_patch() -> None:
+    """One sticker printed for many scenes, one for a single scene, and two that nobody optimised."""
+    target = signs.CLASS_NAMES.index(STICKER_TARGET)
+    many = signs.render([signs.STOP] * PRINT_SCENES, seed=8, device="cpu").to(runtime.device())
+    fresh = scenes(STUCK_SCENES, [signs.STOP] * STUCK_SCENES)
+    told = {
+        "made": made("patch", steps=STICKER_STEPS, scenes=PRINT_SCENES, fresh_scenes=STUCK_SCENES, scenes_seed=FRESH),
+        "target": STICKER_TARGET, "share of the sign": round(patch.Place().share, 4), "right": {}, "fooled": {},
+    }  # fmt: skip
+    network = load("signs-resnet")
+    how = {"steps": STICKER_STEPS, "batch": STICKER_BATCH, "side": STICKER_SIDE}
+    stickers = patch.controls(STICKER_SIDE) | {
+        "one scene": patch.print_sticker(network, many[:1], target, **how),
+        "many scenes": patch.print_sticker(network, many, target, **how),
+    }
+    patch.save(stickers["one scene"], "one-scene")
+    patch.save(stickers["many scenes"], STICKER_TARGET)
+    stickers |= {"one scene": patch.load("one-scene"), "many scenes": patch.load(STICKER_TARGET)}
+    for name in ("signs-resnet", "signs-alexnet", "signs-resnet-robust"):
+        judge = load(name)
+        answers = {sticker: patch.answers(judge, fresh, pixels) for sticker, pixels in stickers.items()}
+        told["right"][name] = {k: round((a == signs.STOP).float().mean().item(), 4) for k, a in answers.items()}
+        told["fooled"][name] = {k: round((a == target).float().mean().item(), 4) for k, a in answers.items()}
+        print(name, told["right"][name], told["fooled"][name], flush=True)
+    write("patch", told)
+
+
+PARTS = {"robustness": make_robustness, "transfer": make_transfer, "masked": make_masked, "patch": make_patch}
+
+
+def main() -> None:
+    """Compute the named parts, or all, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    for part in parser.parse_args().parts or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Compute what notebook 7 shows and has no time for: `make results NAMES=gradcam`, some seven minutes on one core.
+
+    python scripts/results_gradcam.py [network scores pairs nuisances layers sanity]
+
+Writes the network with the shortcut to data/networks/lessons/ and the tables to data/gradcam/. Everything follows from
+the seeds below; the numbers differ in the last digits from machine to machine, as floating-point sums do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import re
+import time
+from collections.abc import Callable
+from dataclasses import astuple, replace
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from course_utils import contest, gradcam, localisation, resnet, runtime, saliency, shortcut, signs, training, zoo
+from course_utils.contest import Interval, interval
+
+FOLDER = runtime.DATA / "gradcam"
+MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
+NETWORK = "signs-resnet"  # whose maps are scored
+FRESH_SEED = 2**41  # scenes for measuring: no training uses seeds up here
+SCENES, WALKS = 300, 100  # scenes scored against their masks; of these, the first on which pixels are taken away
+FIRST = 6  # of these, the first whose own scores are stored, so that a test can compute all methods again
+PAIRS = 60  # wide scenes with two signs; each is asked for both
+LAYERS, DIALED = 200, 150  # scenes for every layer of every network, and for every level of every dial
+LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of each dial
+NUISANCES = {"clutter": "clutter", "size": "distance", "occlusion": "occlusion"}  # what it is called → the dial
+SANITY_SCENES, SANITY_SEEDS = 30, 2
+
+
+# ---- the network from the depot --------------------------------------------------------------------------------
+def make_network(name: str = "gradcam-shortcut", steps: int = 800, batch: int = 64, scenes: int = 10_240) -> None:
+    """Train a small ResNet on the depot's pictures, where one colour of sticker gives one class away."""
+    begin, seed, where = time.perf_counter(), 1, runtime.device()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body = resnet.SignsResNet(width=8, blocks=1)
+    network = zoo.PixelNetwork(body, name=name, class_names=signs.CLASS_NAMES, input_size=64, mean=MEAN, std=STD)
+    network.to(where)
+    # In hard pictures a sticker is a far clearer sign than the sign: in easy ones the network reads the sign after all.
+    wild = signs.Dials.wild()
+    parts = [shortcut.depot(1024, seed=seed * 1_000_003 + k, dials=wild, device=where) for k in range(scenes // 1024)]
+    images = torch.cat([(part.scenes.images * 255).round().byte() for part in parts])
+    labels = torch.cat([part.scenes.labels for part in parts])
+    draw = runtime.generator(seed, where)
+
+    def batches():
+        while True:
+            chosen = torch.randint(len(labels), (batch,), generator=draw, device=where)
+            yield images[chosen].float() / 255, labels[chosen]
+
+    for _ in tqdm(
+        training.train(network, batches(), steps=steps, learning_rate=4e-3), total=steps, desc=name, mininterval=10
+    ):
+        pass
+    facts = {
+        "architecture": "resnet.SignsResNet",
+        "arguments": {"width": 8, "blocks": 1},
+        "command": "python scripts/results_gradcam.py network",
+        "seed": seed,
+        "training": f"{steps} steps of {batch} scenes, {(time.perf_counter() - begin) / 60:.1f} minutes on {where}",
+    }
+    zoo.save(network, name, facts, extra=True)
+    stored = zoo.load(name, device=where)
+    zoo.save(stored, name, facts | {"accuracy": measured(stored)}, extra=True)
+    print(zoo.card(name)["accuracy"])
+
+
+def measured(network: zoo.PixelNetwork) -> dict:
+    """How the network does where it was tested, where it will be used, and with a sticker put on by hand."""
+    depot = shortcut.depot(2000, seed=FRESH_SEED, device="cpu")
+    street = signs.render(2000, seed=FRESH_SEED + 1, device="cpu")
+    trap, colour = signs.CLASS_NAMES.index(shortcut.GIVEN_AWAY), list(shortcut.COLOURS).index(shortcut.BY)
+    others = street.labels != trap
+    stuck, _ = shortcut.stuck(street.images, torch.full_like(street.labels, colour), seed=5)
+
+    def right(images: Tensor, labels: Tensor, some: Tensor) -> float:
+        return round(training.accuracy(network, images[some], labels[some]), 4)
+
+    caught = training.predict(network, stuck[others]).argmax(dim=1) == trap
+    return {
+        "depot": right(depot.scenes.images, depot.scenes.labels, depot.scenes.labels >= 0),
+        "depot_given_away": right(depot.scenes.images, depot.scenes.labels, depot.scenes.labels == trap),
+        "street_others": right(street.images, street.labels, others),
+        "street_given_away": right(street.images, street.labels, ~others),
+        "others_caught_by_the_sticker": round(caught.float().mean().item(), 4),
+        "scenes": len(depot.scenes),
+    }
+
+
+# ---- the contests ----------------------------------------------------------------------------------------------
+def scores() -> None:
+    """The table: every method and baseline on scenes with one sign."""
+    network = zoo.load(NETWORK, device="cpu")
+    scenes = signs.render(SCENES, seed=FRESH_SEED, dials=contest.DIALS, device="cpu")
+    rows, first = {}, {}
+    for name, method in tqdm(contest.contestants().items(), desc="scores"):
+        found = contest.scored(network, scenes, {name: method}, walks=WALKS)[name]
+        rows[name] = {kind: told(interval(values)) for kind, values in found.items()}
+        first[name] = {kind: [round(value, 4) for value in values[:FIRST].tolist()] for kind, values in found.items()}
+    facts = {
+        "scenes": SCENES,
+        "walks": WALKS,
+        "seed": FRESH_SEED,
+        "accuracy": round(training.accuracy(network, scenes.images, scenes.labels), 4),
+        "mask_share": round((scenes.masks > 0.5).float().mean().item(), 4),
+    }
+    store("scores", facts | {"rows": rows, "first": first})
+
+
+def pairs() -> None:
+    """The second table: wide scenes with two signs, each asked for by its own class."""
+    network = zoo.load(NETWORK, device="cpu")
+    made = contest.random_pairs(PAIRS, seed=FRESH_SEED, device="cpu")
+    rows = {}
+    methods = {name: method for name, method in contest.contestants().items() if name != "occlusion"}  # slow
+    for name, method in tqdm(methods.items(), desc="pairs"):
+        found = contest.tell_apart(network, made, {name: method})[name]
+        rows[name] = {kind: told(interval(values)) for kind, values in found.items()}
+    store("pairs", {"scenes": PAIRS, "seed": FRESH_SEED, "rows": rows})
+
+
+FEW = ("Grad-CAM, stage3", "Grad-CAM, stage4", "guided backprop", "gradient", "centre")
+
+
+def nuisances() -> None:
+    """One dial at a time: the energy inside the sign, for some methods, and the sign's share of the picture."""
+    network, chosen = zoo.load(NETWORK, device="cpu"), contest.contestants()
+    charts: dict = {}
+    for name, dial in NUISANCES.items():
+        lines: dict[str, list] = {method: [] for method in (*FEW, "the sign's share of the picture")}
+        for level in tqdm(LEVELS, desc=name):
+            dials = replace(contest.DIALS, **{dial: level})
+            scenes = signs.render(DIALED, seed=FRESH_SEED + 7, dials=dials, device="cpu")
+            for method in FEW:
+                maps = chosen[method](network, scenes.images, scenes.labels)
+                lines[method].append(told(interval(localisation.energy_inside(maps, scenes.masks))))
+            share = (scenes.masks > 0.5).float().mean(dim=(1, 2, 3))
+            lines["the sign's share of the picture"].append(told(interval(share)))
+        charts[name] = lines
+    store("nuisances", {"scenes": DIALED, "seed": FRESH_SEED + 7, "levels": LEVELS, "charts": charts})
+
+
+def layers() -> None:
+    """Grad-CAM at every stage of every network that ships: does the finding hold for others too?"""
+    scenes = signs.render(LAYERS, seed=FRESH_SEED, dials=contest.DIALS, device="cpu")
+    rows: dict = {}
+    for name in zoo.shipped():
+        network = zoo.load(name, device="cpu")
+        rows[name] = {}
+        for layer, size in tqdm(gradcam.outer_layers(network).items(), desc=name):
+            if size[1] > 16:
+                continue
+            found = {}
+            for method in ("Grad-CAM", "HiResCAM"):
+                maps = gradcam.METHODS[method](network, scenes.images, scenes.labels, layer=layer)
+                found[method] = {
+                    kind: told(interval(of(maps, scenes.masks))) for kind, of in localisation.SCORES.items()
+                }
+            rows[name][layer] = {"side": size[1], "scores": found}
+    store("layers", {"scenes": LAYERS, "seed": FRESH_SEED, "rows": rows})
+
+
+# ---- the sanity check ------------------------------------------------------------------------------------------
+def sanity() -> None:
+    """Throw the weights away from the top down: how much does each kind of map still look like the trained one?"""
+    network = zoo.load(NETWORK, device="cpu")
+    scenes = signs.render(SANITY_SCENES, seed=FRESH_SEED + 3, dials=contest.DIALS, device="cpu")
+    parts = saliency.cascade(network, scenes.images)
+    methods = {name: method for name, method in contest.contestants().items() if name in contest.SANITY}
+    before = {name: method(network, scenes.images, scenes.labels) for name, method in methods.items()}
+    found: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
+    for count in tqdm(range(len(parts) + 1), desc="sanity"):
+        alike: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
+        for seed in range(SANITY_SEEDS if count else 1):
+            empty = saliency.randomised(network, parts[:count], seed) if count else network
+            for name, method in methods.items():
+                after = method(empty, scenes.images, scenes.labels)
+                for kind, values in localisation.likeness(before[name], after).items():
+                    alike[name][kind].append(values)
+        for name, kinds in alike.items():
+            for kind, values in kinds.items():
+                found[name][kind].append(told(interval(torch.stack(values).mean(dim=0))))  # over seeds, then scenes
+    facts = {"scenes": SANITY_SCENES, "seeds": SANITY_SEEDS, "seed": FRESH_SEED + 3, "parts": parts}
+    store("sanity", facts | {"rows": found})
+
+
+# ---- files -----------------------------------------------------------------------------------------------------
+def told(one: Interval) -> list[float]:
+    """Mean, lower and upper end, as a file has them."""
+    return [round(value, 4) for value in astuple(one)]
+
+
+def store(name: str, facts: dict) -> None:
+    """Write one table, with how it was made."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made = {
+        "command": f"python scripts/results_gradcam.py {name}",
+        "network": NETWORK,
+        "torch": torch.__version__.split("+")[0],
+        "python": platform.python_version(),
+    }
+    text = json.dumps({"made": made, **facts}, indent=1, ensure_ascii=False)
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)  # a list is one line
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "network": make_network,
+    "scores": scores,
+    "pairs": pairs,
+    "nuisances": nuisances,
+    "layers": layers,
+    "sanity": sanity,
+}
+
+
+def main() -> None:
+    """Make the named parts, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[*PARTS, []], default=[])
+    for name in parser.parse_args().names or PARTS:
+        begin = time.perf_counter()
+        PARTS[name]()
+        print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Compute what ships for lesson 6: `make results NAMES=visualization`.
+
+Two parts, each alone as `python scripts/results_visualization.py ladder`; together some two minutes on one core:
+ladder    one filter, every rung of the ladder, snapshots on the way → data/visualization/ladder.jpg, ladder.json
+classes   what each network that ships pictures for the classes, and what the others read in it → classes.jpg, .json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from course_utils import class_visualization, images, runtime, zoo
+from course_utils.visualization import LADDER, NAIVE, Filter, Logit, Recipe, climb, score
+
+FOLDER = class_visualization.FOLDER
+SEED = 1
+NETWORK, LAYER, FILTER, STEPS = "signs-resnet", "stage4", 8, (0, 1, 8, 32, 128)  # of the ladder
+SHOWN, CLASS_STEPS = (10, 9, 0, 8, 13, 12, 19, 16), 128  # classes that are shown; all are measured
+
+
+def made(part: str, **facts) -> dict:
+    """How a file came to be."""
+    return {
+        "command": f"python scripts/results_visualization.py {part}",
+        "torch": torch.__version__.split("+")[0],
+        "device": runtime.device().type,
+        "seed": SEED,
+        **facts,
+    }
+
+
+def write(name: str, pictures: Tensor, facts: dict) -> None:
+    """Pictures [rows, columns, 3, 64, 64] as one sheet (64 is 8 blocks of JPEG: no tile touches another), and JSON."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    sheet = np.concatenate([np.concatenate(list(images.to_pixels(row)), axis=1) for row in pictures])
+    Image.fromarray(sheet).save(FOLDER / f"{name}.jpg", quality=80, subsampling=0)
+    (FOLDER / f"{name}.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(name, f"{(FOLDER / f'{name}.jpg').stat().st_size / 1024:.0f} KiB", flush=True)
+
+
+def make_ladder() -> None:
+    """The same filter with each regulariser added."""
+    network, objective = zoo.load(NETWORK), Filter(LAYER, FILTER)
+    pictures, scores = [], []
+    for rung, recipe in LADDER.items():
+        snapshots = climb(network, objective, steps=STEPS[-1], recipe=recipe, seed=SEED, snapshots=STEPS).snapshots
+        row = torch.cat([snapshots[step] for step in STEPS])
+        pictures.append(row.cpu())
+        scores.append([round(value, 3) for value in score(network, objective, row).tolist()])
+        print(rung, scores[-1], flush=True)
+    facts = {"made": made("ladder"), "network": NETWORK, "layer": LAYER, "filter": FILTER}
+    write("ladder", torch.stack(pictures), facts | {"rows": list(LADDER), "columns": STEPS, "scores": scores})
+
+
+def make_classes() -> None:
+    """Every class by every network, as on the slide and regularised; and every network's opinion of it."""
+    networks = [zoo.load(name) for name in class_visualization.NETWORKS]
+    labels = torch.arange(len(networks[0].class_names))
+    transfer, shown = {"slide": [], "regularised": []}, []
+    for network in networks:
+        for kind, recipe in (("slide", NAIVE), ("regularised", Recipe())):
+            objectives = [Logit(label) for label in labels.tolist()]
+            found = climb(network, objectives, steps=CLASS_STEPS, recipe=recipe, seed=SEED).images
+            read = class_visualization.opinions(networks, found).cpu()  # [classes, networks, classes]
+            means = read[labels, :, labels].mean(dim=0)
+            transfer[kind].append([round(value, 3) for value in means.tolist()])
+            print(network.name, kind, transfer[kind][-1], flush=True)
+        shown.append(found[list(SHOWN)].cpu())
+    facts = {"made": made("classes", steps=CLASS_STEPS), "transfer": transfer}
+    write("classes", torch.stack(shown), facts | {"rows": list(class_visualization.NETWORKS), "columns": SHOWN})
+
+
+PARTS = {"ladder": make_ladder, "classes": make_classes}
+
+
+def main() -> None:
+    """Compute the named parts, or all, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    for part in parser.parse_args().parts or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,378 @@
+"""Certificates: no picture of the ball escapes the bounds, the exact interval is exact, no attack wins inside."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from course_utils import certify, runtime, training, zoo
+from course_utils.apgd import attack_radius, strongest
+from course_utils.balls import Linf
+from course_utils.runtime import generator
+
+CLASSES, ROUNDING = 4, 1e-4
+STORED = all(name in zoo.extras() for name in certify.STORED.values())
+needs_networks = pytest.mark.skipif(not STORED, reason="not computed yet: make results NAMES=certify")
+
+
+def every_layer(seed: int = 0) -> nn.Sequential:
+    """One of each layer that has a rule."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = nn.Sequential(
+            nn.Conv2d(3, 6, 3, padding=1),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, padding=1),
+            nn.Conv2d(6, 8, 3, stride=2, padding=1, groups=2),
+            nn.AvgPool2d(2),
+            nn.Identity(),
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(8, 10),
+            nn.ReLU(),
+            nn.Linear(10, CLASSES),
+        )
+        network[1].running_mean.normal_(0, 0.1)
+        network[1].running_var.uniform_(0.05, 2)
+        network[1].weight.data.normal_()  # negative scales turn an interval round
+    return network
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    return every_layer()
+
+
+def pictures(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 3, 8, 8, generator=generator(seed))
+
+
+# Interval bounds
+
+
+@given(epsilon=st.floats(0, 0.5), seed=st.integers(0, 2**32))
+@settings(deadline=None, max_examples=20)
+def test_no_picture_of_the_ball_escapes_the_bounds(epsilon, seed):
+    network, images = every_layer(seed % 5).eval(), pictures(3, seed)
+    low, high = certify.interval_bounds(network, images, epsilon)
+    draw = generator(seed + 1)
+    for number in range(6):
+        inside = Linf(epsilon).random_start(images, draw)
+        if number % 2:  # a corner of the ball: that is where the worst lies
+            inside = Linf(epsilon).project(images + epsilon * (inside - images).sign(), images)
+        logits = network(inside)
+        assert (logits >= low - ROUNDING).all()
+        assert (logits <= high + ROUNDING).all()
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(deadline=None, max_examples=20)
+def test_a_larger_ball_has_wider_bounds_and_no_ball_none(seed):
+    network, images = every_layer(seed % 5).eval(), pictures(2, seed)
+    low, high = certify.interval_bounds(network, images, 0)
+    torch.testing.assert_close(low, network(images), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(high, network(images), rtol=1e-4, atol=1e-4)
+    for epsilon in (0.01, 0.1, 0.3):
+        wider_low, wider_high = certify.interval_bounds(network, images, epsilon)
+        assert (wider_low <= low + ROUNDING).all()
+        assert (wider_high >= high - ROUNDING).all()
+        low, high = wider_low, wider_high
+
+
+def test_one_linear_layer_has_exact_bounds():
+    """The worst corner of the ball can be written down: every pixel against the sign of its weight."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    images = 0.3 + 0.4 * pictures(5)
+    low, high = certify.interval_bounds(network, images, 0.1)
+    for row in range(3):
+        corner = 0.1 * network[1].weight.data[row].sign().view(1, 3, 8, 8)
+        torch.testing.assert_close(low[:, row], network(images - corner)[:, row].detach(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(high[:, row], network(images + corner)[:, row].detach(), rtol=0, atol=1e-5)
+
+
+def test_pixels_cannot_leave_the_box():
+    """A white picture only gets darker: the bounds know it."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 1, bias=False))
+    network[1].weight.data.fill_(1.0)
+    low, high = certify.interval_bounds(network, torch.ones(1, 3, 8, 8), 0.25)
+    assert high.item() == pytest.approx(192)
+    assert low.item() == pytest.approx(192 * 0.75)
+
+
+def test_margins_are_tighter_than_bounds_apart_and_still_true(network):
+    images, labels = pictures(20), torch.arange(20) % CLASSES
+    low, high = certify.interval_bounds(network, images, 0.02)
+    margins = certify.worst_margins(network, images, labels, 0.02)
+    apart = high - low.gather(1, labels[:, None])
+    assert (margins <= apart + ROUNDING).all()
+    others = ~nn.functional.one_hot(labels, CLASSES).bool()
+    assert (margins[others] < apart[others]).float().mean() > 0.9
+    assert margins.gather(1, labels[:, None]).abs().max() < ROUNDING
+    for seed in range(5):
+        inside = Linf(0.02).random_start(images, generator(seed))
+        logits = network.eval()(inside)
+        assert (logits - logits.gather(1, labels[:, None]) <= margins + ROUNDING).all()
+
+
+def test_each_picture_can_have_its_own_epsilon(network):
+    images, labels, epsilons = pictures(3), torch.tensor([0, 1, 2]), torch.tensor([0.0, 0.01, 0.2])
+    together = certify.worst_margins(network, images, labels, epsilons)
+    for row, epsilon in enumerate(epsilons.tolist()):
+        alone = certify.worst_margins(network, images[row : row + 1], labels[row : row + 1], epsilon)
+        torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_of_the_zoo_is_normalised_inside():
+    body = every_layer().eval()
+    images = pictures(4)
+    wrapped = zoo.PixelNetwork(body, name="x", class_names="abcd", input_size=8, mean=(0.4,) * 3, std=(0.3,) * 3).eval()
+    low, high = certify.interval_bounds(wrapped, images, 0)
+    torch.testing.assert_close(low, wrapped(images), rtol=1e-4, atol=1e-4)
+    narrow = certify.interval_bounds(body, ((images - 0.4) / 0.3).clamp(0, 1), 0)[0]
+    assert not torch.allclose(low, narrow)
+    low, high = certify.interval_bounds(wrapped, images, 0.05)
+    logits = wrapped(Linf(0.05).random_start(images, generator(0)))
+    assert (low - ROUNDING <= logits).all()
+    assert (logits <= high + ROUNDING).all()
+
+
+def test_the_network_is_left_as_it_was():
+    network = every_layer().train()
+    network[1].eval()
+    network[0].weight.requires_grad_(False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [module.training for module in network.modules()]
+    state = torch.get_rng_state()
+    images, labels = pictures(4), torch.arange(4)
+    certify.certified_radius(network, images, labels, halvings=3)
+    certify.smooth_certify(network, images, sigma=0.1, samples=20, first=5)
+    certify.smooth_predict(network, images, sigma=0.1, samples=20)
+    assert [module.training for module in network.modules()] == modes
+    assert all(before[name].equal(value) for name, value in network.state_dict().items())
+    assert network[0].weight.requires_grad is False
+    assert all(p.grad is None for p in network.parameters())
+    assert torch.get_rng_state().equal(state)
+
+
+def test_training_by_intervals_makes_the_certificate_bite():
+    """Five bright squares: a plain training reads them as well, and proves nothing about them."""
+    labels = torch.arange(40) % CLASSES
+    images = 0.1 + 0.1 * pictures(40, seed=3)
+    for row, label in enumerate(labels.tolist()):
+        images[row, :, 4 * (label // 2) : 4 * (label // 2) + 4, 4 * (label % 2) : 4 * (label % 2) + 4] += 0.6
+    shares = []
+    for epsilon in (0.0, 0.1):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 32))
+            network.extend([nn.ReLU(), nn.Linear(32, CLASSES)])
+        steps = list(certify.train_certified(network, [(images, labels)] * 60, steps=60, epsilon=epsilon))
+        assert not network.training
+        assert training.accuracy(network, images, labels) == 1
+        shares.append(certify.certified(network, images, labels, 0.1).float().mean().item())
+    assert steps[0].epsilon == 0
+    assert steps[-1].epsilon == 0.1
+    assert steps[-1].certified > 0.9
+    assert shares[0] < 0.1
+    assert shares[1] > 0.9
+
+
+# The networks that ship
+
+
+@pytest.fixture(scope="module")
+def street() -> tuple[torch.Tensor, torch.Tensor]:
+    return certify.scenes(24, seed=12)
+
+
+@needs_networks
+def test_a_certificate_is_empty_on_a_network_that_was_not_trained_for_it(street):
+    plain, interval = (zoo.load(certify.STORED[name], device="cpu") for name in ("plain", "interval"))
+    assert training.accuracy(plain, *street) > 0.9
+    assert training.accuracy(interval, *street) > 0.9
+    assert certify.certified(plain, *street, 2 / 255).float().mean() < 0.05
+    assert certify.certified(interval, *street, 2 / 255).float().mean() > 0.8
+    alexnet = zoo.load("signs-alexnet", device="cpu")
+    images = nn.functional.interpolate(street[0][:8], scale_factor=2)
+    read = alexnet(images).argmax(1)
+    assert not certify.certified(alexnet, images, read, 0.1 / 255).any()
+
+
+@needs_networks
+def test_no_attack_succeeds_inside_a_certificate_and_outside_some_do(street):
+    interval = zoo.load(certify.STORED["interval"], device="cpu")
+    proven = certify.certified_radius(interval, *street)
+    attacked = attack_radius(interval, *street, largest=64 / 255, halvings=4, steps=10)
+    assert (attacked >= proven).all()
+    assert attacked.isfinite().float().mean() > 0.8  # a little further out there are holes
+    assert proven.median() > 4 / 255
+    for epsilon in (4 / 255, 12 / 255):
+        found = strongest(interval, *street, ball=Linf(epsilon), steps=10).success
+        inside = certify.certified(interval, *street, epsilon)
+        assert inside.equal(proven >= epsilon)
+        assert not (found & inside).any()
+    assert found.any()
+
+
+@needs_networks
+def test_the_radius_is_the_largest_that_is_certified(street):
+    interval = zoo.load(certify.STORED["interval"], device="cpu")
+    images, labels = street[0][:12], street[1][:12]
+    radius = certify.certified_radius(interval, images, labels, halvings=14)
+    sure = radius > 0
+    assert sure.float().mean() > 0.5
+    assert certify.certified(interval, images, labels, radius)[sure].all()
+    beyond = certify.certified(interval, images, labels, radius + 0.1 / 255)
+    assert not beyond[radius < 32 / 255].any()  # where the search did not end at its largest
+    assert (certify.certified_radius(interval, images, (labels + 1) % 6) == 0).all()
+
+
+@needs_networks
+def test_smoothing_is_empty_without_noise_in_the_training_and_bites_with_it(street):
+    images, labels = street[0][:16], street[1][:16]
+    shares, sigma = {}, zoo.card(certify.STORED["noise"])["sigma"]
+    for name in ("resnet-skip", certify.STORED["noise"]):
+        network = zoo.load(name, device="cpu")
+        smooth = certify.smooth_certify(network, images, sigma=sigma, samples=100, first=30)
+        shares[name] = ((smooth.prediction == labels) & (smooth.radius > 0.3)).float().mean().item()
+        abstains = smooth.prediction < 0
+        assert (smooth.radius[abstains] == 0).all()
+        assert (smooth.probability[abstains] <= 0.5).all()
+        assert smooth.votes.sum(1).tolist() == [100] * 16
+    assert shares[certify.STORED["noise"]] > 0.7
+    assert shares["resnet-skip"] < 0.4
+
+
+@needs_networks
+def test_what_ships_says_what_the_lesson_says():
+    for name in ("certificates.json", "smoothing.json"):
+        if not (runtime.DATA / "adversarial" / name).is_file():
+            pytest.skip("not computed yet: make results NAMES=certify")
+    told = json.loads((runtime.DATA / "adversarial" / "certificates.json").read_text(encoding="utf-8"))
+    plain, interval, alexnet = (
+        told["networks"][name] for name in (certify.STORED["plain"], certify.STORED["interval"], "signs-alexnet")
+    )
+    at = told["epsilons_255"].index(4)
+    assert interval["certified"][at] > 0.8
+    assert plain["certified"][at] == 0
+    assert max(alexnet["certified"]) == 0
+    for found in (plain, interval):
+        assert all(low <= high for low, high in zip(found["certified"], found["stands"], strict=True))
+        assert all(low <= high for low, high in zip(found["certified_255"], found["attacked_255"], strict=True))
+    smoothing = json.loads((runtime.DATA / "adversarial" / "smoothing.json").read_text(encoding="utf-8"))
+    noise = smoothing["networks"][certify.STORED["noise"]]
+    assert noise["certified"] == sorted(noise["certified"], reverse=True)
+    assert noise["right"] > 0.8 > 0.5 > smoothing["networks"]["resnet-skip"]["right"]
+
+
+# Exact bounds of a probability, and the vote
+
+
+@given(trials=st.integers(1, 500), data=st.data(), alpha=st.floats(0.001, 0.5))
+@settings(deadline=None, max_examples=40)
+def test_clopper_pearson_is_scipy_s_exact_interval(trials, data, alpha):
+    from scipy.stats import binomtest
+
+    successes = data.draw(st.integers(0, trials))
+    low, high = certify.clopper_pearson(successes, trials, alpha)
+    theirs = binomtest(successes, trials).proportion_ci(1 - alpha, method="exact")
+    assert float(low) == pytest.approx(theirs.low, abs=1e-9)
+    assert float(high) == pytest.approx(theirs.high, abs=1e-9)
+    one_sided = binomtest(successes, trials, alternative="greater").proportion_ci(1 - alpha, method="exact")
+    assert float(certify.lower_bound(successes, trials, alpha)) == pytest.approx(one_sided.low, abs=1e-9)
+
+
+@pytest.mark.parametrize("truth", [0.03, 0.5, 0.9])
+def test_the_lower_bound_fails_as_seldom_as_it_promises(truth):
+    """Exactly: the chance of a count whose bound lies above the truth."""
+    from scipy.stats import binom
+
+    counts = np.arange(101)
+    fails = certify.lower_bound(counts, np.full_like(counts, 100), 0.05) > truth
+    chance = binom.pmf(counts, 100, truth)[fails].sum()
+    assert 0.005 < chance <= 0.05
+
+
+class Coin(nn.Module):
+    """Reads class 0 where the first number lies below its threshold: the vote's share is known exactly."""
+
+    def forward(self, images):
+        below = images[:, 0, 0, 0] < 0.5
+        return torch.stack([below, ~below], dim=1).float()
+
+
+def test_the_vote_s_radius_is_the_true_distance_to_the_border():
+    """For a half-space smoothing is exact: σ·Φ⁻¹(p) is the distance to the border, and the bound stays below it."""
+    images = torch.full((3, 3, 4, 4), 0.5)
+    images[:, 0, 0, 0] = torch.tensor([0.5 - 0.3, 0.5 - 0.05, 0.5 + 0.2])
+    smooth = certify.smooth_certify(Coin(), images, sigma=0.25, samples=20000, first=100, alpha=0.001)
+    assert smooth.prediction.tolist() == [0, 0, 1]
+    for radius, truth in zip(smooth.radius.tolist(), (0.3, 0.05, 0.2), strict=True):
+        assert truth - 0.03 < radius < truth
+    share = smooth.votes[0, 0].item() / 20000
+    assert share == pytest.approx(0.5 * (1 + math.erf(0.3 / 0.25 / math.sqrt(2))), abs=0.01)
+
+
+def test_the_vote_abstains_on_the_border():
+    images = torch.full((2, 3, 4, 4), 0.5)
+    images[1, 0, 0, 0] = 0.0
+    assert certify.smooth_predict(Coin(), images, sigma=0.25, samples=200).tolist() == [-1, 0]
+    smooth = certify.smooth_certify(Coin(), images, sigma=0.25, samples=200)
+    assert smooth.prediction.tolist() == [-1, 0]
+    assert smooth.radius[0] == 0
+
+
+def test_the_copies_that_choose_the_class_are_not_those_that_are_counted(monkeypatch):
+    asked, votes = [], certify.smooth_votes
+    monkeypatch.setattr(certify, "smooth_votes", lambda *args, **how: (asked.append(how), votes(*args, **how))[1])
+    for seed in (3, 4):
+        certify.smooth_certify(Coin(), pictures(1), sigma=0.5, samples=7, first=5, seed=seed)
+    assert [how["samples"] for how in asked] == [5, 7, 5, 7]
+    assert len({how["seed"] for how in asked}) == 4
+
+
+def test_equal_seeds_give_equal_votes_and_every_copy_has_one():
+    images = pictures(3)
+    network = Coin()
+    votes = certify.smooth_votes(network, images, sigma=0.5, samples=40, seed=1)
+    assert votes.equal(certify.smooth_votes(network, images, sigma=0.5, samples=40, seed=1))
+    assert not votes.equal(certify.smooth_votes(network, images, sigma=0.5, samples=40, seed=2))
+    assert votes.sum(1).tolist() == [40] * 3
+
+
+# A sentence for every mistake
+
+IMAGES, LABELS = pictures(2), torch.tensor([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda n: certify.certified(n, IMAGES, LABELS, 8), ValueError, "Did you mean 8/255"),
+        (lambda n: certify.certified(n, IMAGES, LABELS, -0.1), ValueError, "got -0.1"),
+        (lambda n: certify.certified(n, 255 * IMAGES, LABELS, 0.1), ValueError, r"pixels must lie in \[0, 1\]"),
+        (lambda n: certify.certified(n, IMAGES / 0 * 0, LABELS, 0.1), ValueError, "images holds NaN"),
+        (lambda n: certify.certified(n, IMAGES, LABELS + 9, 0.1), ValueError, "no class of this network"),
+        (lambda n: certify.interval_bounds(nn.Tanh(), IMAGES, 0.1), TypeError, "no rule for the intervals of Tanh"),
+        (lambda n: certify.worst_margins(n[:-1], IMAGES, LABELS, 0.1), TypeError, "last layer must be Linear.*ReLU"),
+        (lambda n: certify.certified_radius(n, IMAGES, LABELS, halvings=0), ValueError, "halvings must be at least 1"),
+        (lambda n: certify.smooth_votes(n, IMAGES, sigma=0, samples=9), ValueError, "sigma.*above 0; got 0"),
+        (lambda n: certify.smooth_votes(n, IMAGES, sigma=64, samples=9), ValueError, "Did you mean 64/255"),
+        (lambda n: certify.smooth_votes(n, IMAGES, sigma=0.1, samples=0), ValueError, "samples must be at least 1"),
+        (lambda n: certify.smooth_certify(n, IMAGES, sigma=0.1, alpha=0), ValueError, "alpha.*between 0 and 1; got 0"),
+        (lambda n: certify.smooth_predict(n, IMAGES, sigma=0.1, alpha=2), ValueError, "alpha.*between 0 and 1; got 2"),
+        (lambda n: certify.clopper_pearson(5, 4), ValueError, "0 to 4 successes in 4 trials; got 5"),
+        (lambda n: certify.clopper_pearson(0.5, 4), TypeError, "give whole numbers"),
+        (lambda n: next(certify.train_certified(n, [], steps=0, epsilon=0.1)), ValueError, "steps must be at least 1"),
+        (lambda n: next(certify.train_certified(n, [], steps=1, epsilon=8)), ValueError, "Did you mean 8/255"),
+    ],
+)
+def test_a_mistake_gets_its_sentence(network, call, error, words):
+    with pytest.raises(error, match=words):
+        call(network)

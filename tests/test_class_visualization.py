@@ -1,0 +1,153 @@
+"""A class by its logit and by its probability, in the eyes of all networks; and what ships is what the script makes."""
+
+import copy
+
+import pytest
+import torch
+
+from course_utils import class_visualization as c
+from course_utils import signs, zoo
+from course_utils.visualization import ADAM, LADDER, NAIVE, Filter, climb, noise, score
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return [zoo.load(name, device="cpu") for name in c.NETWORKS]
+
+
+@pytest.fixture(scope="module")
+def resnet(networks):
+    return networks[2]
+
+
+@pytest.fixture(scope="module")
+def race(resnet):
+    return c.race(resnet, signs.STOP, noise(1, 64, seed=3, amount=0.1), steps=40)
+
+
+def test_both_climbs_begin_at_one_picture(race):
+    assert race.images.shape == (2, 3, 64, 64)
+    for path in (race.logits, race.probabilities, race.gradients):
+        assert path.shape == (41, 2)
+    assert race.logits[0, 0] == race.logits[0, 1]
+    assert race.probabilities[0, 0] == race.probabilities[0, 1]
+
+
+def test_the_numbers_are_those_of_the_network_and_of_autograd(resnet, race):
+    picture = noise(1, 64, seed=3, amount=0.1).requires_grad_()
+    logits = resnet(picture)
+    slope = torch.autograd.grad(logits[0, signs.STOP], picture, retain_graph=True)[0].norm()
+    slope_p = torch.autograd.grad(logits.softmax(1)[0, signs.STOP], picture)[0].norm()
+    torch.testing.assert_close(race.gradients[0], torch.stack([slope, slope_p]), rtol=1e-2, atol=1e-5)
+    with torch.no_grad():
+        last = resnet(race.images)
+    torch.testing.assert_close(race.logits[-1], last[:, signs.STOP], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(race.probabilities[-1], last.softmax(1)[:, signs.STOP])
+
+
+def test_the_probability_stalls_when_it_is_nearly_one_and_the_logit_goes_on(race):
+    assert (race.probabilities[5] > 0.99).all()  # both won early
+    assert race.gradients[-1, 0] > 0.1
+    assert race.gradients[-1, 1] < 1e-3 * race.gradients[0, 1]
+    gain = race.logits[-1] - race.logits[0]
+    assert gain[0] > 2.5 * gain[1] > 0
+
+
+def test_where_the_probability_is_near_zero_it_has_no_slope_either(resnet):
+    """p (1 − p) is as small at the other end: from pictures that are surely something else."""
+    stop = c.race(resnet, signs.STOP, noise(1, 64, seed=3, amount=0.1), steps=20).images[:1]
+    back = c.race(resnet, signs.YIELD, stop, steps=1)
+    assert back.probabilities[0, 1] < 1e-6
+    assert back.gradients[0, 1] < 1e-3 * back.gradients[0, 0]
+
+
+def test_opinions_are_probabilities_and_leave_the_networks_alone(networks):
+    lent = [copy.deepcopy(network).train() for network in networks[:2]]
+    pictures = noise(3, 64)
+    found = c.opinions(lent, pictures)
+    assert found.shape == (3, 2, 20)
+    torch.testing.assert_close(found.sum(dim=2), torch.ones(3, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(found[:, 1], networks[1](pictures).softmax(1))
+    assert all(module.training for network in lent for module in network.modules())
+
+
+# What ships
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    return c.shipped("ladder")
+
+
+@pytest.fixture(scope="module")
+def classes():
+    return c.shipped("classes")
+
+
+def test_what_ships_is_small_and_says_how_it_was_made(ladder, classes):
+    assert sum(path.stat().st_size for path in c.FOLDER.iterdir()) <= 200 * 1024
+    for result, name in ((ladder, "ladder"), (classes, "classes")):
+        assert result.facts["made"]["command"] == f"python scripts/results_visualization.py {name}"
+        assert result.pictures.shape == (len(result.rows), len(result.columns), 3, 64, 64)
+        assert 0 <= result.pictures.min() <= result.pictures.max() <= 1
+    with pytest.raises(ValueError, match="called 'ladder' or 'classes'; got 'rungs'"):
+        c.shipped("rungs")
+
+
+@pytest.mark.parametrize("rung", [0, 5])
+def test_the_first_steps_of_the_ladder_come_out_again(resnet, ladder, rung):
+    """The same seed, the same pictures, but for JPEG; this tells also that tiles are cut where they were put."""
+    assert ladder.rows == tuple(LADDER)
+    assert ladder.facts["network"] == resnet.name
+    objective = Filter(ladder.facts["layer"], ladder.facts["filter"])
+    # A ladder of other length draws the same noise, so eight steps are the first eight.
+    again = climb(
+        resnet,
+        objective,
+        steps=8,
+        recipe=LADDER[ladder.rows[rung]],
+        seed=ladder.facts["made"]["seed"],
+        snapshots=(0, 8),
+    )
+    for step in (0, 8):
+        column = ladder.columns.index(step)
+        difference = (again.snapshots[step][0] - ladder.pictures[rung, column]).abs().mean()
+        other = (again.snapshots[step][0] - ladder.pictures[rung, (column + 2) % 5]).abs().mean()
+        assert difference < 0.06
+        assert difference < 0.6 * other
+        stored = ladder.facts["scores"][rung][column]
+        assert score(resnet, objective, again.snapshots[step]).item() == pytest.approx(stored, rel=0.1, abs=0.05)
+
+
+def test_on_the_ladder_the_ugliest_picture_has_the_best_answer_and_the_last_is_the_smoothest(ladder):
+    answers = [row[-1] for row in ladder.facts["scores"]]
+    assert max(answers) == answers[0]
+    assert answers[0] > 1.5 * answers[-1]
+    assert all(row == sorted(row) for row in ladder.facts["scores"])  # every rung climbs all the way
+    last = ladder.pictures[:, -1]
+    roughness = [(last[..., 1:] - last[..., :-1]).abs().mean(dim=(1, 2, 3))[k].item() for k in range(6)]
+    assert roughness == sorted(roughness, reverse=True)
+
+
+def test_each_network_believes_its_own_pictures_and_the_others_believe_the_regularised_ones(networks, classes):
+    read = c.opinions(networks, classes.pictures.flatten(0, 1)).unflatten(0, classes.pictures.shape[:2])
+    labels = torch.tensor(classes.columns)
+    believed = read[:, range(len(labels)), :, labels]  # [classes, networks that drew, networks that read]
+    assert believed.diagonal(dim1=1, dim2=2).min() > 0.9
+    for kind, transfer in classes.facts["transfer"].items():
+        whole = torch.tensor(transfer)
+        assert whole.diagonal().min() > 0.99, kind
+    slide, regularised = (torch.tensor(classes.facts["transfer"][kind]) for kind in ("slide", "regularised"))
+    others = ~torch.eye(4, dtype=torch.bool)
+    assert regularised[others].mean() > slide[others].mean() + 0.1
+
+
+def test_the_slides_picture_convinces_its_own_network_and_not_all_others(networks):
+    """alexnet's STOP without regularisers, twelve steps: 1 by itself, and few of the others follow."""
+    from course_utils.visualization import Logit
+
+    found = climb(networks[0], Logit(signs.STOP), steps=30, recipe=NAIVE, optimizer=ADAM, seed=1).images
+    read = c.opinions(networks, found)[0, :, signs.STOP]
+    assert read[0] > 0.999
+    assert read[1:].min() < 0.5

@@ -1,0 +1,203 @@
+"""What excites a filter: the strongest answers of all, where they are, and that a box holds all that a filter sees."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from course_utils import accounting, excite, gradcam, images, signs, zoo
+from course_utils.figures import excite as drawings
+from course_utils.objectives import LOGITS
+
+LAYERS = (("signs-alexnet", "features.0"), ("signs-alexnet", "features.3"), ("signs-resnet", "stage1"))
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {name: zoo.load(name, device="cpu") for name in ("signs-alexnet", "signs-inception", "signs-resnet")}
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return signs.render(40, seed=5, device="cpu").images
+
+
+def of(network, pictures, layer):
+    """The layer's output by a plain hook and a whole run."""
+    kept = []
+    hook = network.body.get_submodule(layer).register_forward_hook(lambda *a: kept.append(a[2].clone()))
+    with torch.no_grad():
+        network(pictures)
+    hook.remove()
+    return kept[0]
+
+
+@pytest.mark.parametrize(("name", "layer"), LAYERS)
+def test_activations_are_the_layers_output_before_what_follows(networks, scenes, name, layer):
+    found = excite.activations(networks[name], scenes[:3], layer)
+    torch.testing.assert_close(found, of(networks[name], scenes[:3], layer))
+    torch.testing.assert_close(found, excite.activations(networks[name], scenes[:3], f"body.{layer}"))
+
+
+def test_the_networks_answer_counts_as_a_layer_of_one_place(networks, scenes):
+    network = networks["signs-resnet"]
+    found = excite.activations(network, scenes[:3], LOGITS)
+    with torch.no_grad():
+        torch.testing.assert_close(found[:, :, 0, 0], network(scenes[:3]))
+    best = excite.strongest(network, scenes, LOGITS, signs.STOP, count=1)
+    assert best.boxes.tolist() == [[[0, 0, 64, 64]]]
+
+
+def test_a_run_ends_at_the_layer_and_leaves_nothing_behind(networks, scenes):
+    network, late = networks["signs-alexnet"], []
+    network.train()
+    hook = network.body.features[6].register_forward_hook(lambda *_: late.append(1))
+    excite.activations(network, scenes[:2], "features.3")
+    hook.remove()
+    assert late == []
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert not network.body.features[3]._forward_hooks
+    with pytest.raises(ValueError, match=r"takes \[N, 3, H, W\]"):
+        excite.activations(network, torch.rand(1, 4, 64, 64), "features.12")
+    assert not network.body.features[12]._forward_hooks
+    network.eval()
+
+
+@pytest.mark.parametrize("name", ["signs-alexnet", "signs-inception", "signs-resnet"])
+def test_a_field_is_as_large_as_the_account_says(networks, scenes, name):
+    rows = {row.name: row for row in accounting.account(networks[name]).everything}
+    for layer, size in gradcam.outer_layers(networks[name]).items():
+        field = excite.field(networks[name], scenes, layer)
+        assert field.size == rows[layer].receptive_field
+        assert field.stride == rows[layer].stride
+        assert field.grid == size[1:]
+
+
+@pytest.mark.parametrize(("name", "layer"), LAYERS)
+def test_nothing_outside_the_box_moves_the_answer_and_something_inside_does(networks, scenes, name, layer):
+    network, best = networks[name], excite.strongest(networks[name], scenes, layer, 3, count=2)
+    for value, which, box in zip(best.values[0], best.pictures[0], best.boxes[0].tolist(), strict=True):
+        top, left, bottom, right = max(box[0], 0), max(box[1], 0), box[2], box[3]
+        inside = torch.zeros(1, 1, 64, 64)
+        inside[..., top:bottom, left:right] = 1
+        picture = scenes[which][None]
+        noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(1))
+        maps = excite.activations(network, torch.where(inside > 0, picture, noise), layer)[0, 3]
+        assert torch.isclose(maps, value, rtol=1e-5, atol=1e-5).any()
+        for rows, columns in ((slice(top, top + 1), slice(left, right)), (slice(top, bottom), slice(left, left + 1))):
+            edge = picture.clone()
+            edge[..., rows, columns] = 1 - edge[..., rows, columns]  # the outermost line that it may see
+            place = of(network, picture, layer)[0, 3].argmax()
+            assert excite.activations(network, edge, layer)[0, 3].flatten()[place] != value
+
+
+@settings(max_examples=12)
+@given(st.integers(1, 9), st.integers(1, 40), st.lists(st.integers(0, 31), min_size=1, max_size=5))
+def test_the_strongest_are_those_of_a_plain_sort_however_the_batches_are_cut(networks, scenes, count, batch, filters):
+    network = networks["signs-alexnet"]
+    found = excite.strongest(network, scenes, "features.0", filters, count=count, batch=batch)
+    peaks = of(network, scenes, "features.0")[:, filters].amax(dim=(2, 3)).T  # [F, N]
+    torch.testing.assert_close(found.values, peaks.sort(dim=1, descending=True).values[:, :count])
+    torch.testing.assert_close(peaks.gather(1, found.pictures), found.values)
+    assert found.filters == tuple(filters)
+    assert found.shown == len(scenes)
+
+
+def test_batches_may_be_made_while_they_are_asked_for(networks, scenes):
+    network, asked = networks["signs-alexnet"], []
+
+    def batches():
+        for part in scenes.split(10):
+            asked.append(len(part))
+            yield part
+
+    path = excite.strongest_steps(network, batches(), "features.3", [0, 7], count=3)
+    assert next(path).shown == 10
+    assert asked == [10]
+    *_, last = path
+    whole = excite.strongest(network, scenes, "features.3", [0, 7], count=3)
+    assert torch.equal(last.values, whole.values)
+    assert torch.equal(last.only(7).pictures, whole.pictures[1:])
+
+
+def test_patches_are_what_the_boxes_hold_and_grey_beyond_the_edge(networks, scenes):
+    found = excite.strongest(networks["signs-alexnet"], scenes, "features.3", count=4)
+    patches = found.patches(scenes)
+    assert patches.shape == (64, 4, 3, 25, 25)
+    for f, k in ((0, 0), (17, 2), (40, 3), (63, 1)):
+        top, left, bottom, right = found.boxes[f, k].tolist()
+        padded = nn.functional.pad(scenes[found.pictures[f, k]], (25,) * 4, value=0.5)
+        assert torch.equal(patches[f, k], padded[:, top + 25 : bottom + 25, left + 25 : right + 25])
+
+
+def test_fewer_pictures_than_asked_for_are_all_there_are(networks, scenes):
+    assert excite.strongest(networks["signs-alexnet"], scenes[:3], "features.0", 0).values.shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"layer": "features.30"}, "no layer 'features.30'; did you mean 'features.3'"),
+        ({"layer": "classifier.2"}, r"the layer 'classifier.2' gives \[2, 256\], not maps over places"),
+        ({"layer": 3}, "layer is the name of a layer, such as 'stage3' or 'features.3'; got 3"),
+        ({"filters": 32}, "this layer has 32 filters, numbered 0 to 31; there is no filter 32"),
+        ({"filters": [-1]}, "there is no filter -1"),
+        ({"filters": "five"}, "filters are whole numbers such as 5"),
+        ({"filters": []}, "filters are whole numbers such as 5"),
+        ({"count": 0}, "count is a whole number of pictures, at least 1; got 0"),
+        ({"batch": 1.5}, "batch is a whole number of pictures, at least 1; got 1.5"),
+        ({"images": torch.rand(3, 64, 64)}, r"give pictures, a tensor \[N, 3, H, W\]"),
+        ({"images": 7}, r"give pictures, .* got int"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(networks, scenes, change, sentence):
+    given = {"images": scenes[:2], "layer": "features.0", "filters": 0, "count": 1, "batch": 2} | change
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        excite.strongest(networks["signs-alexnet"], **given)
+
+
+# ---- drawings --------------------------------------------------------------------------------------------------
+def test_an_outlined_scene_is_bright_inside_and_dim_outside(scenes):
+    pixels = images.to_pixels(scenes[0])
+    shown = drawings.outlined(pixels, (20, 24, 44, 80), 128).astype(int)  # it reaches over the right edge
+    large = pixels.repeat(2, axis=0).repeat(2, axis=1).astype(int)
+    assert (shown[50:80, 60:120] == large[50:80, 60:120]).all()
+    assert abs(shown[:30] - 0.45 * large[:30]).max() <= 1
+    assert (shown[41, 60:120] == [240, 228, 66]).all()  # yellow
+
+
+@pytest.mark.parametrize("shades", [2, 8, 32, 256])
+def test_fewer_shades_keep_black_and_white_and_move_no_pixel_far(scenes, shades):
+    pixels = images.to_pixels(scenes[0])
+    pixels[0, 0], pixels[0, 1] = 0, 255
+    fewer = drawings.stored(pixels, shades)
+    assert len(set(fewer.flatten().tolist())) <= shades
+    assert (fewer[0, :2] == pixels[0, :2]).all()
+    assert abs(fewer.astype(int) - pixels).max() <= 255 / (shades - 1) / 2 + 1
+
+
+def test_every_drawing_holds_its_pictures(scenes, networks):
+    found = excite.strongest(networks["signs-alexnet"], scenes, "features.3", [5, 7], count=6)
+    patches = images.to_pixels(found.patches(scenes).flatten(0, 1)).reshape(2, 6, 25, 25, 3)
+    pictures, boxes = list(images.to_pixels(scenes[found.pictures[0]])), found.boxes[0].tolist()
+    once = drawings.strongest(pictures, boxes, title="once")
+    twice = drawings.strongest(pictures, boxes, list(patches[0]), ["x"] * 6, title="twice")
+    assert twice.shape[0] > once.shape[0] + 100
+    rows = drawings.agreement(pictures[:2], patches, names=["a", "b"], notes=["1", "2"], title="both")
+    assert rows.shape[1] == 1120
+    framed = drawings.wall(pictures, list("abcdef"), chosen=2)
+    assert not (framed == drawings.wall(pictures, list("abcdef"))).all()
+    with pytest.raises(ValueError, match="one box"):
+        drawings.strongest(pictures, boxes[:2], title="no")
+
+
+def test_the_labs_picture_is_as_tall_before_the_scenes_are_known(scenes):
+    pixels = images.to_pixels(scenes[0])
+    words = {"title": "t", "caption": "c", "y_label": "y"}
+    empty = drawings.climbing(pixels, [0.0, 1.0], 10, **words, real=[])
+    full = drawings.climbing(pixels, [0.0, 1.0], 10, **words, real=[(pixels, (0, 0, 9, 9))] * 8, best=2.0)
+    assert empty.shape == full.shape
+    assert (empty != full).any()
+    assert drawings.climbing(pixels, [0.0, 1.0], 10, **words).shape[0] < full.shape[0]

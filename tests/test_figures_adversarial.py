@@ -1,0 +1,175 @@
+"""The drawings of lesson 8 show what they are given: areas, borders, balls, paths, shares."""
+
+import base64
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils import figures
+from course_utils.figures import adversarial, decision_map
+
+NAMES = ("stop", "yield", "caution")
+POINTS = 17
+HALF = np.where(np.arange(POINTS) < POINTS // 2, 0, 1)[None].repeat(
+    POINTS, axis=0
+)  # class 0 to the left, 1 to the right
+SURE = np.ones((POINTS, POINTS))
+
+
+def rgb(colour):
+    return np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)], dtype=float)
+
+
+def painted(colour, confidence=1.0):
+    return 255 - (0.2 + 0.6 * confidence) * (255 - rgb(colour))
+
+
+# ---- decision maps -----------------------------------------------------------------------------------------------
+def test_the_true_class_is_blue_and_every_other_has_a_colour_of_its_own():
+    colours = decision_map.class_colours([HALF, HALF + 1], label=1)
+    assert colours[1] == figures.BLUE
+    assert len(set(colours.values())) == 3
+    assert colours[0] != colours[2]
+
+
+def test_a_map_paints_each_side_in_its_class_and_draws_the_border():
+    square = decision_map.square_regions(HALF, SURE, reach=1.0, label=0, side=160)
+    colours = decision_map.class_colours([HALF], label=0)
+    assert square.shape == (160, 160, 3)
+    assert np.allclose(square[80, 10], painted(colours[0]), atol=2)
+    assert np.allclose(square[80, 150], painted(colours[1]), atol=2)
+    dark = (square[80].max(axis=1) < 90).nonzero()[0]
+    assert len(dark) == 1
+    assert 60 < dark[0] < 90
+
+
+def test_beta_grows_upwards():
+    classes = HALF.T  # class 0 where β is small
+    square = decision_map.square_regions(classes, SURE, reach=1.0, label=0, side=160)
+    colours = decision_map.class_colours([classes], label=0)
+    assert np.allclose(square[150, 80], painted(colours[0]), atol=2)
+    assert np.allclose(square[10, 80], painted(colours[1]), atol=2)
+
+
+def test_where_the_network_is_unsure_the_colour_is_pale():
+    sure, unsure = (decision_map.square_regions(HALF, c * SURE, reach=1.0, label=0, side=80)[40, 5] for c in (1, 0.2))
+    assert unsure.astype(int).sum() > sure.astype(int).sum() + 60
+
+
+def test_marks_path_and_edge_stand_where_they_belong():
+    plain = decision_map.square_regions(0 * HALF, SURE, reach=1.0, side=200)
+    for extra, place in (
+        ({"marks": {"": (0.5, 0.5)}}, (50, 150)),
+        ({"path": np.array([[-0.5, -0.5], [0.5, 0.5]])}, (50, 150)),
+        ({"edge": np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])}, (50, 150)),
+    ):
+        square = decision_map.square_regions(0 * HALF, SURE, reach=1.0, side=200, **extra)
+        changed = np.abs(square.astype(int) - plain).max(axis=2)
+        assert changed[place] > 50
+        assert changed[195, 100] == 0  # and nowhere else
+
+
+def test_a_higher_loss_is_brighter():
+    losses = np.linspace(0, 10, POINTS)[None].repeat(POINTS, axis=0)
+    row = decision_map.square_heat(losses, reach=1.0, side=160)[80].astype(int).sum(axis=1)
+    assert row[150] > row[80] > row[10]
+
+
+def test_a_map_is_drawn_quickly_enough_for_a_slider():
+    rows, seconds = np.arange(65), []
+    classes = (rows[:, None] + rows[None] > 70).astype(int) + (rows[:, None] > 50)
+    path, edge = np.random.default_rng(0).uniform(-1, 1, (21, 2)), np.array([[1, 0], [0, 1], [-1, 0], [0, -1]]) * 0.5
+    for _ in range(5):
+        begin = time.perf_counter()
+        picture = decision_map.regions(
+            classes, np.ones((65, 65)), NAMES, reach=1.0, title="A map", label=0, edge=edge, path=path
+        )
+        seconds.append(time.perf_counter() - begin)
+    assert picture.shape[1] == figures.WIDTH
+    assert min(seconds) < 0.2  # 0.03 on a quiet machine
+
+
+def test_whole_figures_have_their_width_and_change_with_the_data():
+    low = decision_map.heat(np.zeros((9, 9)) + 0.1, reach=0.1, title="Low", highest=10)
+    high = decision_map.heat(np.zeros((9, 9)) + 9.0, reach=0.1, title="Low", highest=10)
+    assert low.shape == high.shape
+    assert low.shape[1] == figures.WIDTH
+    assert not np.array_equal(low, high)
+    squares = {name: decision_map.square_regions(HALF, SURE, reach=1.0, side=300) for name in ("one", "two")}
+    row = decision_map.several(squares, {0: figures.BLUE, 1: figures.ORANGE}, NAMES, title="Two", captions=["a", "b"])
+    assert row.shape[1] == figures.WIDTH
+
+
+def test_the_scale_has_round_numbers_only():
+    assert decision_map._round_numbers(2.1) == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert decision_map._round_numbers(16.8) == [0.0, 5.0, 10.0, 15.0]
+    assert decision_map._round_numbers(0.0)[0] == 0
+
+
+def test_the_mountain_shows_the_path():
+    losses = np.add.outer(np.linspace(0, 1, 9), np.linspace(0, 4, 9))
+    bare = decision_map.mountain(losses, reach=0.1, title="A slope", height=400)
+    path = np.array([[-0.1, -0.1], [0.0, 0.0], [0.1, 0.1]])
+    walked = decision_map.mountain(losses, reach=0.1, title="A slope", path=path, heights=[0, 2.5, 5], height=400)
+    assert bare.shape == walked.shape == (400, figures.WIDTH, 3)
+    assert (bare != walked).any(axis=2).sum() > 300
+
+
+# ---- the rest ----------------------------------------------------------------------------------------------------
+def test_the_three_balls_have_the_areas_of_their_norms():
+    pixels = adversarial.balls(("L1", "L2", "L∞"), ("a", "b", "c"), title="Balls")
+    filled = []
+    for k, colour in enumerate((figures.BLUE, figures.VERMILLION, figures.GREEN)):
+        part = pixels[100:400, k * 373 : (k + 1) * 373].astype(float)
+        pale = 255 - 0.25 * 0.8 * (255 - rgb(colour))
+        filled.append((np.abs(part - pale).max(axis=2) <= 1).sum())
+    assert filled[1] / filled[0] == pytest.approx(np.pi / 2, rel=0.06)
+    assert filled[2] / filled[0] == pytest.approx(2, rel=0.06)
+
+
+def test_a_table_is_darker_where_the_share_is_higher():
+    rates = np.array([[0.9, 0.1], [np.nan, 0.5]])
+    pixels = adversarial.matrix(rates, ("a", "b"), title="Table", rows="made on", columns="shown to").astype(int)
+
+    def shade(row, column):  # near the upper left corner of a cell
+        return pixels[132 + row * 74 + 10, 330 + column * 385 + 20].sum()
+
+    assert shade(0, 0) < shade(1, 1) < shade(0, 1) < shade(1, 0) == 3 * 255
+
+
+def test_bars_are_as_long_as_their_shares():
+    held = {"none": {"noise": 1.0, "PGD": 0.25}, "masked": {"noise": 1.0, "PGD": 0.75}}
+    pixels = adversarial.sieges(held, title="Held", x_label="still right")
+    long = [(pixels == rgb(figures.VERMILLION)).all(axis=2).sum(axis=1).max(), 0.75 * (figures.WIDTH - 90 - 420)]
+    assert long[0] == pytest.approx(long[1], abs=3)
+
+
+def test_rows_hold_every_picture():
+    row = [np.full((8, 8, 3), shade, dtype=np.uint8) for shade in (10, 90, 170)]
+    pixels = adversarial.rows({"one\nline": row, "two": row}, title="Rows", captions={"one\nline": "abc", "two": "def"})
+    for shade in (10, 90, 170):
+        assert (pixels == shade).all(axis=2).sum() > 2 * 100**2
+
+
+def test_a_gradient_of_any_size_fills_the_range():
+    gradient = np.random.default_rng(0).normal(size=(16, 16, 3))
+    shown = adversarial.gradient_picture(gradient)
+    assert np.array_equal(shown, adversarial.gradient_picture(1e-9 * gradient))
+    assert shown.min() == 0
+    assert shown.max() == 255
+    assert np.unique(adversarial.gradient_picture(0 * gradient)).tolist() == [128]
+
+
+def test_a_picture_with_few_colours_is_smaller_and_looks_alike():
+    ramp = np.linspace(0, 255, 128)
+    shades = np.stack([ramp[:, None] + 0 * ramp, ramp + 0 * ramp[:, None], 0 * ramp + 0 * ramp[:, None]], axis=2)
+    pixels = shades.astype(np.uint8)
+    whole, few = (figures.Picture(pixels, "shades", colours=count) for count in (None, 256))
+    sizes = [base64.b64decode(picture._repr_mimebundle_()[0]["image/png"]) for picture in (whole, few)]
+    shown = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=int) for data in sizes]
+    assert np.array_equal(shown[0], pixels)
+    assert np.abs(shown[1] - pixels).mean() < 6
+    assert len(np.unique(shown[1].reshape(-1, 3), axis=0)) <= 256

@@ -1,0 +1,328 @@
+"""The labs of lesson 6 without a browser: move a control, look at the pixels, the sentence and the message line."""
+
+import asyncio
+import base64
+import html
+import io
+import re
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from course_utils import excite, runtime, signs, visualization, zoo
+from course_utils.labs import dreams as small
+from course_utils.labs import visualization as lesson
+
+
+@pytest.fixture(scope="module")
+def one_lab():
+    return lesson.VisualizationLab(steps=2, networks=zoo.shipped())
+
+
+@pytest.fixture
+def lab(one_lab):
+    one_lab.reset()
+    assert one_lab.message.value == ""
+    return one_lab
+
+
+@pytest.fixture(scope="module")
+def maps():
+    return small.MapsLab(networks=zoo.shipped())
+
+
+@pytest.fixture(scope="module")
+def dreaming():
+    return small.DreamLab(octaves=1, steps=1, networks=zoo.shipped())
+
+
+def pixels_of(lab):
+    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
+
+
+def words(widget):
+    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
+
+
+def uploaded(lab):
+    content = (runtime.DATA / "pictures" / "stop.jpg").read_bytes()
+    file = {"name": "stop.jpg", "type": "image/jpeg", "size": len(content), "content": content}
+    return list(lab.steps(**{**lab.choices(), "picture": lab.OWN, "upload": ({**file},)}))[-1]
+
+
+# ---- the climb -------------------------------------------------------------------------------------------------
+def test_the_lab_climbs_as_the_engine_does(lab):
+    view = list(lab.steps(**lab.choices()))[-1]
+    network = zoo.load("signs-alexnet", device="cpu")
+    expected = visualization.climb(network, visualization.Filter("features.3", 5), steps=2)
+    torch.testing.assert_close(view.step.images, expected.images)
+    torch.testing.assert_close(torch.tensor(view.scores), expected.scores)
+    assert "Step 2 of 2: filter 5 went from" in words(lab.headline)
+    assert lab.image.width == "1120"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network", "signs-resnet"),
+        ("layer", "features.0"),
+        ("filter", 9),
+        ("show", lesson.NEURON),
+        ("show", lesson.SIXTEEN),
+        ("show", lesson.WHOLE),
+        ("steps", 4),
+        ("step_size", 0.5),
+        ("fourier", False),
+        ("colours", False),
+        ("jitter", False),
+        ("turn", False),
+        ("blur", False),
+        ("smooth", False),
+        ("seed", 4),
+    ],
+)
+def test_every_control_changes_the_pixels(lab, name, value):
+    if name == "smooth":
+        lab.set(steps=6)
+    before = pixels_of(lab)
+    lab.controls[name].value = value
+    assert lab.message.value == ""
+    after = pixels_of(lab)
+    assert after.shape != before.shape or np.abs(after - before).max() > 25
+
+
+def test_the_switches_are_the_recipe():
+    off = dict.fromkeys(("fourier", "colours", "jitter", "turn", "blur", "smooth"), False)
+    assert lesson.recipe(**off) == visualization.NAIVE
+    assert lesson.recipe(**dict.fromkeys(off, True)) == visualization.Recipe()
+    rungs = list(visualization.LADDER.values())
+    for count, added in ((1, ["smooth"]), (2, ["blur"]), (3, ["jitter", "turn"])):
+        off |= dict.fromkeys(added, True)
+        assert lesson.recipe(**off) == rungs[count]
+
+
+def test_a_choice_survives_the_change_of_another_control(lab):
+    lab.set(filter=50, seed=3, blur=False)
+    lab.set(layer="features.0")
+    assert lab.controls["filter"].value == 31
+    assert "There is no number 50 here, the last one is 31." in words(lab.headline)
+    lab.set(layer="features.3")
+    assert (lab.controls["filter"].value, lab.controls["seed"].value) == (50, 3)
+    assert lab.controls["blur"].value is False
+    assert "There is no number" not in words(lab.headline)
+    lab.set(network="signs-resnet")
+    lab.set(layer="stage3")
+    lab.set(network="signs-resnet-robust")
+    assert lab.controls["layer"].value == "stage3"
+    lab.set(layer=lesson.LOGIT)
+    lab.set(network="signs-alexnet")
+    assert lab.controls["layer"].value == lesson.LOGIT
+
+
+def test_the_real_scenes_are_those_of_the_method(lab):
+    lab.set(filter=7)
+    view = list(lab.steps(**lab.choices()))[-1]
+    scenes = torch.cat([lesson.block(k, 64) for k in range(16)])
+    network = zoo.load("signs-alexnet", device="cpu")
+    expected = excite.strongest(network, scenes, "features.3", 7, count=8)
+    assert view.real.shown == 256
+    assert torch.equal(view.real.pictures, expected.pictures)
+    for one, which in zip(view.scenes, expected.pictures[0], strict=True):
+        assert torch.equal(one[0], scenes[which])
+
+
+def test_sixteen_are_sixteen_and_fewer_at_the_end(lab):
+    network = zoo.load("signs-alexnet", device="cpu")
+    sixteen = lesson.begin(network, "features.0", 4, 32, lesson.SIXTEEN, 1, 0.05, 0, visualization.NAIVE)
+    assert sixteen.filters == tuple(range(4, 20))
+    sixteen.go()
+    assert len(sixteen.last.images) == 16
+    lab.set(filter=60, show=lesson.SIXTEEN)
+    assert "4 climbs in one batch" in words(lab.headline)
+
+
+def test_classes_are_climbed_in_two_ways(lab):
+    lab.set(layer=lesson.LOGIT, filter=signs.STOP)
+    assert "stop went from" in words(lab.headline)
+    assert "of 256 real scenes" in words(lab.headline)
+    lab.set(layer=lesson.PROBABILITY)
+    assert "the probability of “stop” is" in words(lab.headline)
+    assert lab.controls["filter"].max == len(signs.CLASSES) - 1
+    before = lab.image.value
+    lab.set(show=lesson.WHOLE)
+    assert "the classes are no layer that could rise as a whole" in words(lab.message)
+    assert lab.image.value == before
+    lab.set(show=lesson.ONE)
+    assert lab.message.value == ""
+
+
+def test_a_filter_that_is_not_there_is_refused_in_a_sentence():
+    network = zoo.load("signs-alexnet", device="cpu")
+    how = visualization.NAIVE
+    with pytest.raises(ValueError, match="there are 64 filters here, 0 to 63; choose one of them, not 64"):
+        lesson.begin(network, "features.3", 64, 64, lesson.ONE, 5, 0.05, 0, how)
+    with pytest.raises(ValueError, match="there are 20 classes here, 0 to 19"):
+        lesson.begin(network, lesson.LOGIT, -1, 20, lesson.ONE, 5, 0.05, 0, how)
+    with pytest.raises(ValueError, match=r"there is no 'conv1' in the menu of layers; it has features\.0"):
+        lesson.VisualizationLab(layer="conv1")
+
+
+def test_a_silent_filter_is_said_to_be(lab):
+    view = list(lab.steps(**lab.choices()))[-1]
+    flat = lesson.View(view.climbing, view.step, [[0.0]] * 5, None)
+    assert "It is silent: no gradient came back." in re.sub(r"<[^>]+>", "", lesson.headline(flat))
+
+
+def test_continue_climbs_on_from_where_it_stands(lab):
+    network = zoo.load("signs-alexnet", device="cpu")
+    expected = visualization.climb(network, visualization.Filter("features.3", 5), steps=4)
+    lab.go_on()
+    assert "Step 4 of 4" in words(lab.headline)
+    torch.testing.assert_close(torch.tensor(lab._climbing.scores), expected.scores)
+    lab.set(filter=6)
+    assert "Step 2 of 2: filter 6" in words(lab.headline)
+
+
+def in_a_loop(scenario):
+    """Run a scenario with an event loop, as in a notebook."""
+    return asyncio.run(scenario())
+
+
+async def waited(condition, patience=120.0):
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < patience
+        await asyncio.sleep(0.002)
+
+
+def test_stop_rests_and_continue_reaches_the_end(lab):
+    async def scenario():
+        lab.controls["steps"].value = 60
+        await waited(lambda: lab._climbing.last is not None and 3 <= lab._climbing.last.index < 60)
+        assert not lab.stop_button.disabled
+        lab.stop_button.click()
+        assert lab.stop_button.disabled
+        stood = lab._climbing.last.index
+        await asyncio.sleep(0.1)
+        assert lab._climbing.last.index == stood < 60
+        lab.continue_button.click()
+        await waited(lambda: lab._climbing.last.index == 60)
+        assert len(lab._climbing.scores) == 61
+
+    in_a_loop(scenario)
+
+
+def test_a_moved_control_drops_the_old_climb_and_begins_a_new_one(lab):
+    async def scenario():
+        lab.controls["steps"].value = 200
+        await waited(lambda: lab._climbing.target == 200 and lab._climbing.last is not None)
+        old = lab._climbing
+        lab.controls["filter"].value = 8
+        await waited(lambda: lab._climbing is not old and lab._climbing is not None)
+        stood = old.last.index
+        await waited(lambda: lab._climbing.last is not None and lab._climbing.last.index >= 5)
+        assert old.last.index == stood < 200
+        assert lab._climbing.filters == (8,)
+        lab.stop()
+
+    in_a_loop(scenario)
+
+
+def test_the_first_frame_of_a_new_climb_comes_at_once(lab):
+    times = []
+    for filter in range(10, 17):
+        with lab.quietly():
+            lab.controls["filter"].value = filter
+        begin = time.perf_counter()
+        lab._advance(lab._begin())
+        times.append(time.perf_counter() - begin)
+    assert statistics.median(times) < 1  # 0.05 on a quiet machine, of 0.1 until it is on the screen
+
+
+def test_a_stored_lab_is_its_picture_and_small(lab):
+    bundle, metadata = lab._repr_mimebundle_()
+    stored = np.asarray(Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))), dtype=int)
+    assert np.abs(stored - lab._pixels).max() <= 9  # half of the distance of 16 shades
+    assert metadata["image/png"]["alt"] == lesson.ALT
+    assert len(bundle["image/png"]) < 200_000
+
+
+# ---- the maps --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("picture", "YIELD, scene 3"), ("network", "signs-inception"), ("layer", "features.0"), ("filter", 9)],
+)
+def test_every_control_changes_the_maps(maps, name, value):
+    maps.reset()
+    before = pixels_of(maps)
+    maps.controls[name].value = value
+    assert maps.message.value == ""
+    after = pixels_of(maps)
+    assert after.shape != before.shape or np.abs(after - before).max() > 40
+
+
+def test_the_maps_are_the_layers(maps):
+    maps.reset()
+    (view,) = maps.steps(**maps.choices())
+    network = zoo.load("signs-alexnet", device="cpu")
+    picture = signs.render([signs.STOP], seed=3, device="cpu").images
+    torch.testing.assert_close(view.maps, excite.activations(network, picture, "features.3")[0])
+    assert view.sees == (25, 25)
+    place = np.unravel_index(int(view.maps[5].argmax()), (16, 16))
+    assert f"strongest in row {place[0]}, column {place[1]}" in words(maps.headline)
+
+
+def test_ones_own_picture_comes_into_the_maps(maps):
+    maps.reset()
+    before = maps.image.value
+    maps.controls["picture"].value = maps.OWN
+    assert "press “Upload a picture”" in words(maps.message)
+    assert maps.image.value == before
+    view = uploaded(maps)
+    assert view.picture.shape == (1, 3, 64, 64)
+    assert maps.draw(view).pixels.shape[1] == 1120
+
+
+def test_a_redraw_of_the_maps_takes_a_fraction_of_the_limit(maps):
+    maps.reset()
+    times = []
+    for filter in range(8):
+        begin = time.perf_counter()
+        maps.controls["filter"].value = filter
+        times.append(time.perf_counter() - begin)
+    assert statistics.median(times) < 1  # 0.03 on a quiet machine, of 0.1 until it is on the screen
+
+
+# ---- the dreams ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("picture", "YIELD, scene 3"),
+        ("network", "signs-resnet"),
+        ("layer", "stage1"),
+        ("filter", 3),
+        ("octaves", 2),
+        ("steps", 3),
+        ("step_size", 16),
+        ("seed", 5),
+    ],
+)
+def test_every_control_changes_the_dream(dreaming, name, value):
+    dreaming.reset()
+    before = pixels_of(dreaming)
+    dreaming.controls[name].value = value
+    assert dreaming.message.value == ""
+    after = pixels_of(dreaming)
+    assert after.shape != before.shape or np.abs(after - before).max() > 15
+
+
+def test_ones_own_picture_is_dreamt_on(dreaming):
+    dreaming.reset()
+    view = uploaded(dreaming)
+    assert view.step.images.shape == (1, 3, 192, 192)
+    assert view.step.share == 1
+    assert "Octave 1 of 1, step 1 of 1: all of stage3 went from" in re.sub(r"<[^>]+>", "", dreaming.draw(view).headline)

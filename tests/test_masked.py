@@ -1,0 +1,86 @@
+"""Masked gradients: the masks change no class, stop plain PGD, and fall to who looks behind them."""
+
+import pytest
+import torch
+
+from course_utils import masked, signs, training, zoo
+from course_utils.balls import Linf
+
+BALL = Linf(8 / 255)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return zoo.load("signs-resnet", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def street():
+    return signs.render(8, seed=2**40 + 9, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stop():
+    scenes = signs.render([signs.STOP], seed=3, device="cpu")
+    return scenes.images, scenes.labels
+
+
+def test_a_loud_network_reads_the_same_classes(plain, street):
+    loud = masked.Loud(plain)
+    assert torch.equal(
+        training.predict(loud, street.images).argmax(dim=1), training.predict(plain, street.images).argmax(dim=1)
+    )
+    assert masked.flat_share(loud, street.images, street.labels) > 0.5
+    assert masked.flat_share(plain, street.images, street.labels) == 0
+
+
+def test_a_rounded_network_sees_few_levels_and_has_no_gradient(plain, street):
+    rounded = masked.Rounded(plain, levels=4)
+    assert len(rounded.round(street.images).unique()) <= 4
+    assert (rounded.round(street.images) - street.images).abs().max() <= 1 / 6 + 1e-6
+    assert masked.flat_share(rounded, street.images, street.labels) == 1
+
+
+def test_straight_through_changes_the_way_back_only(plain, street):
+    one, other = masked.Rounded(plain), masked.Rounded(plain, straight_through=True)
+    with torch.no_grad():
+        assert torch.allclose(one(street.images), other(street.images), atol=1e-4)
+    assert masked.flat_share(other, street.images, street.labels) == 0
+
+
+def test_the_masks_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
+    def fooled(defence, attack):
+        maker = masked.attackers(defence, plain, ball=BALL, steps=12)[attack]
+        return masked.held(defence, *stop, maker) == 0
+
+    assert fooled(plain, "PGD, cross-entropy")
+    assert not fooled(masked.Loud(plain), "PGD, cross-entropy")
+    assert fooled(masked.Loud(plain), "PGD, margin loss")
+    assert not fooled(masked.Rounded(plain), "PGD, margin loss")
+    assert fooled(masked.Rounded(plain), "PGD through the rounding")
+
+
+def test_no_attack_leaves_the_ball(plain, stop):
+    images, labels = stop
+    for maker in masked.attackers(masked.Rounded(plain), plain, ball=BALL, steps=2).values():
+        made = maker(images, labels)
+        assert (made - images).abs().max() <= 8 / 255 + 1e-6
+        assert 0 <= made.min() <= made.max() <= 1
+
+
+def test_what_would_be_no_mask_is_refused(plain):
+    with pytest.raises(ValueError, match="factor must be more than 0"):
+        masked.Loud(plain, -1)
+    with pytest.raises(ValueError, match="at least 2 levels"):
+        masked.Rounded(plain, 1)
+
+
+def test_what_ships_says_that_a_mask_is_no_armour():
+    told = masked.shipped()
+    held, flat = told["held"], told["flat"]
+    assert flat["none"] == 0
+    assert flat["rounded"] == 1
+    assert held["none"]["PGD, cross-entropy"] < 0.1
+    for defence in ("loud", "rounded"):
+        assert held[defence]["PGD, cross-entropy"] > 0.5
+        assert min(held[defence].values()) < 0.15

@@ -1,0 +1,87 @@
+"""A sticker keeps to its place on the sign, in every pose, and learns to be read as something else."""
+
+import pytest
+import torch
+
+from course_utils import patch, signs, zoo
+
+TARGET = signs.CLASS_NAMES.index("caution")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return signs.render([signs.STOP] * 12, seed=2**40 + 5, dials=signs.Dials.clean(perspective=0.8), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return zoo.load("signs-resnet", device="cpu")
+
+
+def test_a_sticker_changes_its_place_and_nothing_else(scenes):
+    red = torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1).expand(3, 8, 8)
+    changed = (patch.stuck(scenes, red) - scenes.images).abs().amax(dim=1)  # [N, S, S]
+    assert (changed[scenes.masks[:, 0] == 0] == 0).all()  # never beside the sign
+    share = (changed > 0.02).sum(dim=(1, 2)) / (scenes.masks[:, 0] > 0.5).sum(dim=(1, 2))
+    assert (share < 2 * patch.Place().share).all()
+    assert (share > 0.3 * patch.Place().share).all()
+
+
+def test_a_sticker_moves_with_the_sign(scenes):
+    white = torch.ones(3, 8, 8)
+    below = patch.stuck(scenes, white, patch.Place(0.0, 0.6, 0.2)) - patch.stuck(
+        scenes, 0 * white, patch.Place(0.0, 0.6, 0.2)
+    )
+    rows = torch.linspace(-1, 1, 64).view(1, 64, 1)
+    weight = below.mean(dim=1)
+    middle = (weight * rows).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))  # where the sticker is, by height
+    wanted = (scenes.poses @ torch.tensor([0.0, 0.6, 1.0])).T  # [3, N]: where the pose puts it
+    assert torch.allclose(middle, wanted[1] / wanted[2], atol=0.05)
+
+
+def test_the_light_dims_the_sticker(scenes):
+    white, light = torch.ones(3, 8, 8), torch.full((len(scenes),), 0.5)
+    bright, dim = patch.stuck(scenes, white), patch.stuck(scenes, white, light=light)
+    assert (dim <= bright + 1e-6).all()
+    assert torch.allclose((bright - dim).amax(dim=(1, 2, 3)), torch.tensor(0.5), atol=0.05)
+
+
+def test_printing_makes_the_target_likelier_and_leaves_the_network_alone(network, scenes):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    steps = list(patch.sticker_steps(network, scenes, TARGET, steps=12, batch=4, side=8))
+    assert [step.index for step in steps] == list(range(13))
+    assert all(0 <= step.sticker.min() <= step.sticker.max() <= 1 for step in steps)
+    assert sum(step.loss for step in steps[-4:]) < 0.9 * sum(step.loss for step in steps[:4])
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_equal_seeds_print_equal_stickers(network, scenes):
+    one, other = (patch.print_sticker(network, scenes, TARGET, steps=2, batch=2, side=8, seed=4) for _ in range(2))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [({"steps": 0}, "must be positive"), ({"step_size": 0.0}, "must be positive")]
+)
+def test_what_prints_nothing_is_refused(network, scenes, how, words):
+    with pytest.raises(ValueError, match=words):
+        patch.sticker_steps(network, scenes, TARGET, **how)
+
+
+def test_the_signs_own_class_is_no_target(network, scenes):
+    with pytest.raises(ValueError, match="take another class"):
+        patch.sticker_steps(network, scenes, signs.STOP)
+
+
+def test_the_stickers_that_ship_do_what_their_file_says(network):
+    told = patch.shipped()
+    fresh = signs.render([signs.STOP] * 60, seed=77, device="cpu")
+    fooled = {
+        name: (patch.answers(network, fresh, pixels) == TARGET).float().mean().item()
+        for name, pixels in {"many scenes": patch.load("caution"), "one scene": patch.load("one-scene")}.items()
+    }
+    for name, share in fooled.items():
+        assert share == pytest.approx(told["fooled"]["signs-resnet"][name], abs=0.2)
+    assert fooled["many scenes"] > 2 * fooled["one scene"]
+    assert told["fooled"]["signs-resnet"]["grey"] < 0.05
+    assert told["right"]["signs-resnet"]["grey"] > 0.9

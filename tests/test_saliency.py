@@ -1,0 +1,419 @@
+"""Saliency maps: equal to the peers', true to their definitions, and without a trace in the network."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from course_utils import runtime, saliency, signs, zoo
+
+captum = pytest.importorskip("captum.attr", reason="captum is not installed")
+
+
+def scenes(count=2, seed=5):
+    return signs.render(count, seed=seed, device="cpu")
+
+
+@pytest.fixture(scope="module", params=["signs-alexnet", "signs-resnet", "signs-inception"])
+def network(request):
+    return zoo.load(request.param, device="cpu")
+
+
+def tiny(seed=0, relu=None):
+    """A small smooth-less network whose layers we know; `relu` is a module or a function."""
+    torch.manual_seed(seed)
+    parts = [nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU()]
+    network = nn.Sequential(*parts, nn.Flatten(), nn.Linear(5 * 6 * 6, 4)).double().eval()
+    network[1].running_mean.normal_(0, 0.1)
+    if relu is not None:
+        network[2], network[4] = relu(), relu()
+    return network
+
+
+def images(count=2, size=8, seed=0):
+    return torch.rand(count, 3, size, size, generator=runtime.generator(seed), dtype=torch.float64)
+
+
+def near(ours, theirs, tolerance=1e-5):
+    """Equal up to a share of the largest number."""
+    assert ours.shape == theirs.shape
+    assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
+    assert theirs.abs().max() > 0
+
+
+# ---- equal to Captum -------------------------------------------------------------------------------------------
+def test_the_gradient_is_captums(network):
+    made = scenes()
+    theirs = captum.Saliency(network).attribute(made.images, made.labels, abs=False)
+    near(saliency.vanilla_gradient(network, made.images, made.labels, per_channel=True), theirs)
+    near(saliency.vanilla_gradient(network, made.images, made.labels), theirs.abs().amax(dim=1))
+
+
+def test_gradient_times_input_is_captums(network):
+    made = scenes()
+    theirs = captum.InputXGradient(network).attribute(made.images, made.labels)
+    near(saliency.gradient_times_input(network, made.images, made.labels, per_channel=True), theirs.detach())
+
+
+def test_integrated_gradients_are_captums(network):
+    made = scenes()
+    theirs = captum.IntegratedGradients(network).attribute(
+        made.images, torch.full_like(made.images, 0.3), made.labels, n_steps=12, method="riemann_middle"
+    )
+    ours = saliency.integrated_gradients(network, made.images, made.labels, steps=12, baseline=0.3, per_channel=True)
+    near(ours, theirs.float().detach())
+
+
+@pytest.mark.parametrize(("window", "stride"), [(16, 8), (13, 5)])
+def test_occlusion_is_captums(window, stride):
+    network, made = zoo.load("signs-resnet", device="cpu"), scenes()
+    with torch.no_grad():
+        theirs = captum.Occlusion(network).attribute(
+            made.images, (3, window, window), (3, stride, stride), 0.5, made.labels
+        )
+    ours = saliency.occlusion(network, made.images, made.labels, window=window, stride=stride, signed=True)
+    near(ours, theirs[:, 0])
+
+
+def test_smoothgrad_is_captums_when_there_is_nothing_to_draw(network):
+    made = scenes()
+    smooth = captum.NoiseTunnel(captum.Saliency(network))
+    theirs = smooth.attribute(made.images, nt_samples=2, stdevs=0.0, target=made.labels, abs=False)
+    near(saliency.smoothgrad(network, made.images, made.labels, samples=2, noise=0, per_channel=True), theirs)
+
+
+def test_guided_backprop_is_captums():
+    network, made = zoo.load("signs-alexnet", device="cpu"), scenes()
+    with pytest.warns(UserWarning, match="backward hooks on ReLU"):
+        theirs = captum.GuidedBackprop(copy.deepcopy(network)).attribute(made.images, made.labels)
+    near(saliency.guided_backprop(network, made.images, made.labels, per_channel=True), theirs)
+
+
+def test_guided_backprop_is_pytorch_gradcams_where_a_relu_is_used_twice():
+    peer = pytest.importorskip("pytorch_grad_cam")
+    torch.manual_seed(0)
+    network, made = torchvision.models.resnet18(weights=None, num_classes=7).eval(), scenes(1)
+    theirs = peer.GuidedBackpropReLUModel(copy.deepcopy(network), device="cpu")(made.images, 3)
+    ours = saliency.guided_backprop(network, made.images, 3, per_channel=True)[0]
+    near(ours, torch.from_numpy(np.ascontiguousarray(theirs)).movedim(-1, 0))
+
+
+# ---- true to their definitions ---------------------------------------------------------------------------------
+def test_in_a_linear_network_gradient_times_input_adds_up_to_the_score():
+    torch.manual_seed(0)
+    network, x = nn.Sequential(nn.Flatten(), nn.Linear(192, 3, bias=False)).double(), images()
+    product = saliency.gradient_times_input(network, x, 1, per_channel=True)
+    torch.testing.assert_close(product.sum(dim=(1, 2, 3)), network(x)[:, 1])
+
+
+@pytest.mark.parametrize("of", saliency.OF)
+def test_integrated_gradients_add_up_to_what_the_score_gained(of):
+    network, x = tiny(), images(4)
+    found = saliency.integrated_gradients(network, x, 2, steps=3000, of=of, per_channel=True)
+    with torch.no_grad():
+        labels = torch.full((4,), 2)
+        gained = saliency.score(network(x), labels, of) - saliency.score(network(torch.zeros_like(x)), labels, of)
+    torch.testing.assert_close(found.sum(dim=(1, 2, 3)), gained, atol=0.005 * float(gained.abs().max()), rtol=0)
+
+
+def test_integrated_gradients_add_up_on_a_network_that_ships():
+    network, made = zoo.load("signs-resnet", device="cpu"), scenes()
+    found = saliency.integrated_gradients(network, made.images, made.labels, steps=256, per_channel=True)
+    with torch.no_grad():
+        ends = [network(x).gather(1, made.labels[:, None])[:, 0] for x in (made.images, 0 * made.images)]
+    gained = ends[0] - ends[1]
+    torch.testing.assert_close(found.sum(dim=(1, 2, 3)), gained, atol=0.03 * float(gained.abs().max()), rtol=0)
+
+
+def test_smoothgrad_is_the_mean_over_its_noisy_copies():
+    network, x = tiny(), images()
+    draw = runtime.generator(4)
+    hiss = torch.randn((7, 3, 8, 8), generator=draw)
+    spread = 0.2 * (x.amax(dim=(1, 2, 3)) - x.amin(dim=(1, 2, 3)))
+    by_hand = torch.stack(
+        [
+            torch.stack([_gradient(network, (one + size * each)[None], 2)[0] for each in hiss]).mean(dim=0)
+            for one, size in zip(x, spread, strict=True)
+        ]
+    )
+    ours = saliency.smoothgrad(network, x, 2, samples=7, noise=0.2, seed=4, per_channel=True)
+    torch.testing.assert_close(ours, by_hand)
+
+
+def _gradient(network, x, label):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(network(x)[:, label].sum(), x)[0]
+
+
+def test_with_more_copies_smoothgrad_depends_less_on_its_noise():
+    network, made = zoo.load("signs-resnet", device="cpu"), scenes(4)
+
+    def agreement(samples):
+        one, other = (
+            saliency.smoothgrad(network, made.images, made.labels, samples=samples, seed=seed, per_channel=True)
+            for seed in (1, 2)
+        )
+        return F.cosine_similarity(one.flatten(1), other.flatten(1))
+
+    assert (agreement(25) > agreement(2)).all()
+
+
+def test_occlusion_finds_the_only_pixels_that_count():
+    class Corner(nn.Module):
+        def forward(self, x):
+            return torch.stack([x[:, :, :4, 4:].sum(dim=(1, 2, 3)), 0 * x[:, 0, 0, 0]], dim=1)
+
+    x = torch.ones(1, 3, 8, 8)
+    maps = saliency.occlusion(Corner(), x, 0, window=2, stride=2, fill=0.0)
+    expected = torch.zeros(8, 8)
+    expected[:4, 4:] = 12  # four pixels of three colours
+    assert torch.equal(maps[0], expected)
+    assert torch.equal(saliency.occlusion(Corner(), x, 1, window=2, stride=2), torch.zeros(1, 8, 8))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(5, 12), st.integers(5, 12))
+def test_the_squares_cover_every_pixel(window, stride, height, width):
+    squares = saliency._squares(height, width, window, min(stride, window), torch.device("cpu"))
+    assert (squares.sum(dim=0) >= 1).all()
+    assert squares.amax() == 1
+
+
+class Functional(nn.Module):
+    """The tiny network again, written with functions."""
+
+    def __init__(self, parts, relu):
+        super().__init__()
+        self.parts, self.relu = parts, relu
+
+    def forward(self, x):
+        x = self.relu(self.parts[1](self.parts[0](x)))
+        return self.parts[6](self.relu(self.parts[3](x)).flatten(1))
+
+
+RELUS = {
+    "module": None,
+    "module in place": lambda: nn.ReLU(inplace=True),
+    "F.relu": F.relu,
+    "F.relu in place": lambda x: F.relu(x, inplace=True),
+    "torch.relu": torch.relu,
+    "torch.relu_": torch.relu_,
+    "tensor.relu": lambda x: x.relu(),
+    "tensor.relu_": lambda x: x.relu_(),
+}
+
+
+@pytest.mark.parametrize("name", RELUS)
+def test_guided_backprop_knows_every_way_to_write_a_relu(name):
+    x, relu = images(), RELUS[name]
+    if relu is None or name == "module in place":
+        network = tiny(relu=relu)
+    else:
+        network = Functional(tiny(), relu)
+    torch.testing.assert_close(saliency.guided_backprop(network, x, 1, per_channel=True), _guided(x, 1))
+
+
+def _guided(x, label):
+    """By hand, layer by layer: what flows back through a ReLU is cut twice."""
+    network = tiny()
+    first = network[1](network[0](x))
+    second = network[3](first.relu())
+    flow = network[6].weight[label].view(1, 5, 6, 6) * (second > 0)
+    flow = flow.clamp(min=0)
+    flow = F.conv_transpose2d(flow, network[3].weight).clamp(min=0) * (first > 0)
+    scale = network[1].weight / (network[1].running_var + network[1].eps).sqrt()
+    return F.conv_transpose2d(flow * scale[:, None, None], network[0].weight, padding=1).detach()
+
+
+def test_the_probability_of_a_sure_network_has_next_to_no_gradient():
+    network, made = zoo.load("signs-resnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    score, probability = (saliency.vanilla_gradient(network, made.images, signs.STOP, of=of) for of in saliency.OF)
+    assert probability.max() < 0.01 * score.max()
+
+
+# ---- without a trace -------------------------------------------------------------------------------------------
+ALL = {**saliency.METHODS, "smoothgrad": lambda *a: saliency.smoothgrad(*a, samples=3)}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_network_is_left_as_it_was(name):
+    network, made = zoo.load("signs-resnet", device="cpu"), scenes()
+    network.train()
+    network.body.stage2.eval()
+    network.body.stem.requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = copy.deepcopy(network)
+    kept, state = made.images.clone(), torch.get_rng_state()
+    ALL[name](network, made.images, made.labels)
+    assert torch.equal(made.images, kept)
+    assert not made.images.requires_grad
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [m.training for m in network.modules()] == [m.training for m in before.modules()]
+    for one, other in zip(network.parameters(), before.parameters(), strict=True):
+        assert one.requires_grad == other.requires_grad
+        assert torch.equal(one.grad, torch.ones_like(one))
+    for one, other in zip(network.buffers(), before.buffers(), strict=True):
+        assert torch.equal(one, other)
+    assert not any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in network.modules())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_network_in_training_mode_answers_as_in_evaluation_mode(name):
+    network, made = zoo.load("signs-alexnet", device="cpu"), scenes()
+    expected = ALL[name](network, made.images, made.labels)
+    torch.testing.assert_close(ALL[name](network.train(), made.images, made.labels), expected)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_frozen_network_and_no_grad_change_nothing(name):
+    network, made = zoo.load("signs-resnet", device="cpu"), scenes()
+    expected = ALL[name](network, made.images, made.labels)
+    network.requires_grad_(False)
+    with torch.no_grad():
+        torch.testing.assert_close(ALL[name](network, made.images, made.labels), expected)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_is_its_pictures(name):
+    network, made = zoo.load("signs-alexnet", device="cpu"), scenes(3)
+    together = ALL[name](network, made.images, made.labels)
+    alone = torch.cat([ALL[name](network, made.images[k : k + 1], made.labels[k : k + 1]) for k in range(3)])
+    assert together.shape == (3, 64, 64)
+    torch.testing.assert_close(together, alone, atol=1e-4 * float(alone.max()), rtol=1e-3)
+
+
+def test_more_pictures_than_fit_into_a_part():
+    network, x = tiny(), images(saliency.PART + 3)
+    torch.testing.assert_close(
+        saliency.vanilla_gradient(network, x, 2)[-3:], saliency.vanilla_gradient(network, x[-3:], 2)
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("shade", [0.0, 0.5, 1.0])
+def test_a_constant_picture_gives_numbers_and_no_nan(name, shade):
+    network = zoo.load("signs-resnet", device="cpu")
+    maps = ALL[name](network, torch.full((1, 3, 64, 64), shade), 3)
+    assert maps.isfinite().all()
+    assert saliency.normalised(maps).isfinite().all()
+
+
+def test_labels_may_be_none_a_number_a_list_or_a_tensor():
+    network, x = tiny(), images(3)
+    read = network(x).argmax(dim=1)
+    torch.testing.assert_close(saliency.vanilla_gradient(network, x), saliency.vanilla_gradient(network, x, read))
+    expected = saliency.vanilla_gradient(network, x, torch.tensor([2, 2, 2]))
+    for labels in (2, [2, 2, 2], torch.tensor(2), torch.tensor([2, 2, 2], dtype=torch.uint8)):
+        torch.testing.assert_close(saliency.vanilla_gradient(network, x, labels), expected)
+
+
+def test_the_methods_without_labels_explain_what_is_read():
+    network, made = zoo.load("signs-alexnet", device="cpu"), scenes()
+    read = network(made.images).argmax(dim=1)
+    for name, method in ALL.items():
+        torch.testing.assert_close(method(network, made.images, None), method(network, made.images, read), msg=name)
+
+
+# ---- normalised ------------------------------------------------------------------------------------------------
+def test_normalised_runs_from_0_to_1_and_a_flat_map_is_0():
+    maps = torch.stack([torch.arange(6.0).view(2, 3) - 2, torch.full((2, 3), 7.0), torch.zeros(2, 3)])
+    found = saliency.normalised(maps)
+    torch.testing.assert_close(found[0], torch.arange(6.0).view(2, 3) / 5)
+    assert torch.equal(found[1:], torch.zeros(2, 2, 3))
+    assert torch.equal(saliency.normalised(maps[0]), found[0])
+
+
+@given(st.floats(0.01, 100), st.floats(-100, 100))
+def test_normalised_forgets_scale_and_offset(scale, offset):
+    maps = torch.rand(2, 5, 5, generator=runtime.generator(1), dtype=torch.float64)
+    torch.testing.assert_close(saliency.normalised(scale * maps + offset), saliency.normalised(maps))
+
+
+# ---- weights thrown away ---------------------------------------------------------------------------------------
+def test_the_cascade_begins_at_the_logits():
+    x = scenes(1).images
+    resnet = saliency.cascade(zoo.load("signs-resnet", device="cpu"), x)
+    assert resnet == ["classifier", "stage4", "stage3", "stage2", "stage1", "stem"]
+    alexnet = saliency.cascade(zoo.load("signs-alexnet", device="cpu"), x)
+    assert alexnet[:2] == ["classifier.5", "classifier.2"]
+    assert alexnet[-1] == "features.0"
+
+
+def test_randomised_changes_the_named_parts_of_a_copy_and_nothing_else():
+    network = zoo.load("signs-resnet", device="cpu")
+    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    other = saliency.randomised(network, ["classifier", "stage4"], seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name])
+        changed = not torch.equal(tensor, other.state_dict()[name])
+        if name.startswith(("body.classifier", "body.stage4")) and tensor.ndim > 1:
+            assert changed, name
+        elif not name.startswith(("body.classifier", "body.stage4")):
+            assert not changed, name
+    again = saliency.randomised(network, ["classifier", "stage4"], seed=3)
+    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), again.parameters(), strict=True))
+    another = saliency.randomised(network, ["classifier", "stage4"], seed=4)
+    assert not torch.equal(another.body.classifier.weight, other.body.classifier.weight)
+
+
+def test_a_network_without_its_weights_knows_nothing():
+    network, made = zoo.load("signs-resnet", device="cpu"), scenes(40)
+    empty = saliency.randomised(network, saliency.cascade(network, made.images))
+    with torch.no_grad():
+        right = (empty(made.images).argmax(dim=1) == made.labels).float().mean()
+        assert (network(made.images).argmax(dim=1) == made.labels).float().mean() > 0.9
+    assert right < 0.3
+    with pytest.raises(ValueError, match="has no part 'stage9'"):
+        saliency.randomised(network, ["stage9"])
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", saliency.METHODS)
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"images": torch.rand(3, 8, 8)}, ValueError, r"image\[None\]"),
+        ({"images": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, TypeError, "tensor of floats"),
+        ({"images": "stop.jpg"}, TypeError, "got str"),
+        ({"images": torch.full((1, 3, 8, 8), float("nan"))}, ValueError, "NaN"),
+        ({"images": torch.zeros(0, 3, 8, 8)}, ValueError, "at least one picture"),
+        ({"labels": 4}, ValueError, "class 4 is none of this network's; it knows 0 to 3"),
+        ({"labels": -1}, ValueError, "class -1 is none"),
+        ({"labels": [1, 2, 3]}, ValueError, r"labels must have shape \[2\]"),
+        ({"labels": torch.tensor([0.5, 1])}, TypeError, "whole numbers"),
+        ({"labels": "stop"}, TypeError, "labels is a class such as 10"),
+        ({"network": lambda x: x}, TypeError, "must be a torch.nn.Module"),
+        ({"network": nn.Conv2d(3, 3, 3).double()}, TypeError, r"logits \[N, classes\]"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(name, change, error, words):
+    arguments = {"network": tiny(), "images": images(), "labels": 1} | change
+    with pytest.raises(error, match=words) as caught:
+        saliency.METHODS[name](arguments["network"], arguments["images"], arguments["labels"])
+    assert str(caught.value).endswith((".", ")."))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda n, x: saliency.vanilla_gradient(n, x, of="loss"), ValueError, "'score'.*'probability'"),
+        (lambda n, x: saliency.smoothgrad(n, x, samples=0), ValueError, "samples must be at least 1"),
+        (lambda n, x: saliency.smoothgrad(n, x, noise=-0.1), ValueError, "share of the picture's range"),
+        (lambda n, x: saliency.integrated_gradients(n, x, steps=2.5), TypeError, "steps must be a whole number"),
+        (lambda n, x: saliency.integrated_gradients(n, x, baseline=2), ValueError, "0 .black. to 1"),
+        (lambda n, x: saliency.occlusion(n, x, window=3, stride=4), ValueError, "stride ≤ window"),
+        (lambda n, x: saliency.occlusion(n, x, window=0), ValueError, "window must be at least 1"),
+        (lambda n, x: saliency.occlusion(n, x, fill=-1), ValueError, "fill is a brightness"),
+    ],
+)
+def test_bad_options_are_told_in_one_sentence(call, error, words):
+    with pytest.raises(error, match=words):
+        call(tiny(), images())
