@@ -32,7 +32,7 @@ test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, le
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || echo \
 		"There is no Chromium, so the browser tests will be skipped; on Debian: sudo apt-get install chromium"
 	OMP_NUM_THREADS=1 COURSE_DEVICE=$${COURSE_DEVICE:-cpu} $(BIN)/python -m pytest -n auto --maxprocesses=4 \
-		--dist=loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--dist=loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with=tests/nbval.cfg tests notebooks $(TEST_ARGS)
 
 notebooks: $(VENV)/test.stamp  ## execute the notebooks from top to bottom, normalise them, lint them

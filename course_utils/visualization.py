@@ -180,23 +180,7 @@ def climb_steps(
             f"(LBFGS will not do, it mixes the pictures); got {type(rule).__name__}."
         )
 
-    def walk() -> Iterator[Step]:
-        for index in range(steps + 1):
-            with torch.enable_grad():
-                canvas = picture.images()
-                scores = reader.scores(_view(canvas, size, recipe, draw))
-                goal = (scores - _penalty(canvas, recipe)).sum()
-                (gradient,) = torch.autograd.grad(goal, picture.values)
-            images = seen(canvas.detach(), size).clamp(0, 1)
-            yield Step(index, images, scores.detach(), gradient.flatten(1).norm(dim=1))
-            if index < steps:
-                picture.values.grad = -gradient  # optimizers go down; we want up
-                rule.step()
-                if recipe.blur:
-                    picture.blur(recipe.blur)
-                picture.project()
-
-    return walk()
+    return _walk(picture, reader, rule, steps, size, recipe, draw)
 
 
 def climb(
@@ -276,6 +260,32 @@ def _noise(count: int, size: tuple[int, int], amount: float, draw: torch.Generat
 
 
 # ---- the parts of a step ---------------------------------------------------------------------------------------
+def _walk(
+    picture: Pixels | Fourier,
+    reader: Reader,
+    rule: torch.optim.Optimizer,
+    steps: int,
+    size: tuple[int, int],
+    recipe: Recipe,
+    draw: torch.Generator,
+) -> Iterator[Step]:
+    """The way up, once everything is made ready: look, ask, step."""
+    for index in range(steps + 1):
+        with torch.enable_grad():
+            canvas = picture.images()
+            scores = reader.scores(_view(canvas, size, recipe, draw))
+            goal = (scores - _penalty(canvas, recipe)).sum()
+            (gradient,) = torch.autograd.grad(goal, picture.values)
+        images = seen(canvas.detach(), size).clamp(0, 1)
+        yield Step(index, images, scores.detach(), gradient.flatten(1).norm(dim=1))
+        if index < steps:
+            picture.values.grad = -gradient  # optimizers go down; we want up
+            rule.step()
+            if recipe.blur:
+                picture.blur(recipe.blur)
+            picture.project()
+
+
 def _begin(
     recipe: Recipe, count: int, size: tuple[int, int], start: Tensor | None, draw: torch.Generator, like: Tensor
 ) -> Pixels | Fourier:
