@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks networks results sheet report slides app teacher publish wheel clean
+.PHONY: help lab test rehearse notebooks networks results sheet report slides app teacher publish wheel clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,8 +32,11 @@ test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, le
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || echo \
 		"There is no Chromium, so the browser tests will be skipped; on Debian: sudo apt-get install chromium"
 	OMP_NUM_THREADS=1 COURSE_DEVICE=$${COURSE_DEVICE:-cpu} $(BIN)/python -m pytest -n auto --maxprocesses=4 \
-		--dist=loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--dist=loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with=tests/nbval.cfg tests notebooks $(TEST_ARGS)
+
+rehearse: $(VENV)/test.stamp  ## run all lessons under Colab's old Jupyter stack (`make test` takes three of them)
+	OMP_NUM_THREADS=1 COURSE_DEVICE=cpu COURSE_REHEARSE=all $(BIN)/python -m pytest tests/test_colab.py
 
 notebooks: $(VENV)/test.stamp  ## execute the notebooks from top to bottom, normalise them, lint them
 	$(BIN)/python scripts/notebooks.py $(NAMES)

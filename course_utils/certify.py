@@ -147,7 +147,8 @@ def chain(network: nn.Module) -> list[nn.Module]:
         return [_Normalise(network.mean, network.std), *chain(network.body)]
     if isinstance(network, CHAINS):
         return [layer for part in network.children() for layer in chain(part)]
-    if isinstance(network, (*MONOTONE, *AFFINE)):
+    padded_otherwise = isinstance(network, nn.Conv2d) and network.padding_mode != "zeros"
+    if isinstance(network, (*MONOTONE, *AFFINE)) and not padded_otherwise:
         return [network]
     known = ", ".join(kind.__name__ for kind in (*AFFINE, *MONOTONE))
     raise TypeError(

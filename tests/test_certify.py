@@ -376,3 +376,9 @@ IMAGES, LABELS = pictures(2), torch.tensor([0, 1])
 def test_a_mistake_gets_its_sentence(network, call, error, words):
     with pytest.raises(error, match=words):
         call(network)
+
+
+def test_a_convolution_that_wraps_round_has_no_rule():
+    network = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1, padding_mode="circular"), nn.Flatten(), nn.Linear(32, 2))
+    with pytest.raises(TypeError, match="no rule for the intervals of Conv2d"):
+        certify.interval_bounds(network, torch.rand(1, 3, 4, 4), 0.1)

@@ -46,7 +46,7 @@ def test_amplified_noise_fills_the_range_and_never_leaves_it(largest):
     assert factor == max(1, int(0.5 / np.float32(largest) + 1e-3))
     assert abs(int(shown[0, 0, 2]) - 128) <= 1
     if largest <= 0.5:
-        assert int(shown[0, 0, 0]) - int(shown[0, 0, 1]) > 127  # at least half of the range is used
+        assert int(shown[0, 0, 0]) - int(shown[0, 0, 1]) >= 127  # half of the range is used at least, but for rounding
 
 
 def test_noise_of_nothing_is_grey():
