@@ -65,21 +65,29 @@ def check_labels(name: str, labels: Tensor, count: int) -> None:
 def check_classes(
     network: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Labels and targets as int64 beside the pictures, after one picture has told which classes there are."""
+    """Labels and targets as int64 beside the pictures, if they are classes that the network knows.
+
+    The zoo's networks name their classes; any other is asked about one picture, and its logits are counted.
+    """
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
-    with kept(network), torch.no_grad():
-        logits = network(images[:1].clone())
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"the network must answer with logits [N, classes]; got {got}, so wrap it to return those.")
-    classes = logits.shape[1]
+    classes = len(getattr(network, "class_names", ())) or _counted(network, images[:1])
     for name, chosen in (("label", labels), ("target", targets)):
         wrong = [] if chosen is None else chosen[(chosen < 0) | (chosen >= classes)]
         if len(wrong):
             raise ValueError(f"{name} {int(wrong[0])} is no class of this network; it knows 0 to {classes - 1}.")
     labels = labels.to(images.device, torch.int64)
     return labels, None if targets is None else targets.to(images.device, torch.int64)
+
+
+def _counted(network: nn.Module, image: Tensor) -> int:
+    """How many classes a network answers with."""
+    with kept(network), torch.no_grad():
+        logits = network(image.clone())
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise TypeError(f"the network must answer with logits [N, classes]; got {got}, so wrap it to return those.")
+    return logits.shape[1]
 
 
 def check_count(name: str, count: int) -> None:

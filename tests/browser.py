@@ -68,6 +68,23 @@ PRESS = """async ([image, key]) => {
     }
     return -1;
 }"""
+# The same up to the picture at which the headline's words, gone with the first new picture, are there again.
+PRESS_AND_WAIT = """async ([image, headline, words, key]) => {
+    const begin = performance.now();
+    let begun = false;
+    document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, code: key, bubbles: true }));
+    while (performance.now() - begin < 10000) {
+        const said = headline.textContent.includes(words);
+        begun ||= !said;
+        if (begun && said) {
+            await image.decode().catch(() => {});
+            await new Promise(requestAnimationFrame);
+            return performance.now() - begin;
+        }
+        await new Promise(later => setTimeout(later, 2));
+    }
+    return -1;
+}"""
 
 
 @contextmanager
@@ -253,16 +270,23 @@ def _sound(lab) -> None:
     assert not any("unexpected" in words for words in said), said
 
 
-def median_latency(lab, name: str, moves: int = 10) -> float:
-    """Median milliseconds from a key press on a slider to the new picture on the screen."""
+def median_latency(lab, name: str, moves: int = 10, until: str = "") -> float:
+    """Median milliseconds from a key press on a slider to the new picture on the screen.
+
+    Where the work is drawn as it goes, that is the first picture; `until` waits for the one with these words above it.
+    """
     picture, handle = lab.locator("img.widget-image").first.element_handle(), slider(lab, name).locator(".noUi-handle")
+    headline = lab.locator(".widget-html").first.element_handle()
     handle.scroll_into_view_if_needed()
     handle.focus()
     lab.page.keyboard.press("Home")
     settled(lab)
     times = []
     for _ in range(moves):
-        times.append(lab.page.evaluate(PRESS, [picture, "ArrowRight"]))
+        if until:
+            times.append(lab.page.evaluate(PRESS_AND_WAIT, [picture, headline, until, "ArrowRight"]))
+        else:
+            times.append(lab.page.evaluate(PRESS, [picture, "ArrowRight"]))
         settled(lab)
     assert -1 not in times, f"a key press on {name!r} brought no new picture: {times}"
     return statistics.median(times)

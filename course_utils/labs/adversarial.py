@@ -115,8 +115,7 @@ class AdversarialLab(base.Lab):
         below: str = MAP,
     ):
         self._networks: dict[str, zoo.PixelNetwork] = {}
-        self._drawn_last: View | None = None
-        self._own: tuple[Any, int, Tensor] | None = None  # an upload, the size it was read at, the picture
+        self._asked: dict[str, tuple[tuple, Tensor, Tensor]] = {}  # by network: which picture, itself, its logits
         first = f"STOP, scene {picture_seed}"
         self._scenes = {first: ("stop", picture_seed)}
         self._scenes |= {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in MORE_SCENES}
@@ -147,13 +146,15 @@ class AdversarialLab(base.Lab):
         for moment in _attacked(view, size * NORMS[norm].unit, choices):
             yield moment
         if below == MAP:
-            if self._drawn_last is not moment:  # the finished attack shall not wait for the map
-                self._show(self.draw(moment))
             yield from _mapped(moment)
+
+    def must_be_seen(self, view: View) -> bool:
+        """The finished attack, which shall not wait for the map."""
+        return all(side.index == view.steps and side.found is None for side in view.sides)
 
     def draw(self, view: View) -> base.Frame:
         """The slide's picture with the present step, what is below it, and what happened in one sentence."""
-        self._drawn_last, target = view, view.sides[0].target
+        target = view.sides[0].target
         pixels = attack_lab.scene(
             [_drawn(side, view) for side in view.sides],
             below="bars" if view.below == BARS else "map",
@@ -169,9 +170,7 @@ class AdversarialLab(base.Lab):
         if name == self.controls["network"].value:
             with self.quietly():
                 base.keep_choice(self.controls["target"], [UNTARGETED, *names], UNTARGETED)
-        clean = self._picture(picture, upload, network.input_size)
-        with runtime.kept(network), torch.no_grad():
-            logits = network(clean)
+        clean, logits = self._answer(network, picture, upload)
         shown = self._scenes.get(picture, (None,))[0]
         label = names.index(shown) if shown in names else int(logits.argmax())
         wanted = names.index(target) if target in names else None
@@ -193,15 +192,22 @@ class AdversarialLab(base.Lab):
                 self.headline.value = told
         return self._networks[name]
 
+    def _answer(self, network: zoo.PixelNetwork, picture: str, upload: Any) -> tuple[Tensor, Tensor]:
+        """The clean picture and a network's logits for it; asked anew only when the picture has changed."""
+        known = self._asked.get(network.name)
+        if known is None or known[0] != (picture, upload):
+            clean = self._picture(picture, upload, network.input_size)
+            with runtime.kept(network), torch.no_grad():
+                known = self._asked[network.name] = ((picture, upload), clean, network(clean))
+        return known[1:]
+
     def _picture(self, picture: str, upload: Any, size: int) -> Tensor:
         """The chosen picture on the device, [1, 3, size, size]."""
         if picture != OWN:
             return scene(*self._scenes[picture], size).to(runtime.device(), memory_format=torch.channels_last)
         if not upload:
             raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
-        if self._own is None or self._own[0] is not upload or self._own[1] != size:
-            self._own = (upload, size, images.to_tensor(upload, size=size)[:1])
-        return self._own[2]
+        return images.to_tensor(upload, size=size)[:1]
 
     def _took_upload(self, _change: dict) -> None:
         with self.quietly():

@@ -24,7 +24,7 @@ from course_utils import figures, images, runtime
 _EMPTY = np.full((90, figures.WIDTH, 3), 240, dtype=np.uint8)  # before the first picture
 _END = object()
 SETTLE = 0.004  # seconds from a request to its first piece of work
-PAUSE = 0.08  # seconds between two drawings of one run; the first and the last are always drawn
+PAUSE = 0.08  # seconds between two drawings of one run; the first, the last and what `must_be_seen` are always drawn
 LEFT = "330px"  # width of the column of controls
 
 
@@ -83,6 +83,10 @@ class Lab:
     def draw(self, step: Any) -> Frame:
         """Turn what `steps` yielded into a frame."""
         raise NotImplementedError
+
+    def must_be_seen(self, step: Any) -> bool:
+        """Whether a step is drawn however short ago the last one was: the end of a stage, for which somebody waits."""
+        return False
 
     # ---- what a notebook uses --------------------------------------------------------------------------------
     def choices(self) -> dict[str, Any]:
@@ -176,7 +180,7 @@ class Lab:
             drawn, step, waiting = float("-inf"), None, False
             with closing(self.steps(**self.choices())) as steps:
                 for step in steps:
-                    waiting = time.monotonic() - drawn < PAUSE
+                    waiting = time.monotonic() - drawn < PAUSE and not self.must_be_seen(step)
                     if not waiting:
                         self._show(self._drawn(step))
                         drawn = time.monotonic()
