@@ -45,6 +45,21 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Look:
+    """One of several ways to draw the same numbers: whichever it is, the lesson's sentences hold as written."""
+
+    value: Any
+    allowed: Collection
+
+    @property
+    def written(self) -> Any:
+        return self.value
+
+    def fault(self) -> str | None:
+        return Choice(self.value, self.value, self.allowed).fault()
+
+
+@dataclass(frozen=True)
 class Text:
     """Words of which only a later cell can say whether they name something, such as a layer."""
 
@@ -97,7 +112,7 @@ def check(**found: Parameter) -> bool:
     """Refuse wrong parameters; say whether all of them are as the lesson was written.
 
     Args:
-        found: name → `Choice`, `Text`, `Whole` or `Number`.
+        found: name → `Choice`, `Look`, `Text`, `Whole` or `Number`.
 
     Returns:
         True if every value is the one that the lesson's sentences speak of.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import parameters
+from course_utils import figures, parameters
 from course_utils.parameters import Choice, Number, Whole
 
 NETWORKS = ("signs-alexnet", "signs-resnet")
@@ -64,3 +64,12 @@ def test_a_name_must_be_a_word():
     assert parameters.check(layer=parameters.Text("stage2", "stage3")) is False
     with pytest.raises(ValueError, match="layer must be a name; got ''"):
         parameters.check(layer=parameters.Text("", "stage3"))
+
+
+def test_how_figures_look_changes_no_sentence_but_has_to_be_known():
+    assert all(parameters.check(style=parameters.Look(style, figures.STYLES)) for style in figures.STYLES)
+    assert parameters.check(style=parameters.Look("stage", figures.STYLES), steps=Whole(3, 5, 1, 9)) is False
+    with pytest.raises(
+        ValueError, match=r"^style must be one of 'notebook', 'stage'; got 'stag'\. Did you mean 'stage'"
+    ):
+        parameters.check(style=parameters.Look("stag", figures.STYLES))

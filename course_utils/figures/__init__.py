@@ -47,6 +47,7 @@ from course_utils.figures.base import (
     top_classes,
 )
 from course_utils.figures.charts import curves, quick_curves
+from course_utils.figures.style import STYLES, use
 
 __all__ = [
     "BLACK",
@@ -60,6 +61,7 @@ __all__ = [
     "PAPER",
     "PURPLE",
     "SKY",
+    "STYLES",
     "VERMILLION",
     "WIDTH",
     "YELLOW",
@@ -88,5 +90,6 @@ __all__ = [
     "resnet",
     "text",
     "top_classes",
+    "use",
     "visualization",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from course_utils.figures.base import (
     BLUE,
@@ -25,6 +25,7 @@ from course_utils.figures.base import (
     fitted,
     text,
 )
+from course_utils.figures.style import pen
 
 FINE = 3  # lines are drawn so many times larger, then scaled down
 LOOKS = (BLUE, VERMILLION, GREEN, PURPLE)
@@ -50,7 +51,7 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str, width: i
     for k, (name, formula, length) in enumerate(zip(names, formulas, lengths, strict=True)):
         left = round(MARGIN + (k + 0.5) * (width - 2 * MARGIN) / 3 - side / 2)
         plate = Image.new("RGB", (side * FINE, side * FINE), PAPER)
-        draw, middle, radius = ImageDraw.Draw(plate), side * FINE / 2, 0.36 * side * FINE
+        draw, middle, radius = pen(plate), side * FINE / 2, 0.36 * side * FINE
         edge = [(middle + radius * x, middle - radius * y) for x, y in ways / length[:, None]]
         draw.polygon(edge, fill=_pale(LOOKS[k]))
         for line in ((0, middle, side * FINE, middle), (middle, 0, middle, side * FINE)):
@@ -59,12 +60,12 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str, width: i
         r = 6 * FINE
         draw.ellipse((middle - r, middle - r, middle + r, middle + r), fill=INK)
         canvas.paste(plate.reduce(FINE), (left, top))
-        draw = ImageDraw.Draw(canvas)
+        draw = pen(canvas)
         text(draw, (left + side / 2, top - 22), name, size=24, bold=True, colour=LOOKS[k])
         text(draw, (left + side / 2 + 14, top + side / 2 + 18), "x", size=22, bold=True)
         text(draw, (left + side / 2 + 0.36 * side + 14, top + side / 2 - 16), "ε", size=22, bold=True)
         text(draw, (left + side / 2, top + side + 26), formula, size=20, width=width / 3 - 20)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     text(draw, (MARGIN, top + side - 6), "first pixel →", size=18, colour=PALE, anchor="lm")
     text(draw, (MARGIN, top + 6), "second pixel ↑", size=18, colour=PALE, anchor="lm")
@@ -90,7 +91,7 @@ def matrix(
     count, left, top, tall = len(names), 330, 132, 74
     wide = (width - left - MARGIN) / count
     canvas = Image.new("RGB", (width, round(top + count * tall + 20)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     text(draw, (left + (width - left - MARGIN) / 2, 70), f"{columns} →", size=20, colour=PALE)
     text(draw, (MARGIN, top - 24), f"{rows} ↓", size=20, colour=PALE, anchor="lm", width=left - 30)
@@ -127,7 +128,7 @@ def sieges(
     left, right, row, gap, top = 420, WIDTH - 90, 38, 52, 62
     height = top + sum(len(attacks) * row + gap for attacks in held.values()) + 52
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for quarter in range(5):
         x = left + (right - left) * quarter / 4
@@ -175,7 +176,7 @@ def rows(
     side = max(fitted(picture, side).height for row in pictures.values() for picture in row)  # a whole factor
     step = (width - left - MARGIN + gap) / count
     canvas = Image.new("RGB", (width, 60 + len(pictures) * (side + below + gap)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for r, (name, row) in enumerate(pictures.items()):
         top = 58 + r * (side + below + gap)

@@ -27,6 +27,7 @@ from course_utils.figures.base import (
 )
 from course_utils.figures.charts import quick_curves
 from course_utils.figures.decision_map import class_colours, square_regions
+from course_utils.figures.style import pen
 
 EMPTY = "#EFEFEF"  # where a map will stand
 
@@ -129,7 +130,7 @@ def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int, width: int) ->
     )
     canvas = Image.new("RGB", (width, height), PAPER)
     canvas.paste(Image.fromarray(curve), (0, 0))
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     colours = _shared_colours(sides)
     for number, side in enumerate(sides):
         corner = left + MARGIN + number * (square + MARGIN)

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from course_utils.figures.style import pen, type_size
+
 # Okabe and Ito's palette: eight colours that colour-blind readers tell apart.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -50,6 +52,7 @@ def text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colo
         colour: of the type.
         width: pixels it may take at most.
     """
+    size = type_size(draw, at, words, size, lambda one: font(one, bold), anchor, width)
     while width and size > 14 and draw.textlength(words, font=font(size, bold)) > width:
         size -= 1
     if width and draw.textlength(words, font=font(size, bold)) > width:
@@ -161,7 +164,7 @@ def panels(
     tallest = max(picture.height for picture in drawn)
     step = (width - 2 * MARGIN + gap) / count
     canvas = Image.new("RGB", (width, 48 + tallest + (46 if captions else 12)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for k, picture in enumerate(drawn):
         middle = round(MARGIN + (k + 0.5) * step - gap / 2)
         text(draw, (middle, 26), titles[k], size=24, bold=True, width=step - 10)
@@ -199,7 +202,7 @@ def bars(
     """
     height, row, half = 56 + 40 * len(names), 40, (width - 2 * MARGIN - 300) // 2
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for way, (title, values, colour) in enumerate(
         ((titles[0], before, BLUE), (titles[1], after, VERMILLION)),
     ):

@@ -28,6 +28,7 @@ from course_utils.figures.base import (
     font,
     text,
 )
+from course_utils.figures.style import pen
 
 Series = Mapping[str, Sequence]  # name → values, or name → (x values, values)
 LOOKS = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
@@ -134,7 +135,7 @@ def quick_curves(
     across = _Axis(_span([xs for xs, _ in placed.values()], x_range, log_x), log_x, 96, width - 24)
     up = _Axis(_span([ys for _, ys in placed.values()], y_range, log_y), log_y, height - 74, 56)
     canvas = Image.new("RGB", (width * FINE, height * FINE), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for value in across.ticks():
         draw.line(_fine([(across.at(value), up.low), (across.at(value), up.high)]), fill=GRID, width=FINE)
     for value in up.ticks():
@@ -151,7 +152,7 @@ def quick_curves(
             else:
                 _polyline(draw, points, colour, dashes, 3)
     canvas = canvas.reduce(FINE)
-    _words(ImageDraw.Draw(canvas), across, up, placed, title, x_label, y_label, marks or {})
+    _words(pen(canvas), across, up, placed, title, x_label, y_label, marks or {})
     _sideways(canvas, y_label, (up.low + up.high) / 2)
     return np.asarray(canvas)
 
@@ -312,6 +313,6 @@ def _dense(points: list[tuple[float, float]], between: int = 8) -> list[tuple[fl
 def _sideways(canvas: Image.Image, words: str, middle: float) -> None:
     """The label of the upright axis, read from below."""
     strip = Image.new("RGB", (canvas.height, 26), PAPER)
-    text(ImageDraw.Draw(strip), (canvas.height - middle, 13), words, size=20, width=canvas.height - 40)
+    text(pen(strip), (canvas.height - middle, 13), words, size=20, width=canvas.height - 40)
     turned = strip.rotate(90, expand=True)
     canvas.paste(turned.crop((0, 50, 26, canvas.height)), (4, 50))

@@ -30,6 +30,7 @@ from course_utils.figures.base import (
     panels,
     text,
 )
+from course_utils.figures.style import pen
 
 FINE = 2  # lines are drawn so many times larger, then scaled down
 FAINTEST = 0.08  # gradients weaker than this share of the strongest are not drawn
@@ -60,7 +61,7 @@ def key_points(
     shown = fitted(pixels, side)
     zoom = FINE * shown.width / pixels.shape[1]
     canvas = shown.resize((shown.width * FINE, shown.height * FINE), Image.Resampling.NEAREST)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for (x, y), scale, angle in zip(positions.tolist(), scales.tolist(), orientations.tolist(), strict=True):
         cx, cy, r = (x + 0.5) * zoom, (y + 0.5) * zoom, max(CIRCLE * scale * zoom, 5)
         hand = [(cx, cy), (cx + r * math.cos(angle), cy + r * math.sin(angle))]
@@ -84,7 +85,7 @@ def gradient_cells(cells: np.ndarray, *, side: int = 480) -> np.ndarray:
     rows, columns, orientations = cells.shape
     edge = side // max(rows, columns)
     canvas = Image.new("RGB", (columns * edge * FINE, rows * edge * FINE), INK)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for k in range(1, max(rows, columns)):  # the borders of the cells
         draw.line((0, k * edge * FINE, canvas.width, k * edge * FINE), fill="#3A3A3A", width=FINE)
         draw.line((k * edge * FINE, 0, k * edge * FINE, canvas.height), fill="#3A3A3A", width=FINE)
@@ -146,7 +147,7 @@ def tiles(
     step = (width - 2 * MARGIN) // columns
     edge, rows, top = step - 12, -(-len(pictures) // columns), 48 if title else 10
     canvas = Image.new("RGB", (width, top + rows * (step + 16)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     if title:
         text(draw, (MARGIN, 24), title, size=22, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, pixels in enumerate(pictures):
@@ -233,7 +234,7 @@ def learning_curves(
         return FINE * across, FINE * (height - BOTTOM - share * (height - BOTTOM - TOP))
 
     canvas = Image.new("RGB", (WIDTH * FINE, height * FINE), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     ends = (math.exp(first), math.exp(last))
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1.0):
         draw.line([at(ends[0], share), at(ends[1], share)], fill=INK if share == 0 else GRID, width=FINE)
@@ -258,7 +259,7 @@ def learning_curves(
 
 def _labels(canvas, curves, colours, sizes, at, words, chance, live) -> None:
     """Title, ticks, the names of the axes and of the lines."""
-    draw, (title, x_label, y_label), height = ImageDraw.Draw(canvas), words, canvas.height
+    draw, (title, x_label, y_label), height = pen(canvas), words, canvas.height
     text(draw, (16, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 32)
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1.0):
         text(draw, (LEFT - 10, at(sizes[0], share)[1] / FINE), f"{100 * share:.0f}", size=18, anchor="rm")
@@ -277,7 +278,7 @@ def _labels(canvas, curves, colours, sizes, at, words, chance, live) -> None:
             draw, (WIDTH - RIGHT + 8, y), name, size=20, bold=True, colour=colours[name], anchor="lm", width=RIGHT - 16
         )
     strip = Image.new("RGB", (height - TOP - BOTTOM, 30), PAPER)
-    text(ImageDraw.Draw(strip), (strip.width / 2, 15), y_label, size=20, width=strip.width)
+    text(pen(strip), (strip.width / 2, 15), y_label, size=20, width=strip.width)
     canvas.paste(strip.rotate(90, expand=True), (6, TOP))
 
 

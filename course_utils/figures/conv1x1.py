@@ -26,6 +26,7 @@ from course_utils.figures.base import (
     fitted,
     text,
 )
+from course_utils.figures.style import pen
 
 # From blue over white to vermillion: below 0, 0, above 0.
 _RAMP = np.stack(
@@ -87,7 +88,7 @@ def mixture(
     beside = 2 if len(channels) < 4 else 4  # tiles in a row
     tile, step, start, height = (160, 290, 70, 540) if beside == 2 else (148, 163, MARGIN, 540)
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     together = max((float(channel.max(initial=0.0)) for channel in channels), default=1.0)
     tiles = [(name, grey(channel, together)) for name, channel in zip(names, channels, strict=True)]
     for k, (name, pixels) in enumerate([*tiles, ("picture", picture)]):
@@ -144,7 +145,7 @@ def matrix(weights: np.ndarray, *, title: str, width: int = WIDTH) -> np.ndarray
     left, top = 120, 52
     tall = max(2, min(26, 420 // rows))
     canvas = Image.new("RGB", (width, top + rows * tall + 84), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     size = width - left - MARGIN, rows * tall
     canvas.paste(Image.fromarray(signed(weights)).resize(size, Image.Resampling.NEAREST), (left, top))
@@ -174,7 +175,7 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str, width: int = W
     left, gap = 200, 10
     side = (width - left - MARGIN - (count - 1) * gap) // count
     canvas = Image.new("RGB", (width, 56 + len(rows) * (side + gap)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     first = next(iter(rows.values()))
     for r, (name, row) in enumerate(rows.items()):
@@ -200,7 +201,7 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str,
     """
     left, right, row, top = 390, width - 50, 46, 96
     canvas = Image.new("RGB", (width, top + row * len(rows) + 62), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     bottom = top + row * len(rows)
     for tenth in range(0, 11, 2):

@@ -15,6 +15,7 @@ from PIL import Image, ImageColor, ImageDraw
 
 from course_utils.figures.base import BLUE, GREEN, GRID, INK, MARGIN, ORANGE, PALE, PAPER, SKY, WIDTH, text
 from course_utils.figures.conv1x1 import mark
+from course_utils.figures.style import pen
 
 KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORANGE}
 
@@ -48,7 +49,7 @@ def funnel(blocks: Sequence[Block], *, title: str, width: int = WIDTH) -> np.nda
     along = free / together
     scale, axis = 2, 300
     canvas = Image.new("RGB", (width * scale, 560 * scale), PAPER)
-    draw, labels, x = ImageDraw.Draw(canvas), [], MARGIN + 30.0
+    draw, labels, x = pen(canvas), [], MARGIN + 30.0
     for block, behind in zip(blocks, depth, strict=True):
         tall, long = max(4.0, up * block.height), max(3.0, along * block.channels)
         top = axis - tall / 2 + behind / 3
@@ -56,7 +57,7 @@ def funnel(blocks: Sequence[Block], *, title: str, width: int = WIDTH) -> np.nda
         labels.append((x + long / 2, x, x + long + behind))
         x += long + gap + 0.8 * behind
     canvas = canvas.reduce(scale)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     _funnel_words(draw, blocks, labels, width)
     return np.asarray(canvas)
@@ -123,7 +124,7 @@ def bottleneck(
         uint8 [height, width, 3].
     """
     canvas = Image.new("RGB", (width, 176 + 106 * len(groups)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for row, (name, plan) in enumerate(zip(("direct", "bottleneck"), plans, strict=True)):
         y = 44 + row * 68
         text(draw, (MARGIN, y), name, size=22, bold=True, anchor="lm")
@@ -199,7 +200,7 @@ def roofline(
         return left + across * (right - left), lower - along * (lower - upper)
 
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for value in _round_numbers(bottom, top):
         draw.line((*at(low, value), *at(high, value)), fill=GRID)

@@ -30,6 +30,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.landscape import SHADES
+from course_utils.figures.style import pen
 
 OTHERS = (VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW, "#8C8C8C")  # after the true class's blue
 LEFT, TOP, BELOW = 96, 62, 76  # pixels round a square with axes
@@ -141,7 +142,7 @@ def _marked(pixels: np.ndarray, reach: float, edge, path, marks) -> np.ndarray:
     """The square with ball, path and marks on it."""
     side = len(pixels)
     canvas = Image.fromarray(pixels).resize((side * FINE, side * FINE), Image.Resampling.NEAREST)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
 
     def at(place) -> tuple[float, float]:
         return tuple((0.5 + way * float(v) / (2 * reach)) * side * FINE for way, v in zip((1, -1), place, strict=True))
@@ -166,7 +167,7 @@ def _marked(pixels: np.ndarray, reach: float, edge, path, marks) -> np.ndarray:
     canvas = canvas.reduce(FINE)
     for words, place in (marks or {}).items():
         x, y = (value / FINE for value in at(place))
-        _tag(ImageDraw.Draw(canvas), x, y, words, side)
+        _tag(pen(canvas), x, y, words, side)
     return np.asarray(canvas)
 
 
@@ -315,7 +316,7 @@ def several(
     row = panels(list(squares.values()), list(squares), captions, side=min(side, 470), width=width)
     canvas = Image.new("RGB", (width, len(row) + 96), PAPER)
     canvas.paste(Image.fromarray(row), (0, 50))
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     shown = list(colours.items())[:6]
     for k, (number, colour) in enumerate(shown):
@@ -329,7 +330,7 @@ def _with_axes(square: np.ndarray, reach: float, names, unit: int, title: str, w
     """A canvas with a title, the square and its axes; and the drawing on it."""
     side = len(square)
     canvas = Image.new("RGB", (width, TOP + side + BELOW), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     canvas.paste(Image.fromarray(square), (LEFT, TOP))
     draw.rectangle((LEFT - 1, TOP - 1, LEFT + side, TOP + side), outline=PALE)
@@ -344,7 +345,7 @@ def _with_axes(square: np.ndarray, reach: float, names, unit: int, title: str, w
     of = f", in {unit}ths" if unit != 1 else ""
     text(draw, (LEFT + side / 2, TOP + side + 52), f"α: {names[0]}{of}", size=20, width=side)
     strip = Image.new("RGB", (side, 28), PAPER)
-    text(ImageDraw.Draw(strip), (side / 2, 14), f"β: {names[1]}{of}", size=20, width=side)
+    text(pen(strip), (side / 2, 14), f"β: {names[1]}{of}", size=20, width=side)
     canvas.paste(strip.rotate(90, expand=True), (10, TOP))
     return canvas, draw
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from course_utils.figures.base import GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, YELLOW, fitted, panels, text
 from course_utils.figures.charts import quick_curves
+from course_utils.figures.style import pen
 
 ROW = 8  # scenes below a climb
 DIMMED = 0.45  # brightness of what a filter does not see
@@ -47,7 +48,7 @@ def outlined(pixels: np.ndarray, box: Box, side: int) -> np.ndarray:
     dimmed = np.round(DIMMED * pixels.astype(np.float32)).astype(np.uint8)
     dimmed[top:bottom, left:right] = pixels[top:bottom, left:right]
     picture = fitted(dimmed, side)
-    draw, zoom = ImageDraw.Draw(picture), picture.width / width
+    draw, zoom = pen(picture), picture.width / width
     edges = [round(left * zoom), round(top * zoom), round(right * zoom) - 1, round(bottom * zoom) - 1]
     for grow, colour in ((1, INK), (0, YELLOW), (-1, YELLOW), (-2, INK)):  # seen on everything
         around = (edges[0] - grow, edges[1] - grow, edges[2] + grow, edges[3] + grow)
@@ -89,7 +90,7 @@ def strongest(
         rows.append([fitted(patch, side) for patch in patches])
     tall = [max(picture.height for picture in row) + 14 for row in rows]
     canvas = Image.new("RGB", (width, 56 + sum(tall) + (30 if notes else 4)), PAPER)
-    draw, top = ImageDraw.Draw(canvas), 56
+    draw, top = pen(canvas), 56
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for row, height in zip(rows, tall, strict=True):
         for k, picture in enumerate(row):
@@ -128,7 +129,7 @@ def agreement(
     left, gap, most = 210, 44, max(len(row) for row in patches)
     side = min(side, (width - left - gap - MARGIN) // (most + 1) - 10)
     canvas = Image.new("RGB", (width, 92 + (side + 14) * len(optima)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     second = left + side + gap
     text(draw, (left + side / 2, 70), heads[0], size=19, colour=PALE)
@@ -176,7 +177,7 @@ def wall(
     step = (width - 2 * MARGIN + 8) / columns
     side, top, rows = min(side, int(step) - 8), 52 if title else 12, -(-len(pictures) // columns)
     canvas = Image.new("RGB", (width, top + rows * (side + 32)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     if title:
         text(draw, (MARGIN, 26), title, size=22, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, (pixels, name) in enumerate(zip(pictures, names, strict=True)):
@@ -240,7 +241,7 @@ def _row(real: Sequence[tuple[np.ndarray, Box]], below: str, width: int) -> np.n
     """So many scenes at most, with a heading; empty places are frames."""
     side, step = 128, (width - 2 * MARGIN + 8) // ROW
     canvas = Image.new("RGB", (width, side + 58), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 22), below, size=20, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k in range(ROW):
         x = MARGIN + k * step

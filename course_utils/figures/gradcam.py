@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from course_utils.figures.base import (
     BLUE,
@@ -27,6 +27,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.charts import LOOKS
+from course_utils.figures.style import pen
 
 COLOURS = {  # cold to hot
     "inferno": ("000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"),
@@ -127,7 +128,7 @@ def grid(
     tall = [max(picture.height for picture in row) + (40 if notes else 12) for row in drawn]
     top = 86 if columns else 54
     canvas = Image.new("RGB", (width, top + sum(tall) + 4), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, name in enumerate(columns):
         text(draw, (left + (k + 0.5) * step - 6, 66), name, size=19, colour=PALE, width=step - 6)
@@ -187,7 +188,7 @@ def look(
     probabilities = np.asarray(probabilities, dtype=float)
     top = list(dict.fromkeys([*np.argsort(-probabilities, kind="stable")[:5].tolist(), *chosen]))[:6]
     canvas = Image.new("RGB", (width, 58 + 34 * len(top)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     _scale(canvas, colours, width)
     text(draw, (MARGIN, 22), "what the network reads", size=20, bold=True, anchor="lm")
     for k, label in enumerate(sorted(top, key=lambda label: -probabilities[label])):
@@ -202,7 +203,7 @@ def look(
 
 def _scale(canvas: Image.Image, colours: str, width: int) -> None:
     """From cold to hot, at the upper right."""
-    draw, ladder = ImageDraw.Draw(canvas), _ladder(colours)[None].repeat(14, axis=0)
+    draw, ladder = pen(canvas), _ladder(colours)[None].repeat(14, axis=0)
     canvas.paste(Image.fromarray(ladder), (width - MARGIN - 256 - 50, 15))
     text(draw, (width - MARGIN - 256 - 60, 22), "0", size=18, colour=PALE, anchor="rm")
     text(draw, (width - MARGIN, 22), "max", size=18, colour=PALE, anchor="rm")
@@ -233,7 +234,7 @@ def scores(
     row, left, top = 34, 300, 118
     wide = (width - left - MARGIN) // len(kinds)
     canvas = Image.new("RGB", (width, top + row * len(table) + 54), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for i, name in enumerate(table):
         y = top + row * i + row // 2

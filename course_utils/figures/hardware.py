@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, GRID, INK, MARGIN, ORANGE, PALE, PAPER, WIDTH, text
+from course_utils.figures.style import pen
 
 LEFT, RIGHT, ROW = 250, 300, 44  # pixels beside the bars, and of a row
 COLOURS = {"arithmetic": BLUE, "memory": ORANGE}
@@ -37,7 +38,7 @@ def throughput(groups: Sequence[tuple[str, Sequence[Row]]], *, title: str) -> np
 
     height = 64 + sum(46 + ROW * len(rows) for _, rows in groups) + 78
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (16, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 32)
     powers = range(first, last + 1)
     for power in powers:

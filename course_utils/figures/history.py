@@ -29,6 +29,7 @@ from course_utils.figures.base import (
     percent,
     text,
 )
+from course_utils.figures.style import pen
 
 if TYPE_CHECKING:
     from course_utils.history import Entry, Score
@@ -58,7 +59,7 @@ def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None
         uint8 [height, width, 3].
     """
     canvas = Image.new("RGB", (width, _TOP + len(LANES) * _LANE + 270), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     bottom = _TOP + len(LANES) * _LANE
     for year in (1940, 1960, 1980, 1990, 2000, 2010, 2020):
         x = _x(year, width)
@@ -105,7 +106,7 @@ def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height:
         uint8 [height, width, 3].
     """
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     left, low, high = 90, height - 92, 84
     winners = [score for score in scores if score.kind == "winner"]
     step, per = (width - left - 30) / len(winners), (low - high) / 30  # pixels a bar, and a percent
@@ -170,7 +171,7 @@ def answer(
         uint8 [height, width, 3].
     """
     canvas = Image.new("RGB", (width, 480), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     shown = fitted(picture, 400)
     canvas.paste(shown, (MARGIN + (400 - shown.width) // 2, 56))
     text(draw, (MARGIN + 200, 28), title, size=23, bold=True, width=400)
@@ -223,7 +224,7 @@ def certainty(
     """
     side, left, right = 64, 330, width - 150
     canvas = Image.new("RGB", (width, 92 + (side + 10) * len(rows) + 44), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
     text(draw, (right + 74, 68), f"over {100 * threshold:.0f} %", size=19, bold=True, colour=VERMILLION)
     bottom = 92 + (side + 10) * len(rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageColor
 
 from course_utils.figures.base import (
     BLUE,
@@ -27,6 +27,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.charts import Series, quick_curves
+from course_utils.figures.style import pen
 
 COLOURS = {"conv_1x1": BLUE, "conv_3x3": ORANGE, "conv_5x5": GREEN, "pool": PURPLE}
 
@@ -64,7 +65,7 @@ def module(in_channels: int, branches: Sequence[Branch], *, title: str, width: i
         uint8 [660, width, 3].
     """
     canvas = Image.new("RGB", (width, 660), PAPER)
-    draw = ImageDraw.Draw(canvas, "RGBA")
+    draw = pen(canvas, "RGBA")
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     scale = _scale(in_channels, branches)
     middle, out = (TOP + BOTTOM) / 2, sum(branch.filters for branch in branches)
@@ -210,7 +211,7 @@ def views(picture: np.ndarray, maps: Mapping[str, np.ndarray], off: Sequence[str
 
 def _off(side: int = 200) -> np.ndarray:
     canvas = Image.new("RGB", (side, side), GRID)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for ends in ((50, 50, side - 50, side - 50), (50, side - 50, side - 50, 50)):
         draw.line(ends, fill=PALE, width=8)
     return np.asarray(canvas)
@@ -228,7 +229,7 @@ def without(before: tuple[str, float], after: tuple[str, float], share: float, *
         uint8 [120, width, 3].
     """
     canvas = Image.new("RGB", (width, 120), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     left, right = 300, width - 110
     for k, ((words, value), colour) in enumerate(((before, BLUE), (after, VERMILLION))):
         y = 32 + 54 * k
@@ -263,7 +264,7 @@ def losses(
     """
     tall, left, wide = 84, 190, (WIDTH - 190 - MARGIN) / len(columns)
     canvas = Image.new("RGB", (WIDTH, 96 + tall * len(rows) + 16), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     paper, full = np.array(ImageColor.getrgb("#FFF6EF")), np.array(ImageColor.getrgb(VERMILLION))
     for k, column in enumerate(columns):
@@ -294,7 +295,7 @@ def bill(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable[
         uint8 [height, WIDTH, 3].
     """
     canvas = Image.new("RGB", (WIDTH, 100 + 46 * len(rows)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     left, right, most = 230, WIDTH - 270, max(without for _, without in rows.values())
     for x, words, colour in ((left, "with 1×1 reductions", BLUE), (left + 290, "without", VERMILLION)):

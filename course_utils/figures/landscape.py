@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, text
+from course_utils.figures.style import pen
 
 LOWEST, HIGHEST = 0.001, 1000.0  # losses outside are drawn as these
 SHADES = (  # dark valleys, bright heights; told apart by colour-blind readers, and in grey
@@ -48,7 +49,7 @@ def heat(
     count, top = len(surfaces), 96
     gap = (width - LEFT - 110 - count * side) // max(1, count)
     canvas = Image.new("RGB", (width, top + side + (118 if captions else 82)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, (name, losses) in enumerate(surfaces.items()):
         left = LEFT + k * (side + gap)
@@ -110,7 +111,7 @@ def _axes(canvas: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int, s
     """Frame, ticks, names of the axes, and the trained network in the middle."""
     if first:
         strip = Image.new("RGB", (side, 26), PAPER)
-        text(ImageDraw.Draw(strip), (side / 2, 13), "β, along another", size=20)
+        text(pen(strip), (side / 2, 13), "β, along another", size=20)
         canvas.paste(strip.rotate(90, expand=True), (0, top))
     draw.rectangle((left - 1, top - 1, left + side, top + side), outline=PALE)
     for share, value, anchor in ((0.0, -reach, "lm"), (0.5, 0.0, "mm"), (1.0, reach, "rm")):

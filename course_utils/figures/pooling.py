@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from course_utils.figures.base import (
     BLACK,
@@ -26,6 +26,7 @@ from course_utils.figures.base import (
     fitted,
     text,
 )
+from course_utils.figures.style import pen
 
 _WINDOW, _WINNER, _EMPTY = "#FDF0D0", "#F6C244", "#F3F3F3"  # pale, full and faint
 Cells = Sequence[Sequence[str]]  # words, row by row
@@ -94,7 +95,7 @@ def window(
     row, column = corner[0] + padding, corner[1] + padding
     seen = padded[row : row + kernel_size, column : column + kernel_size]
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     shown = padded if gradient is None else np.pad(np.asarray(gradient, dtype=float), padding)
     side = min(96, 400 / max(padded.shape))
     left, top = MARGIN + (420 - side * padded.shape[1]) / 2, 60 + (400 - side * padded.shape[0]) / 2
@@ -174,7 +175,7 @@ def number_grids(
     """
     step, height = (width - 2 * MARGIN) / len(grids), 440
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for k, grid in enumerate(grids):
         rows, columns = np.shape(grid)
         side = min(80, (step - 30) / columns, 320 / rows)
@@ -218,7 +219,7 @@ def pooled_picture(
     side = (width - 2 * MARGIN - 40) // 2
     tall = 44 + side + 14
     canvas = Image.new("RGB", (width, tall + 40 * len(lines) + 10), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for k, (pixels, words) in enumerate(((before, "before"), (after, name))):
         drawn = fitted(pixels, side)
         if k == 0:
@@ -235,7 +236,7 @@ def pooled_picture(
 
 def _windows(drawn: Image.Image, scale: float, kernel_size, stride, padding, dilation, shape) -> None:
     """The window nearest to the middle and its right neighbour, in their true size; with gaps, the pixels they take."""
-    draw, reach = ImageDraw.Draw(drawn), dilation * (kernel_size - 1) + 1
+    draw, reach = pen(drawn), dilation * (kernel_size - 1) + 1
     starts = [max(0, (edge - reach) // 2 + padding) // stride * stride - padding for edge in shape[:2]]
     for k, colour in ((1, PAPER), (0, YELLOW)):  # with black around, to be seen on any picture
         x, y = (starts[1] + k * stride) * scale, starts[0] * scale
@@ -286,7 +287,7 @@ def bill(
     """
     step, top = 36, 124
     canvas = Image.new("RGB", (width, top + step * len(rows) + 96), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
     costs = [cost for row in rows for cost in row[3:] if cost > 0]
     low, high = math.floor(math.log10(min(costs))), math.log10(max(costs))
@@ -333,7 +334,7 @@ def factors(
     left, right, top, step = 400, width - MARGIN - 110, 66, 56
     height = top + step * len(names) + (60 if note else 16)
     canvas = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 30), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
     scale = (right - left) / max(*values, 1.0)
     for k, (name, value) in enumerate(zip(names, values, strict=True)):

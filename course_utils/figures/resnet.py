@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, INK, PALE, PAPER, SKY, VERMILLION, WIDTH, font, panels, text
+from course_utils.figures.style import pen
 
 ROW = 232  # pixels of height that one block takes
 
@@ -39,7 +40,7 @@ def blocks(drawn: Sequence[Drawn], *, width: int = WIDTH) -> np.ndarray:
         uint8 [height, width, 3].
     """
     canvas = Image.new("RGB", (width, ROW * len(drawn)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     for row, block in enumerate(drawn):
         _block(draw, block, ROW * row, width)
     return np.asarray(canvas)
@@ -162,7 +163,7 @@ def fates(columns: Sequence[str], rows: Mapping[str, Sequence[float]], *, title:
     left, top, tall = 250, 112, 104
     wide = (width - left - 16) / len(columns)
     canvas = Image.new("RGB", (width, top + tall * len(rows) + 12), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (16, 26), title, size=24, bold=True, anchor="lm", width=width - 32)
     for k, head in enumerate(columns):
         text(draw, (left + (k + 0.5) * wide, top - 28), head, size=20, width=wide - 12)

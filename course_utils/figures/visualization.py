@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, INK, MARGIN, PALE, PAPER, WIDTH, fitted, percent, text
+from course_utils.figures.style import pen
 
 GAP = 14  # pixels between pictures
 LEFT = 226  # pixels for the names of rows
@@ -51,7 +52,7 @@ def ladder(
     tall = max(picture.height for row in drawn for picture in row)
     pitch, step = tall + (32 if notes else GAP), min(free, max(p.width for row in drawn for p in row) + 3 * GAP)
     canvas = Image.new("RGB", (width, 88 + pitch * len(rows)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, at in enumerate(steps):
         words = at if isinstance(at, str) else "start" if at == 0 else f"step {at}"
@@ -101,7 +102,7 @@ def sheet(
     tall = max(picture.height for picture in drawn)
     pitch = tall + 36
     canvas = Image.new("RGB", (width, 54 + pitch * -(-len(drawn) // columns)), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, picture in enumerate(drawn):
         middle, top = MARGIN + (k % columns) * step + (step - GAP) / 2, 54 + (k // columns) * pitch
@@ -145,7 +146,7 @@ def exchange(
     pitch, left = max(picture.height for picture in drawn) + GAP, LEFT + side + 2 * GAP
     step, first = (width - MARGIN - left) / count, 112 + 13 * max(name.count("\n") for name in names) * 2
     canvas = Image.new("RGB", (width, first + 6 + pitch * count), PAPER)
-    draw = ImageDraw.Draw(canvas)
+    draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     text(draw, (LEFT + side / 2, first - 20), "its picture", size=20, colour=PALE, width=side + 2 * GAP)
     text(draw, (LEFT - 16, first - 20), f"“{label}” to …", size=20, colour=PALE, anchor="rm", width=LEFT - 24)

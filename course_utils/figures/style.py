@@ -1,0 +1,131 @@
+"""How figures look: "notebook" for a reader's screen, "stage" for the back row. Serves all eight notebooks and labs.
+
+`use("stage")` makes every figure and lab drawn from then on larger in type, thicker in lines, stronger in greys; what
+is drawn stays where it is. So the style is the one thing about figures that is kept between two calls; it lives here.
+Papers: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+
+@dataclass(frozen=True)
+class Style:
+    """By how much a figure is stronger than in a notebook."""
+
+    type: float = 1.0
+    line: float = 1.0
+    greys: Mapping[str, str] = field(default_factory=dict)  # a colour as the figures name it → as it is drawn
+
+
+_STYLES = {
+    "notebook": Style(),
+    "stage": Style(type=1.4, line=1.6, greys={"#5A5A5A": "#2B2B2B", "#DDDDDD": "#B4B4B4"}),  # PALE, GRID
+}
+STYLES = tuple(_STYLES)
+SMALL = 20  # pixels across: a dot that grows with the lines
+FAINT = 90  # of 255: what differs less from the paper, such as a grid, may lie under words
+_used = ["notebook"]  # its one item is the style of all figures
+
+
+def use(style: str) -> None:
+    """Draw all figures from now on in a style, as matplotlib's `style.use` does.
+
+    Args:
+        style: "notebook", or "stage": larger words, thicker lines and stronger greys, for the back row.
+
+    Raises:
+        ValueError: there is no such style.
+    """
+    if style not in STYLES:
+        raise ValueError(f"a style of figures is one of {', '.join(map(repr, STYLES))}; got {style!r}.")
+    _used[0] = style
+
+
+def used() -> Style:
+    """What `use` chose last."""
+    return _STYLES[_used[0]]
+
+
+def stronger(colour):
+    """A colour as the style draws it."""
+    return used().greys.get(colour, colour) if isinstance(colour, str) else colour
+
+
+def thicker(width: float) -> int:
+    """The width of a line, in pixels, as the style draws it."""
+    return round(width * used().line)
+
+
+# ---- Pillow ------------------------------------------------------------------------------------------------------
+def pen(canvas: Image.Image) -> ImageDraw.ImageDraw:
+    """What draws on a canvas in the style that is used: Pillow's own for a notebook."""
+    return ImageDraw.Draw(canvas) if used() == Style() else _Pen(canvas)
+
+
+class _Pen(ImageDraw.ImageDraw):
+    """Pillow's drawing, each line thicker, each grey stronger, each dot larger."""
+
+    def __init__(self, canvas: Image.Image):
+        super().__init__(canvas)
+        self.canvas = canvas
+
+    def line(self, xy, fill=None, width=1, joint=None):
+        super().line(xy, stronger(fill), thicker(max(width, 1)), joint)
+
+    def rectangle(self, xy, fill=None, outline=None, width=1):
+        super().rectangle(xy, stronger(fill), stronger(outline), thicker(width))
+
+    def ellipse(self, xy, fill=None, outline=None, width=1):
+        (left, top), (right, bottom) = np.reshape(xy, (2, 2)).tolist()
+        more = (used().line - 1) / 2 * (right - left) / 2 if right - left <= SMALL else 0
+        box = (left - more, top - more, right + more, bottom + more)
+        super().ellipse(box, stronger(fill), stronger(outline), thicker(width))
+
+    def polygon(self, xy, fill=None, outline=None, width=1):
+        super().polygon(xy, stronger(fill), stronger(outline), thicker(width))
+
+    def text(self, xy, text, fill=None, *more, **options):
+        super().text(xy, text, stronger(fill), *more, **options)
+
+
+def type_size(draw: ImageDraw.ImageDraw, at, words: str, size: int, face, anchor: str, width=None) -> int:
+    """The size of type for a line of words: the style's, or less where it would cover what is drawn already.
+
+    Args:
+        draw: a pen.
+        at: (x, y) in pixels, of the anchor.
+        words: the line.
+        size: of the type in a notebook, in pixels.
+        face: size → the typeface of that size.
+        anchor: Pillow's two letters.
+        width: pixels that the line may take at most.
+    """
+    largest = round(size * used().type)
+    if largest <= size or not isinstance(draw, _Pen) or not words:
+        return size
+
+    def fits(one: int) -> bool:
+        return width is None or draw.textlength(words, font=face(one)) <= width
+
+    boxes = [_box(draw.textbbox(at, words, font=face(one), anchor=anchor)) for one in range(size, largest + 1)]
+    left, top = np.min(boxes, axis=0)[:2].tolist()
+    right, bottom = np.max(boxes, axis=0)[2:].tolist()
+    paper = draw.canvas.crop((left, top, right, bottom)).convert("RGB")  # beyond the canvas it is black: no room
+    pixels = np.asarray(paper).astype(np.int16)
+    own = [(slice(y - top, v - top), slice(x - left, u - left)) for x, y, u, v in boxes]
+    ground = np.median(pixels[own[0]].reshape(-1, 3), axis=0)
+    ink = (np.abs(pixels - ground) > FAINT).any(axis=-1)
+    before = ink[own[0]].sum()
+    room = [size + k for k, place in enumerate(own) if ink[place].sum() <= before and fits(size + k)]
+    return max(room, default=size)
+
+
+def _box(box) -> tuple[int, int, int, int]:
+    """A box with a little air round it, in whole pixels."""
+    return int(box[0]) - 5, int(box[1]) - 2, int(box[2]) + 6, int(box[3]) + 3
