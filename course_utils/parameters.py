@@ -108,6 +108,17 @@ class Number:
         return f"must be a number from {self.low:g} to {self.high:g}{unit}; got {self.value!r}.{advice}"
 
 
+@dataclass(frozen=True)
+class Switch:
+    """On or off: True or False, and neither 1 nor "yes"."""
+
+    value: Any
+    written: bool
+
+    def fault(self) -> str | None:
+        return None if isinstance(self.value, bool) else f"must be True or False; got {self.value!r}."
+
+
 def check(**found: Parameter) -> bool:
     """Refuse wrong parameters; say whether all of them are as the lesson was written.
 

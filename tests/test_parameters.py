@@ -73,3 +73,16 @@ def test_how_figures_look_changes_no_sentence_but_has_to_be_known():
         ValueError, match=r"^style must be one of 'notebook', 'stage'; got 'stag'\. Did you mean 'stage'"
     ):
         parameters.check(style=parameters.Look("stag", figures.STYLES))
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_switch_is_on_or_off(written):
+    assert parameters.check(fast=parameters.Switch(written, written)) is True
+    assert parameters.check(fast=parameters.Switch(not written, written)) is False
+
+
+@pytest.mark.parametrize("wrong", [1, 0, "yes", "True", None])
+def test_a_switch_is_nothing_else(wrong):
+    with pytest.raises(ValueError) as caught:
+        parameters.check(fast=parameters.Switch(wrong, False))
+    assert f"fast must be True or False; got {wrong!r}. Mend" in str(caught.value)
