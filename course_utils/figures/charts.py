@@ -28,7 +28,7 @@ from course_utils.figures.base import (
     font,
     text,
 )
-from course_utils.figures.style import pen
+from course_utils.figures.style import pen, sheet, stronger
 
 Series = Mapping[str, Sequence]  # name → values, or name → (x values, values)
 LOOKS = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
@@ -63,12 +63,9 @@ def curves(
     Returns:
         uint8 [height, width, 3].
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=((width + 0.5) / 100, (height + 0.5) / 100), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure, canvas = sheet(width, height, layout="constrained")
     axes = figure.add_subplot()
     for (name, (places, values)), (colour, dashes) in zip(_placed(series, x).items(), LOOKS, strict=False):
         axes.plot(places, values, dashes, color=colour, linewidth=3, label=name)
@@ -90,7 +87,7 @@ def _dressed(canvas, axes, title: str, x_label: str, y_label: str) -> np.ndarray
     axes.set_ylabel(y_label, fontsize=16)
     axes.tick_params(labelsize=14)
     axes.margins(x=0.02)
-    axes.grid(color=GRID)
+    axes.grid(color=stronger(GRID))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=14, frameon=False)
     axes.figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)

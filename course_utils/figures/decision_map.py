@@ -30,7 +30,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.landscape import SHADES
-from course_utils.figures.style import pen
+from course_utils.figures.style import pen, sheet, stronger
 
 OTHERS = (VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW, "#8C8C8C")  # after the true class's blue
 LEFT, TOP, BELOW = 96, 62, 76  # pixels round a square with axes
@@ -373,13 +373,10 @@ def mountain(
     Returns:
         uint8 [height, width, 3].
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=((width + 0.5) / 100, (height + 0.5) / 100), dpi=100)
-    canvas = FigureCanvasAgg(figure)
+    figure, canvas = sheet(width, height)
     figure.text(0.02, 0.95, title, fontsize=18, fontweight="bold", va="center")
     axes = figure.add_axes((0.08, 0.03, 0.84, 0.9), projection="3d", computed_zorder=False)
     along = np.linspace(-reach, reach, len(losses)) * unit
@@ -401,6 +398,6 @@ def mountain(
     axes.tick_params(labelsize=13)
     axes.view_init(elev=30, azim=-125)
     axes.set_box_aspect((1, 1, 0.7), zoom=1.0)
-    axes.xaxis.pane.set_edgecolor(GRID)
+    axes.xaxis.pane.set_edgecolor(stronger(GRID))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -27,7 +27,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.charts import LOOKS
-from course_utils.figures.style import pen
+from course_utils.figures.style import pen, sheet, stronger
 
 COLOURS = {  # cold to hot
     "inferno": ("000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"),
@@ -299,11 +299,8 @@ def small_curves(
     Returns:
         uint8 [height, width, 3].
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=((width + 0.5) / 100, (height + 0.5) / 100), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure, canvas = sheet(width, height, layout="constrained")
     every = figure.subplots(1, len(charts), sharey=True, squeeze=False)[0]
     for axes, (label, lines) in zip(every, charts.items(), strict=True):
         for (name, values), (colour, dashes) in zip(lines.items(), LOOKS, strict=False):
@@ -313,7 +310,7 @@ def small_curves(
         axes.set_xlabel(label, fontsize=16)
         axes.tick_params(labelsize=14)
         axes.set_ylim(*y_range)
-        axes.grid(color=GRID)
+        axes.grid(color=stronger(GRID))
         axes.spines[["top", "right"]].set_visible(False)
     every[0].set_ylabel(y_label, fontsize=16)
     figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, text
-from course_utils.figures.style import pen
+from course_utils.figures.style import pen, sheet, stronger
 
 LOWEST, HIGHEST = 0.001, 1000.0  # losses outside are drawn as these
 SHADES = (  # dark valleys, bright heights; told apart by colour-blind readers, and in grey
@@ -138,15 +138,6 @@ def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, tall: int) -> None:
 
 
 # ---- what stands still: matplotlib -------------------------------------------------------------------------------
-def _figure(height: int, width: int = WIDTH):
-    """An empty figure of that many pixels, and the canvas to draw it on."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=((width + 0.5) / 100, (height + 0.5) / 100), dpi=100, layout="constrained")
-    return figure, FigureCanvasAgg(figure)
-
-
 def _pixels(canvas) -> np.ndarray:
     canvas.figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     canvas.draw()
@@ -174,7 +165,7 @@ def mountains(
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    figure, canvas = _figure(height)
+    figure, canvas = sheet(WIDTH, height, layout="constrained")
     figure.suptitle(title, fontsize=18, fontweight="bold", x=0.02, ha="left")
     powers = range(-3, round(np.log10(highest)) + 1)
     for k, (name, losses) in enumerate(surfaces.items()):
@@ -221,7 +212,7 @@ def contours(
     """
     from matplotlib.colors import Normalize
 
-    figure, canvas = _figure(height)
+    figure, canvas = sheet(WIDTH, height, layout="constrained")
     figure.suptitle(f"{title}\n", fontsize=18, fontweight="bold", x=0.02, ha="left", linespacing=0.6)
     for k, (name, losses) in enumerate(surfaces.items()):
         axes = figure.add_subplot(1, len(surfaces), k + 1)
@@ -264,14 +255,14 @@ def missing_blocks(
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    figure, canvas = _figure(height)
+    figure, canvas = sheet(WIDTH, height, layout="constrained")
     axes = figure.add_subplot()
     places, wide = np.arange(len(names)), 0.4
     for k, ((name, values), colour) in enumerate(zip(without.items(), (BLUE, VERMILLION), strict=True)):
         axes.bar(places + (k - 0.5) * wide, np.asarray(values) * 100, wide * 0.94, color=colour, label=name, zorder=2)
         axes.axhline(whole[name] * 100, color=colour, linewidth=1.6, linestyle=(0, (6 - 2 * k, 4)), zorder=1)
-    axes.axhline(guess * 100, color=PALE, linewidth=1.6, linestyle=":", zorder=3)
-    axes.text(len(names) - 0.45, guess * 100, " guessing", fontsize=13, color=PALE, va="center")
+    axes.axhline(guess * 100, color=stronger(PALE), linewidth=1.6, linestyle=":", zorder=3)
+    axes.text(len(names) - 0.45, guess * 100, " guessing", fontsize=13, color=stronger(PALE), va="center")
     axes.set_title(title, fontsize=18, fontweight="bold", loc="left", pad=34)
     axes.set_xlabel("the block that is taken out", fontsize=16)
     axes.set_ylabel("right, in %", fontsize=16)
@@ -279,7 +270,7 @@ def missing_blocks(
     axes.tick_params(axis="y", labelsize=14)
     axes.set_ylim(0, 104)
     axes.set_xlim(-0.7, len(names) - 0.3)
-    axes.grid(axis="y", color=GRID, zorder=0)
+    axes.grid(axis="y", color=stronger(GRID), zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=14, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0)
     return _pixels(canvas)

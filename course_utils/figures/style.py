@@ -20,12 +20,13 @@ class Style:
 
     type: float = 1.0
     line: float = 1.0
+    point: float = 1.0  # of matplotlib, in which it measures both
     greys: Mapping[str, str] = field(default_factory=dict)  # a colour as the figures name it → as it is drawn
 
 
 _STYLES = {
     "notebook": Style(),
-    "stage": Style(type=1.4, line=1.6, greys={"#5A5A5A": "#2B2B2B", "#DDDDDD": "#B4B4B4"}),  # PALE, GRID
+    "stage": Style(type=1.4, line=1.6, point=1.35, greys={"#5A5A5A": "#2B2B2B", "#DDDDDD": "#B4B4B4"}),  # PALE, GRID
 }
 STYLES = tuple(_STYLES)
 SMALL = 20  # pixels across: a dot that grows with the lines
@@ -87,6 +88,9 @@ class _Pen(ImageDraw.ImageDraw):
         box = (left - more, top - more, right + more, bottom + more)
         super().ellipse(box, stronger(fill), stronger(outline), thicker(width))
 
+    def rounded_rectangle(self, xy, radius=0, fill=None, outline=None, width=1, **options):
+        super().rounded_rectangle(xy, radius, stronger(fill), stronger(outline), thicker(width), **options)
+
     def polygon(self, xy, fill=None, outline=None, width=1):
         super().polygon(xy, stronger(fill), stronger(outline), thicker(width))
 
@@ -129,3 +133,21 @@ def type_size(draw: ImageDraw.ImageDraw, at, words: str, size: int, face, anchor
 def _box(box) -> tuple[int, int, int, int]:
     """A box with a little air round it, in whole pixels."""
     return int(box[0]) - 5, int(box[1]) - 2, int(box[2]) + 6, int(box[3]) + 3
+
+
+# ---- matplotlib --------------------------------------------------------------------------------------------------
+def sheet(width: int, height: int, **options):
+    """An empty figure of matplotlib of that many pixels, and the canvas to draw it on.
+
+    Type, lines and dots of matplotlib are measured in points: more pixels a point, and all of them grow.
+
+    Args:
+        width, height: in pixels.
+        options: of matplotlib's `Figure`, such as layout="constrained".
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    dpi = 100 * used().point
+    figure = Figure(figsize=((width + 0.5) / dpi, (height + 0.5) / dpi), dpi=dpi, **options)
+    return figure, FigureCanvasAgg(figure)
