@@ -64,16 +64,16 @@ def thicker(width: float) -> int:
 
 
 # ---- Pillow ------------------------------------------------------------------------------------------------------
-def pen(canvas: Image.Image) -> ImageDraw.ImageDraw:
-    """What draws on a canvas in the style that is used: Pillow's own for a notebook."""
-    return ImageDraw.Draw(canvas) if used() == Style() else _Pen(canvas)
+def pen(canvas: Image.Image, mode: str | None = None) -> ImageDraw.ImageDraw:
+    """What draws on a canvas in the style that is used, in a mode of Pillow; for a notebook, Pillow's own."""
+    return ImageDraw.Draw(canvas, mode) if used() == Style() else _Pen(canvas, mode)
 
 
 class _Pen(ImageDraw.ImageDraw):
     """Pillow's drawing, each line thicker, each grey stronger, each dot larger."""
 
-    def __init__(self, canvas: Image.Image):
-        super().__init__(canvas)
+    def __init__(self, canvas: Image.Image, mode: str | None = None):
+        super().__init__(canvas, mode)
         self.canvas = canvas
 
     def line(self, xy, fill=None, width=1, joint=None):
