@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from scripts import notebooks, pages
+from scripts import notebooks
 
 BUILD = notebooks.ROOT / "build" / "app"
 TEMPLATES = Path(__file__).with_name("templates")  # voila/templates/course is the page
@@ -162,7 +162,7 @@ def main() -> None:
     arguments, options = parser.parse_known_args()
     if not arguments.lesson:
         raise SystemExit("Say which lesson, for example make app LESSON=8.")
-    path = pages.chosen([arguments.lesson])[0]
+    path = notebooks.find([arguments.lesson])[0]
     lesson = notebooks.read(path)
     try:
         made = notebook(lesson, arguments.lab)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import configparser
+import difflib
 import hashlib
 import io
 import json
@@ -45,13 +46,25 @@ ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}")
 
 
 def find(names: list[str]) -> list[Path]:
-    """The notebooks whose names begin so ("08", "08_adversarial.ipynb"); all of them if no name is given."""
+    """The lessons that are meant by "8", "08" or "08_adversarial"; all of them if no name is given.
+
+    Raises:
+        SystemExit: a name that no lesson has; the sentence names the lessons.
+    """
     every = sorted(FOLDER.glob("*.ipynb"))
-    beginnings = tuple(Path(name).name for name in names) or ""
-    found = [path for path in every if path.name.startswith(beginnings)]
-    if names and not found:
-        raise SystemExit(f"No notebook begins with {names}; there are {[path.stem for path in every]}.")
-    return found
+    if not names:
+        return every
+    found = []
+    for name in names:
+        begin = Path(name).name.removesuffix(".ipynb")
+        meant = [path for path in every if path.stem.startswith(begin.zfill(2) if begin.isdigit() else begin)]
+        if not (begin and meant):
+            known = [path.stem for path in every]
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f" Did you mean {near[0]}?" if near else ""
+            raise SystemExit(f"There is no lesson {name}; there are {', '.join(known)}.{advice}")
+        found += [path for path in meant if path not in found]
+    return sorted(found)
 
 
 def read(path: Path) -> NotebookNode:
@@ -224,7 +237,7 @@ def ruff(*arguments: str) -> None:
 def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", help="beginnings of names; without any, all notebooks")
+    parser.add_argument("names", nargs="*", help="lessons, such as 8 or 08_adversarial; without any, all of them")
     parser.add_argument("--check", action="store_true", help="change nothing, only say what is wrong")
     parser.add_argument("--quick", action="store_true", help="check without executing")
     arguments = parser.parse_args()

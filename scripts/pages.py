@@ -7,7 +7,6 @@ of ours: its own ones load MathJax, reveal.js and the widgets from the network, 
 from __future__ import annotations
 
 import base64
-import difflib
 import io
 import re
 from dataclasses import dataclass
@@ -50,28 +49,6 @@ class Heading:
     level: int
     name: str
     words: str
-
-
-def chosen(names: list[str]) -> list[Path]:
-    """The lessons that are meant by "8", "08" or "08_adversarial"; all of them if no name is given.
-
-    Raises:
-        SystemExit: a name that no lesson has; the sentence names the lessons.
-    """
-    every = notebooks.find([])
-    if not names:
-        return every
-    found = []
-    for name in names:
-        begin = Path(name).name.removesuffix(".ipynb")
-        meant = [path for path in every if path.stem.startswith(begin.zfill(2) if begin.isdigit() else begin)]
-        if not (begin and meant):
-            known = [path.stem for path in every]
-            near = difflib.get_close_matches(name, known, n=1)
-            advice = f" Did you mean {near[0]}?" if near else ""
-            raise SystemExit(f"There is no lesson {name}; there are {', '.join(known)}.{advice}")
-        found += [path for path in meant if path not in found]
-    return sorted(found)
 
 
 def mathml(formula: str, display: str = "inline") -> str:

@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--parameters", nargs="+", default=[], help="name=value, or a file of YAML")
     parser.add_argument("--folder", type=Path, default=BUILD, help="where the executed lessons and the handout go")
     arguments = parser.parse_args()
-    lessons, given = pages.chosen(arguments.names), parameters(arguments.parameters)
+    lessons, given = notebooks.find(arguments.names), parameters(arguments.parameters)
     with tempfile.TemporaryDirectory() as nothing_solved:
         os.environ["COURSE_PROGRESS"] = nothing_solved  # whoever makes the handout: it is the lesson's, not theirs
         failures = report(lessons, given, arguments.folder)

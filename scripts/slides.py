@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=SIZE, help="of the type, in pixels of a screen 720 high")
     parser.add_argument("--folder", type=Path, default=BUILD, help="where the decks go")
     arguments = parser.parse_args()
-    lessons = pages.chosen(arguments.names)
+    lessons = notebooks.find(arguments.names)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for path in lessons:
         try:

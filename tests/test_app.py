@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("latex2mathml", reason="the extra `stage` is not installed")
 
-from scripts import app, notebooks, pages
+from scripts import app, notebooks
 from tests import browser, offline
 
 LESSONS = notebooks.find([])
@@ -75,7 +75,7 @@ def test_every_lesson_has_labs_and_each_of_them_finds_all_its_names(path):
 
 
 def test_a_lab_that_is_not_there_is_refused_with_the_names_of_those_that_are():
-    lesson = notebooks.read(pages.chosen(["2"])[0])
+    lesson = notebooks.read(notebooks.find(["2"])[0])
     with pytest.raises(ValueError, match="there is no lab PoolLab; this lesson has WindowLab, PoolingLab"):
         app.notebook(lesson, "PoolLab")
     with pytest.raises(ValueError, match="this lesson has none"):
@@ -103,7 +103,7 @@ def served(tmp_path_factory):
     pytest.importorskip("voila", reason="Voilà is not installed")
     folder = tmp_path_factory.mktemp("app")
     target = folder / "02_pooling.ipynb"
-    nbformat.write(app.notebook(notebooks.read(pages.chosen(["2"])[0])), target)
+    nbformat.write(app.notebook(notebooks.read(notebooks.find(["2"])[0])), target)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -144,7 +144,7 @@ def test_the_lab_fills_the_screen_without_code_or_network_and_its_slider_moves_t
         page.goto(address)
         picture = page.locator("img.widget-image")
         picture.wait_for()
-        browser.settled(page.locator("body"))
+        picture.evaluate("image => image.decode()")
         assert picture.bounding_box()["width"] > 1100
         assert "import" not in page.locator("body").inner_text()
         assert page.locator(".jp-InputArea, .cm-editor, .highlight").count() == 0

@@ -170,14 +170,14 @@ def test_every_lesson_tells_its_parameters():
 
 @pytest.mark.parametrize(("name", "lesson"), [("8", "08_"), ("02", "02_"), ("02_pool", "02_"), ("2", "02_")])
 def test_lessons_have_short_names(name, lesson):
-    (path,) = pages.chosen([name])
+    (path,) = notebooks.find([name])
     assert path.name.startswith(lesson)
 
 
 @pytest.mark.parametrize("name", ["9", "99", "poling", "", "02_poling"])
 def test_an_unknown_lesson_is_refused_with_the_names_of_those_there_are(name):
     with pytest.raises(SystemExit, match=r"There is no lesson .*02_pooling"):
-        pages.chosen(["02", name])
+        notebooks.find(["02", name])
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_the_lecturer_sees_the_notes_in_a_window_of_their_own(page):
 
 def test_a_stored_lesson_fits(page, tmp_path):
     path = tmp_path / "deck.html"
-    path.write_text(slides.deck(notebooks.read(pages.chosen(["2"])[0]), "02_pooling"), encoding="utf-8")
+    path.write_text(slides.deck(notebooks.read(notebooks.find(["2"])[0]), "02_pooling"), encoding="utf-8")
     stored = page.context.new_page()
     stored.goto(path.as_uri())
     stored.wait_for_function("window.Reveal && Reveal.isReady()")
