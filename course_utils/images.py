@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import socket
 import time
 import urllib.request as web
 import warnings
@@ -17,7 +18,8 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import torch
@@ -77,13 +79,39 @@ def to_tensor(picture: Any, *, size: int | None = None, device: str | torch.devi
     """
     if size is not None and (type(size) is not int or not 1 <= size <= 8000):
         raise ValueError(f"size is a whole number of pixels, 1 to 8000, not {size!r}; try size=224.")
-    where, pictures = runtime.device(device), _uploads(picture)
+    where, pictures = runtime.device(device), uploads(picture)
     if not pictures:
         raise PictureError("there is no picture yet; upload one first.")
     batches = [_prepare(one, size).to(where) for one in pictures]
     if len({batch.shape[1:] for batch in batches}) > 1:
         raise PictureError("pictures of different sizes make no batch; give them one, as size=224.")
     return torch.cat(batches)  # also copies a single one
+
+
+def fetch(address: str, *, seconds: float = 60.0) -> bytes:
+    """Bring a picture from the web, and make sure that it is one.
+
+    Args:
+        address: begins with http:// or https://.
+        seconds: for all of it; a server may be silent for half of them.
+
+    Returns:
+        The bytes of the file, as `to_tensor` reads them.
+
+    Raises:
+        PictureError: not an address, no network, no such host or file, too slow, too large, not a picture.
+    """
+    if not re.match(r"https?://[^/\s]", address, re.IGNORECASE):
+        begins = address if len(address) <= 30 else f"{address[:30]}…"
+        raise PictureError(
+            f"“{begins}” is no address of a picture; one begins with https://, as 'Copy image address' copies it."
+        )
+    try:
+        data = _download(address, seconds)
+    except (OSError, HTTPException, ValueError) as problem:
+        raise PictureError(f"the picture cannot be read ({_reason(problem)}); {_advice(problem)}.") from None
+    _decode(data, "what stands at this address")
+    return data
 
 
 def to_pixels(tensor: torch.Tensor) -> np.ndarray:
@@ -197,8 +225,8 @@ def _unit_range(pixels: torch.Tensor) -> torch.Tensor:
     return pixels
 
 
-def _uploads(picture: Any) -> list:
-    """The pictures of an upload widget or its value (a dict in ipywidgets 7, a tuple in 8), or of a list."""
+def uploads(picture: Any) -> list:
+    """The pictures of an upload widget or of its value (a dict in ipywidgets 7, a tuple in 8), or of a list."""
     value = getattr(picture, "value", picture)
     if isinstance(value, dict) and all(isinstance(file, dict) for file in value.values()):
         return [{**file, "name": name} for name, file in value.items()]  # ipywidgets 7: {name: file}
@@ -227,23 +255,46 @@ def _read(picture: Any) -> tuple[bytes, str]:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1), name
     except (OSError, HTTPException, ValueError, RuntimeError) as problem:  # no network, 404, no home folder …
-        reason = getattr(problem, "strerror", None) or " ".join(str(problem).strip("<>").split())
-        raise PictureError(f"{name!r} cannot be read ({reason}); check the path or address.") from None
+        raise PictureError(f"{name!r} cannot be read ({_reason(problem)}); {_advice(problem)}.") from None
 
 
-def _download(url: str) -> bytes:
+def _reason(problem: Exception) -> str:
+    """What went wrong with a file or a download, in a few words."""
+    if isinstance(problem, HTTPError):
+        return f"{urlsplit(problem.url).hostname} answers {problem.code}, {' '.join(problem.reason.split())}"
+    problem = getattr(problem, "reason", problem)  # urllib wraps what went wrong
+    if isinstance(problem, socket.gaierror):
+        return "no such host, or no network"
+    if isinstance(problem, TimeoutError):
+        return str(problem) or "timed out"
+    return getattr(problem, "strerror", None) or " ".join(str(problem).strip("<>").split())
+
+
+def _advice(problem: Exception) -> str:
+    """What to do then."""
+    if isinstance(problem, HTTPError) and problem.code not in (404, 410):
+        return "save it with the browser and upload the file"  # some servers answer browsers only
+    if isinstance(problem, HTTPError):
+        return "check the address"
+    if isinstance(getattr(problem, "reason", problem), TimeoutError):
+        return "try again, or save it with the browser and upload the file"
+    return "check the address and the network" if isinstance(problem, URLError) else "check the path or address"
+
+
+def _download(url: str, seconds: float | None = None) -> bytes:
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError("only http:// and https:// addresses are")
     request = web.Request(quote(url, safe="%/:?&=#+,;@!$'()*~[]"), headers={"User-Agent": "course_utils"})
-    end, data = time.monotonic() + DEADLINE, bytearray()
+    seconds, silence = (seconds, seconds / 2) if seconds else (DEADLINE, TIMEOUT)
+    end, data = time.monotonic() + seconds, bytearray()
     opener = web.OpenerDirector()
     for handler in _WEB:
         opener.add_handler(handler())
-    with opener.open(request, timeout=TIMEOUT) as response:
+    with opener.open(request, timeout=silence) as response:
         while len(data) <= MAX_BYTES and (part := response.read1(65_536)):
             data += part
             if time.monotonic() > end:
-                raise TimeoutError(f"not finished after {DEADLINE:g} seconds")
+                raise TimeoutError(f"not finished after {seconds:g} seconds")
     return bytes(data)
 
 

@@ -37,6 +37,7 @@ from course_utils.labs.attack_settings import (
     relabel,
     stories,
 )
+from course_utils.labs.own import NONE_YET
 
 ALT = "A picture, the amplified noise of an attack, their sum, and what the network answers before and after."
 LAB_ALT = (
@@ -206,7 +207,7 @@ class AdversarialLab(base.Lab):
         if picture != OWN:
             return scene(*self._scenes[picture], size).to(runtime.device(), memory_format=torch.channels_last)
         if not upload:
-            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+            raise ValueError(NONE_YET)
         return images.to_tensor(upload, size=size)[:1]
 
     def _took_upload(self, _change: dict) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from course_utils import signs, zoo
 from course_utils.balls import L1, L2, Ball, Linf
 from course_utils.labs import base
+from course_utils.labs.own import OwnPicture
 
 OWN, UNTARGETED, NONE = "your own picture", "none: any wrong class", "none"
 SIGN, RAW = "η along the sign (PGD)", "η times the gradient (the slide)"
@@ -109,7 +110,7 @@ def controls(
     return {
         "preset": base.menu("story", [FREE, *told], preset, "settings that go together, set at once"),
         "picture": base.menu("picture", [*pictures, OWN], pictures[0], "the clean picture x"),
-        "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+        "upload": OwnPicture(),
         "network": base.menu("network", networks, at("network", known[0]), "what is attacked"),
         "second": base.menu(
             "beside it", [(NONE, NONE), *networks], at("second", NONE), "a second one, attacked the same way"

@@ -53,7 +53,8 @@ class Lab:
         self.controls = dict(controls)
         self.alt = alt
         self.threads: int | None = 1  # for small networks; a lab with large ones sets None, which leaves torch's choice
-        self.defaults = {name: control.value for name, control in self.controls.items() if _settable(control)}
+        settings = {name: one for name, one in self.controls.items() if isinstance(one, widgets.ValueWidget)}
+        self.defaults = {name: one.value for name, one in settings.items()}
         menus = {name: control for name, control in self.controls.items() if isinstance(control, widgets.Dropdown)}
         self._offered = {name: tuple(menu.options) for name, menu in menus.items()}  # as a request may change them
         self.headline = widgets.HTML()
@@ -123,6 +124,8 @@ class Lab:
                 keep_choice(self.controls[name], options, self.defaults[name])
             for name, value in self.defaults.items():
                 self.controls[name].value = value
+        for name in self.controls.keys() - self.defaults.keys():  # made of several parts, as `own.OwnPicture`
+            self.controls[name].reset()
 
     @contextmanager
     def quietly(self):
@@ -136,7 +139,7 @@ class Lab:
 
     def request(self) -> None:
         """Stop what is in work and start anew with the controls' present values."""
-        run, loop = self._begin(), _running_loop()
+        run, loop = self._begin(), running_loop()
         if loop is None:
             self._to_the_end(run)
         else:
@@ -275,12 +278,6 @@ def switch(name: str, value: bool, help: str) -> widgets.Checkbox:
     return tip(widgets.Checkbox(value=value, description=name, **_LOOK), help)
 
 
-def upload(name: str, help: str) -> widgets.FileUpload:
-    """A picture of the student's own; `images.to_tensor` reads its value."""
-    control = widgets.FileUpload(description=name, accept="image/*", multiple=False, layout=_beside_labels())
-    return tip(control, help)
-
-
 def keep_choice(control: widgets.Dropdown, options, fallback) -> None:
     """Give a menu new options; what was chosen stays chosen where it is still among them."""
     options = tuple(options)
@@ -296,12 +293,7 @@ def keep_choice(control: widgets.Dropdown, options, fallback) -> None:
 
 
 # ---- small parts -----------------------------------------------------------------------------------------------
-def _settable(control: widgets.Widget) -> bool:
-    """Whether a control's value can be put back from code; a file that was uploaded cannot."""
-    return not isinstance(control, widgets.FileUpload)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
     """The event loop that can draw while the kernel listens; None where there is none, or none that works."""
     if "google.colab" in sys.modules:  # there, what is sent after the callback has ended is lost
         return None

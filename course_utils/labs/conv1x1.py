@@ -18,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from course_utils import accounting, bottleneck, conv1x1, figures, images, signs, zoo
 from course_utils.figures import costs
 from course_utils.labs import base
+from course_utils.labs.own import NONE_YET, OwnPicture
 from course_utils.roofline import Roofline, measure
 
 # ---- channels mixed by hand ------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ class MixLab(base.Lab):
         first = [*weights, *[0.0] * (len(CHOSEN) - len(weights))]
         controls = {
             "picture": base.menu("picture", [*SCENES, OWN], picture, "what is looked at"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "upload": OwnPicture(),
             "channels": base.menu("channels", [COLOURS, LAYER], COLOURS, "what is mixed"),
         }
         for k, weight in enumerate(first):
@@ -137,7 +138,7 @@ class MixLab(base.Lab):
 
     def _picture(self, upload: Any) -> Tensor:
         if not upload:
-            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+            raise ValueError(NONE_YET)
         if self._own is None or self._own[0] is not upload:
             self._own = upload, images.to_tensor(upload, size=SIDE, device="cpu")[:1]
         return self._own[1]

@@ -19,6 +19,7 @@ from course_utils.figures import excite as drawings
 from course_utils.figures import gradcam as heat
 from course_utils.figures.classical import map_pixels
 from course_utils.labs import base
+from course_utils.labs.own import OwnPicture
 from course_utils.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
 
 MAPS_ALT = "A picture, one filter's map over it and alone, and the maps of the filters that answer loudest."
@@ -53,7 +54,7 @@ class LookingLab(SeeingLab):
         most = filters_of(options, layer) - 1
         return {
             "picture": base.menu("picture", [*names, self.OWN], names[0], "what the network looks at"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "upload": OwnPicture(),
             "network": network_menu(network, networks),
             "layer": base.menu("layer", [option[:2] for option in options], layer, "which of its layers"),
             "filter": base.whole_slider(

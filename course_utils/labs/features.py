@@ -16,6 +16,7 @@ from torch import Tensor
 from course_utils import classical, figures, first_layer, images, signs, zoo
 from course_utils.figures import classical as drawings
 from course_utils.labs import base
+from course_utils.labs.own import NONE_YET, OwnPicture
 
 OWN = "your own picture"
 FILTERS, ANSWERS = "its filters", "their answers"
@@ -70,7 +71,7 @@ class FeaturesLab(base.Lab):
         count = len(self._filters)
         controls = {
             "picture": base.menu("picture", [*self._scenes, OWN], first, "what all three look at"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "upload": OwnPicture(),
             "points": base.whole_slider(
                 "key points", 0, 100, 20, "how many of SIFT's points are drawn, large ones first"
             ),
@@ -131,7 +132,7 @@ class FeaturesLab(base.Lab):
             name, seed = self._scenes[picture]
             return signs.render([signs.CLASS_NAMES.index(name)], size=size, seed=seed, device="cpu").images
         if not upload:
-            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+            raise ValueError(NONE_YET)
         return images.to_tensor(upload, size=size, device="cpu")[:1]
 
     def _took_upload(self, _change: dict) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from course_utils import contest, figures, gradcam, images, localisation, runtime, saliency, shortcut, signs, zoo
 from course_utils.figures import gradcam as drawings
 from course_utils.labs import base
+from course_utils.labs.own import NONE_YET, OwnPicture
 
 OWN, READ, NOTHING = "your own picture", "what it reads", "no other class"
 ALT = "A picture, heat maps over it for one or two classes, and what the network reads."
@@ -124,7 +125,7 @@ class GradCamLab(base.Lab):
         methods = [*gradcam.METHODS, *saliency.METHODS]
         controls = {
             "picture": base.menu("picture", [*self._pictures, OWN], first, "what the network looks at"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "upload": OwnPicture(),
             "network": base.menu("network", menu, network, "who looks"),
             "layer": base.menu("layer", _layers(loaded), gradcam.last_layer(loaded), "whose maps are weighted"),
             "label": base.menu("class", [READ, *loaded.class_names], READ, "which class is explained"),
@@ -203,7 +204,7 @@ class GradCamLab(base.Lab):
             where = runtime.device()
             return Scene(found.image.to(where), {name: mask.to(where) for name, mask in found.masks.items()})
         if not upload:
-            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+            raise ValueError(NONE_YET)
         if self._own is None or self._own[0] is not upload or self._own[1] != size:
             self._own = (upload, size, images.to_tensor(upload, size=size)[:1])
         return Scene(self._own[2], {})

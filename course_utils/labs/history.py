@@ -18,6 +18,7 @@ from torch import Tensor
 from course_utils import figures, history, images, runtime, signs, strangers, zoo
 from course_utils.figures import history as drawings
 from course_utils.labs import base
+from course_utils.labs.own import NONE_YET, OwnPicture
 
 ALL = "all"
 OWN, KNOWN, CONVINCED = "your own picture", "a sign it knows", "noise, led to STOP"
@@ -112,7 +113,7 @@ class NonsenseLab(base.Lab):
         controls = {
             "picture": base.menu("picture", kinds, picture, "what the network is asked about"),
             "seed": base.whole_slider("which one", 0, 99, 0, "another picture of the same kind"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "upload": OwnPicture(),
             "network": base.menu("network", list(known), network, "what is asked"),
             "threshold": base.pixel_slider(
                 "believe at", [(f"{n} %", n) for n in range(5, 100)], 90, "the confidence from which it is believed"
@@ -163,7 +164,7 @@ class NonsenseLab(base.Lab):
         size = network.input_size
         if picture == OWN:
             if not upload:
-                raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+                raise ValueError(NONE_YET)
             return images.to_tensor(upload, size=size)[:1]
         if picture == CONVINCED:
             return strangers.convincing_noise(network, signs.STOP, seed=seed)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from course_utils import figures, images, pooling, runtime, signs
 from course_utils.labs import base
+from course_utils.labs.own import NONE_YET, OwnPicture
 
 # ---- sixteen numbers -------------------------------------------------------------------------------------------
 RANDOM = "5×5 at random"
@@ -114,7 +115,7 @@ class PoolingLab(base.Lab):
         self._own: tuple[Any, Tensor] | None = None  # an upload, and its picture
         controls = {
             "picture": base.menu("picture", [STOP, *SCENES, OWN], STOP, "what is pooled"),
-            "upload": base.upload("Upload a picture", "a photograph of your own: JPEG, PNG, WebP …"),
+            "upload": OwnPicture(),
             "side": base.whole_slider("side H", 8, LARGEST, LARGEST, "height and width of the picture, in pixels"),
             "kind": base.menu("kind", ["max", "average", "blur"], "max", "blur: a maximum at each pixel, then a blur"),
             "kernel": base.whole_slider("kernel k", 0, 16, 4, "side of the window, in pixels"),
@@ -156,7 +157,7 @@ class PoolingLab(base.Lab):
         if picture != OWN:
             return _shipped(picture)
         if not upload:
-            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+            raise ValueError(NONE_YET)
         if self._own is None or self._own[0] is not upload:
             self._own = upload, images.to_tensor(upload, size=LARGEST, device="cpu")[:1]
         return self._own[1]

@@ -15,6 +15,7 @@ from torch import Tensor
 from course_utils import figures, gradcam, images, runtime, signs, zoo
 from course_utils.figures.excite import stored
 from course_utils.labs import base
+from course_utils.labs.own import NONE_YET
 
 SMALL = 64  # pixels up to which a network and its pictures are small
 
@@ -93,7 +94,7 @@ class SeeingLab(base.Lab):
         if chosen != self.OWN:
             return scene(*self._scenes[chosen], size).to(runtime.device())
         if not upload:
-            raise ValueError("there is no picture of your own yet; press “Upload a picture” and choose a file.")
+            raise ValueError(NONE_YET)
         if self._own is None or self._own[0] is not upload or self._own[1] != size:
             self._own = (upload, size, images.to_tensor(upload, size=size)[:1])
         return self._own[2]

@@ -1,0 +1,193 @@
+"""A picture of the student's own: a file, an address on the web or a photograph, in one control for every lab.
+
+Serves the labs of notebooks 1 to 3 and 6 to 8. Papers: none; W3C, Media Capture and Streams (the camera).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from course_utils import figures, images
+from course_utils.labs import base
+
+SECONDS = 10.0  # that a picture may take to come from the web
+NONE_YET = "there is no picture of your own yet; press “Upload a picture”, give an address or take a photograph."
+
+_SENTENCE = (
+    f"font-size:13px; line-height:1.4; padding:4px 8px; white-space:normal; overflow-wrap:anywhere;"
+    f" color:{figures.INK}; background:#FFF4E5; border-left:4px solid {figures.VERMILLION}"
+)
+
+# What the camera's button does, in the browser alone: ask for the camera, show what it sees under the button, and hand
+# a frame to the upload button beside it as if it were a chosen file. The kernel hears of nothing but that file.
+_CAMERA = """(async (button) => {
+    const own = button.closest('.own-picture'), stage = own.querySelector('.own-stage');
+    const add = (name, set, parent = stage) => parent.appendChild(Object.assign(document.createElement(name), set));
+    const say = (words) => add('div', { textContent: '⚠ ' + words }).setAttribute('role', 'alert');
+
+    // The upload keeps its <input> out of the page; pressing the button opens it, and there it can be caught.
+    const give = (file) => {
+        let input;
+        HTMLInputElement.prototype.click = function () { input = this; };
+        try { own.querySelector('.widget-upload').click(); } finally { delete HTMLInputElement.prototype.click; }
+        const files = new DataTransfer();
+        files.items.add(file);
+        input.files = files.files;
+        input.dispatchEvent(new Event('change'));
+    };
+
+    stage.replaceChildren();
+    own.addEventListener('change', () => stage.querySelector('[role=alert]')?.remove(), { once: true });
+    if (!navigator.mediaDevices?.getUserMedia) {
+        return say('the browser gives no camera to this page, as it begins neither with https:// nor with localhost; '
+            + 'upload a file instead.');
+    }
+    button.disabled = true;
+    let stream;
+    try {
+        stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+    } catch (problem) {
+        button.disabled = false;
+        return say({
+            NotAllowedError: 'the camera is not allowed here; allow it beside the address bar and press Camera again, '
+                + 'or upload a file.',
+            NotFoundError: 'this computer has no camera that the browser can see; upload a file instead.',
+            NotReadableError: 'another program uses the camera; close that one and press Camera again.',
+        }[problem.name] ?? `the camera does not start (${problem.name}); upload a file instead.`);
+    }
+    const video = add('video', { srcObject: stream, muted: true, autoplay: true, playsInline: true });
+    const buttons = add('div', {}), look = 'jupyter-button widget-button';
+    const close = () => {
+        clearInterval(watch);
+        stream.getTracks().forEach(track => track.stop());
+        stage.replaceChildren();
+        button.disabled = false;
+    };
+    const watch = setInterval(() => video.isConnected || close(), 1000);  // the lab may vanish, and its cell run anew
+    const take = add('button', { textContent: 'Take it', className: look + ' mod-primary', disabled: true }, buttons);
+    add('button', { textContent: 'Cancel', className: look, onclick: close }, buttons);
+    video.onloadeddata = () => { take.disabled = false; take.focus(); };
+    take.onclick = () => {
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+        canvas.getContext('2d').drawImage(video, 0, 0);
+        close();
+        canvas.toBlob(blob => give(new File([blob], 'camera.jpg', { type: 'image/jpeg' })), 'image/jpeg', 0.92);
+    };
+})(this)"""
+_BUTTON = (
+    f'<button type="button" class="jupyter-button widget-button own-camera" onclick="{html.escape(_CAMERA)}"'
+    ' title="take a photograph with this computer\'s camera"><i class="fa fa-camera"></i> Camera</button>'
+)
+# The middle square is what a lab cuts out of a photograph, so that is what the student sees before taking one.
+_STAGE = f"""<style>
+.own-picture .widget-upload, .own-picture .own-camera {{ padding: 0; margin: 0; }}
+.own-picture .own-camera {{ width: 76px; }}
+.own-stage video {{ display: block; width: 242px; height: 242px; object-fit: cover; background: black; }}
+.own-stage video + div {{ display: flex; gap: 4px; margin: 4px 0; }}
+.own-stage video + div button {{ flex: 1; width: auto; margin: 0; }}
+.own-stage [role=alert] {{ {_SENTENCE}; }}
+</style><div class="own-stage"></div>"""
+
+
+class Brought(tuple):
+    """What was brought: pictures as `images.to_tensor` reads them. Each is itself: the same one again is news."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+
+
+class OwnPicture(widgets.VBox):
+    """A picture of the student's own: a file to upload, an address on the web, or a photograph from the camera.
+
+    Its `value` is what `images.to_tensor` reads; empty until there is one. It changes when a picture has arrived, and
+    only then: what went wrong on the way is told under the control, and the last picture stays.
+    """
+
+    value = traitlets.Any(())
+
+    def __init__(self):
+        self.file = widgets.FileUpload(description="Upload a picture", accept="image/*", multiple=False)
+        self.file.layout = widgets.Layout(width="162px", margin="0 4px 0 0")
+        base.tip(self.file, "a photograph of your own: JPEG, PNG, WebP …")
+        self.address = widgets.Text(placeholder="or its address: https://…", continuous_update=False)
+        self.address.layout = widgets.Layout(width="242px", margin="2px 2px 2px 82px")
+        base.tip(self.address, "of a picture on the web; press Enter, and it is fetched")
+        camera, self.stage = widgets.HTML(_BUTTON), widgets.HTML(_STAGE)
+        camera.layout = widgets.Layout(width="76px", margin="0")
+        first = widgets.HBox([self.file, camera], layout=widgets.Layout(width="242px", margin="2px 2px 2px 82px"))
+        self.told = widgets.HTML()
+        for below in (self.stage, self.told):
+            below.layout = widgets.Layout(width="242px", height="auto", margin="0 2px 0 82px")
+        self._turn = 0  # counts what was asked for, so that what comes too late is known
+        super().__init__([first, self.address, self.stage, self.told])
+        self.add_class("own-picture")
+        self.file.observe(self._uploaded, "value")
+        self.address.observe(lambda _: self._fetch(), "value")
+        self.address.on_msg(self._entered)
+
+    def reset(self) -> None:
+        """No address, no complaint; the picture itself stays at hand, as no setting of a lab."""
+        self._turn += 1
+        self.address.value = ""
+        self._say("")
+        self.stage.value = _STAGE if self.stage.value != _STAGE else f"{_STAGE} "  # written anew, so that it is empty
+
+    def _say(self, sentence: str) -> None:
+        alert = f'<div role="alert" style="{_SENTENCE}">⚠ {html.escape(sentence)}</div>'
+        self.told.value = alert if sentence else ""
+
+    # ---- a file, or a photograph -----------------------------------------------------------------------------
+    def _uploaded(self, change: dict) -> None:
+        if change["new"]:
+            self.reset()
+            self.value = Brought(images.uploads(change["new"]))
+
+    # ---- an address ------------------------------------------------------------------------------------------
+    def _entered(self, _widget: widgets.Widget, content: dict, _buffers: Any) -> None:
+        """Enter on an address that stands there already; of a new one the value tells a moment later."""
+        loop, turn = base.running_loop(), self._turn
+        if content.get("event") == "submit" and loop is not None:
+            loop.call_later(0.1, lambda: self._turn == turn and self._fetch())
+
+    def _fetch(self) -> None:
+        """Ask for the picture at the address: on a thread beside the lab, or at once where nothing runs beside."""
+        self._turn += 1
+        address, loop = self.address.value.strip(), base.running_loop()
+        if not address:
+            return
+        self.told.value = "looking for it …"
+        if loop is None:
+            self._arrived(self._turn, address, *_brought(address))
+        else:
+            self._task = loop.create_task(self._fetch_beside(self._turn, address))  # kept, or it might vanish
+
+    async def _fetch_beside(self, turn: int, address: str) -> None:
+        try:
+            found = await asyncio.wait_for(asyncio.to_thread(_brought, address), SECONDS + 1)
+        except (TimeoutError, asyncio.TimeoutError):  # one class from Python 3.11 on; a name server is silent for long
+            found = b"", f"nothing has come within {SECONDS:g} seconds; try again, or upload the picture as a file."
+        self._arrived(turn, address, *found)
+
+    def _arrived(self, turn: int, address: str, data: bytes, sentence: str) -> None:
+        if turn != self._turn:  # meanwhile something else was asked for
+            return
+        self._say(sentence)
+        if not sentence:
+            self.file.set_trait("value", type(self.file.value)())  # so that the same file, chosen later, is news
+            self.value = Brought([{"name": address, "content": data}])
+
+
+def _brought(address: str) -> tuple[bytes, str]:
+    """The picture at an address, or a sentence why there is none."""
+    try:
+        return images.fetch(address, seconds=SECONDS), ""
+    except images.PictureError as problem:
+        return b"", str(problem)
