@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from course_utils import images, runtime
-from course_utils.visualization import ADAM, NAIVE, Logit, Probability, Recipe, climb_steps
+from course_utils.visualization import NAIVE, Logit, Probability, Recipe, climb_steps
 
 FOLDER = runtime.DATA / "visualization"
 NETWORKS = ("signs-alexnet", "signs-inception", "signs-resnet", "signs-resnet-robust")
 SIDE = 64  # pixels of every shipped picture
+PLAIN = partial(torch.optim.SGD, lr=1.0)  # x ← x + η∇: a step is as long as the gradient makes it
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,20 @@ def race(
     *,
     steps: int = 60,
     recipe: Recipe = NAIVE,
-    optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] = ADAM,
+    optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] = PLAIN,
 ) -> Race:
     """Climb the logit and the probability of a class side by side, and watch both numbers on both ways.
 
-    The gradient of a probability is the softmax's, p (∇z − Σ pⱼ ∇zⱼ): of the size of p (1 − p), so it dies when p
-    comes near 1, and lies flat where p is near 0.
+    The gradient of a probability is the softmax's, p (∇z − Σ pⱼ ∇zⱼ): of the size of p (1 − p). So plain steps, as
+    long as the gradient, stop when p comes near 1, and do not even begin where p is near 0. Adam divides by the
+    length that gradients had lately: it finds the hill even where p is near 0, and only runs out of breath near 1.
 
     Args:
         network: takes pictures in [0, 1], answers with logits; left as it was.
         label: the class.
         start: one picture, [1, 3, H, W] in [0, 1].
-        steps, recipe, optimizer: as in `visualization.climb_steps`; without moving views the numbers are exact.
+        steps, recipe: as in `visualization.climb_steps`; without moving views the numbers are exact.
+        optimizer: as there; plain gradient steps unless you say otherwise, `visualization.ADAM` for instance.
 
     Raises:
         ValueError, TypeError: an argument is out of its range, with a sentence that says which.
