@@ -9,9 +9,9 @@ patch       stickers for a STOP sign, and what they do on fresh scenes → data/
 
 from __future__ import annotations
 
-import argparse
-import json
+from functools import partial
 
+import results
 import torch
 from torch import nn
 
@@ -24,24 +24,7 @@ CURVE_SCENES, CURVE_255, CURVE_STEPS = 80, (0, 1, 2, 3, 4, 6, 8, 12, 16, 24), 10
 TRANSFER_SCENES, TRANSFER_255, MASKED_SCENES = 60, (8, 24), 40
 STICKER_TARGET, STICKER_SIDE, STICKER_STEPS, STICKER_BATCH = "caution", 16, 150, 12
 PRINT_SCENES, STUCK_SCENES = 256, 300  # to print the sticker for, and to try it on
-
-
-def made(part: str, **facts) -> dict:
-    """How a file came to be."""
-    return {
-        "command": f"python scripts/results_adversarial.py {part}",
-        "torch": torch.__version__.split("+")[0],
-        "device": runtime.device().type,
-        **facts,
-    }
-
-
-def write(name: str, content: dict) -> None:
-    """Write a small JSON file into data/adversarial."""
-    patch.FOLDER.mkdir(parents=True, exist_ok=True)
-    path = patch.FOLDER / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(path.name, f"{path.stat().st_size} bytes", flush=True)
+made = partial(results.made, "adversarial")
 
 
 def load(name: str) -> nn.Module:
@@ -71,7 +54,7 @@ def make_robustness() -> None:
         found = robustness.curve(load(name), street.images, street.labels, epsilons=radii, siege=siege)
         told["right"][name] = list(found.right)
         print(name, found.right, flush=True)
-    write("robustness", told)
+    results.write(patch.FOLDER / "robustness.json", told)
 
 
 def make_transfer() -> None:
@@ -84,7 +67,7 @@ def make_transfer() -> None:
         found = transfer.transfer(networks, street.images, street.labels, ball=Linf(levels / 255), steps=STEPS)
         print(levels, found.rates, flush=True)
         told |= {"asked": found.asked.tolist(), "fooled": told["fooled"] | {str(levels): found.fooled.tolist()}}
-    write("transfer", told)
+    results.write(patch.FOLDER / "transfer.json", told)
 
 
 def make_masked() -> None:
@@ -104,7 +87,7 @@ def make_masked() -> None:
             for attack, maker in makers.items()
         }
         print(name, told["flat"][name], told["held"][name], flush=True)
-    write("masked", told)
+    results.write(patch.FOLDER / "masked.json", told)
 
 
 def make_patch() -> None:
@@ -131,19 +114,11 @@ def make_patch() -> None:
         told["right"][name] = {k: round((a == signs.STOP).float().mean().item(), 4) for k, a in answers.items()}
         told["fooled"][name] = {k: round((a == target).float().mean().item(), 4) for k, a in answers.items()}
         print(name, told["right"][name], told["fooled"][name], flush=True)
-    write("patch", told)
+    results.write(patch.FOLDER / "patch.json", told)
 
 
 PARTS = {"robustness": make_robustness, "transfer": make_transfer, "masked": make_masked, "patch": make_patch}
 
 
-def main() -> None:
-    """Compute the named parts, or all, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
-    for part in parser.parse_args().parts or PARTS:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    results.main(PARTS, __doc__)

@@ -9,10 +9,9 @@ strongest  our strongest attack beside torchattacks' → data/adversarial/strong
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 
+import results
 import torch
 from torch import Tensor, nn
 
@@ -31,22 +30,7 @@ COPIES = 1000
 
 def made(part: str, **facts) -> dict:
     """How a file came to be."""
-    precision = str(runtime.fast_dtype(runtime.device())).removeprefix("torch.")
-    return {
-        "command": f"python scripts/results_certify.py {part}",
-        "torch": torch.__version__.split("+")[0],
-        "device": runtime.device().type,
-        "training precision": precision,
-        **facts,
-    }
-
-
-def write(name: str, content: dict) -> None:
-    """Write a JSON file of lesson 8, one line a list of numbers."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / name
-    path.write_text(json.dumps(content, separators=(",", ": "), ensure_ascii=False) + "\n", encoding="utf-8")
-    print(name, f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+    return results.made("certify", part, **{"training precision": results.precision()}, **facts)
 
 
 def rounded(numbers: Tensor, digits: int = 5) -> list[float]:
@@ -151,7 +135,7 @@ def make_intervals() -> None:
             assert (attacked >= certified).all(), "an attack inside a certified ball"
         told["networks"][name] = found
         print(name, {key: value for key, value in found.items() if not key.endswith("ed_255")}, flush=True)
-    write("certificates.json", told)
+    results.write(FOLDER / "certificates.json", told)
 
 
 def make_smoothing() -> None:
@@ -174,7 +158,7 @@ def make_smoothing() -> None:
             "attacked_radius_without_votes": [None if math.isinf(r) else round(r, 3) for r in attacked.tolist()],
         }
         print(name, {key: value for key, value in told["networks"][name].items() if "radius" not in key}, flush=True)
-    write("smoothing.json", told)
+    results.write(FOLDER / "smoothing.json", told)
 
 
 # ---- our strongest attack beside the peers' --------------------------------------------------------------------------
@@ -205,7 +189,7 @@ def make_strongest() -> None:
             run["robust_accuracy"][f"torchattacks, up to {kind}"] = round(standing.float().mean().item(), 4)
             print(name, run, flush=True)
         told["runs"][name] = run
-    write("strongest.json", told)
+    results.write(FOLDER / "strongest.json", told)
 
 
 PARTS = {
@@ -216,13 +200,5 @@ PARTS = {
 }
 
 
-def main() -> None:
-    """Compute the named parts, or all, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
-    for part in parser.parse_args().parts or PARTS:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    results.main(PARTS, __doc__)

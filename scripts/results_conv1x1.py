@@ -6,9 +6,7 @@ labels alone; with the losses of the learning, and how many of 1,000 fresh scene
 
 from __future__ import annotations
 
-import json
-
-import torch
+import results
 from tqdm import tqdm
 
 from course_utils import conv1x1, runtime, signs, zoo
@@ -18,6 +16,7 @@ STEPS, SEED, SCENES, SCENES_SEED, FRESH, FRESH_SEED = 600, 0, 2000, 300, 1000, 3
 
 
 def main() -> None:
+    """Learn the squeeze, read the fresh scenes through it, store both."""
     network = zoo.load(NETWORK, device="cpu")
     scenes = signs.render(SCENES, seed=SCENES_SEED, device="cpu")
     fresh = signs.render(FRESH, seed=FRESH_SEED, device="cpu")
@@ -25,8 +24,7 @@ def main() -> None:
     path = list(tqdm(learning, total=STEPS, mininterval=10))
     squeeze = path[-1].squeeze
     content = {
-        "command": "python scripts/results_conv1x1.py",
-        "torch": torch.__version__.split("+")[0],
+        **results.made("conv1x1"),
         "network": NETWORK,
         "layer": LAYER,
         "steps": STEPS,
@@ -41,12 +39,8 @@ def main() -> None:
             [round(number, 4) for number in row] if isinstance(row, list) else round(row, 4)
             for row in getattr(squeeze, name).tolist()
         ]
-    target = runtime.DATA / "conv1x1" / "squeeze.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(
-        json.dumps(content, ensure_ascii=False, indent=None, separators=(",", ":")) + "\n", encoding="utf-8"
-    )
-    print(f"{target.name}: {target.stat().st_size / 1024:.0f} KiB, {content['right']:.1%} right", flush=True)
+    print(f"{content['right']:.1%} right", flush=True)
+    results.write(runtime.DATA / "conv1x1" / "squeeze.json", content)
 
 
 if __name__ == "__main__":

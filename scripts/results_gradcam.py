@@ -8,14 +8,10 @@ the seeds below; the numbers differ in the last digits from machine to machine, 
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import re
 import time
-from collections.abc import Callable
 from dataclasses import astuple, replace
 
+import results
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -201,19 +197,10 @@ def told(one: Interval) -> list[float]:
 
 def store(name: str, facts: dict) -> None:
     """Write one table, with how it was made."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    made = {
-        "command": f"python scripts/results_gradcam.py {name}",
-        "network": NETWORK,
-        "torch": torch.__version__.split("+")[0],
-        "python": platform.python_version(),
-    }
-    text = json.dumps({"made": made, **facts}, indent=1, ensure_ascii=False)
-    text = re.sub(r"\[[^\[\]{}]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)  # a list is one line
-    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    results.write(FOLDER / f"{name}.json", {"made": results.made("gradcam", name, network=NETWORK), **facts})
 
 
-PARTS: dict[str, Callable[[], None]] = {
+PARTS = {
     "network": make_network,
     "scores": scores,
     "pairs": pairs,
@@ -223,15 +210,5 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
-def main() -> None:
-    """Make the named parts, or all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*PARTS, []], default=[])
-    for name in parser.parse_args().names or PARTS:
-        begin = time.perf_counter()
-        PARTS[name]()
-        print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    results.main(PARTS, __doc__)

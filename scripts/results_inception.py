@@ -7,12 +7,11 @@ branches  what is read right when one branch is silent → data/inception/branch
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
-from pathlib import Path
+from functools import partial
 
+import results
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -23,23 +22,7 @@ from course_utils import branches, reductions, runtime, signs, zoo
 FOLDER = runtime.DATA / "inception"
 SEEDS, STEPS, FRESH_SCENES = (0, 1, 2, 3), 300, 1000
 NETWORK, SCENES, SEED = "signs-inception", 2000, 2**40 + 1  # scenes that no network has met
-
-
-def made(part: str, **facts) -> dict:
-    """How a file came to be."""
-    return {
-        "command": f"python scripts/results_inception.py {part}",
-        "torch": torch.__version__.split("+")[0],
-        "device": runtime.device().type,
-        **facts,
-    }
-
-
-def write(path: Path, content: dict) -> None:
-    """Write a JSON file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, separators=(",", ": "), ensure_ascii=False) + "\n", encoding="utf-8")
-    print(path.name, f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+made = partial(results.made, "inception")
 
 
 def silenced(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, fill: str) -> dict[str, float]:
@@ -86,14 +69,13 @@ def make_race() -> None:
         print({name: (curve[9], curve[-1]) for name, curve in curves.items()}, flush=True)
         leaning.append(silenced(networks[reductions.WITH], *fresh, "zero"))
         print(leaning[-1], flush=True)
-    precision = str(runtime.fast_dtype(runtime.device())).removeprefix("torch.")
     facts = made(
-        "race", training_precision=precision, seeds=list(SEEDS), batch=reductions.BATCH, scenes=reductions.SCENES,
-        fresh_scenes=FRESH_SCENES, learning_rate=reductions.LEARNING_RATE,
+        "race", training_precision=results.precision(), seeds=list(SEEDS), batch=reductions.BATCH,
+        scenes=reductions.SCENES, fresh_scenes=FRESH_SCENES, learning_rate=reductions.LEARNING_RATE,
         seconds="a step forward and backward, float32, one processor core, median",
     )  # fmt: skip
     content = {"made": facts, "steps": steps, "fresh": told, "seconds": seconds_a_step(), "leaning": leaning}
-    write(FOLDER / "race.json", content)
+    results.write(FOLDER / "race.json", content)
 
 
 def make_branches() -> None:
@@ -101,19 +83,11 @@ def make_branches() -> None:
     network, street = zoo.load(NETWORK), signs.render(SCENES, seed=SEED)
     told = {fill: silenced(network, street.images, street.labels, fill) for fill in branches.FILLS}
     facts = made("branches", network=NETWORK, scenes=SCENES, seed=SEED)
-    write(FOLDER / "branches.json", {"made": facts, "right": told})
+    results.write(FOLDER / "branches.json", {"made": facts, "right": told})
 
 
 PARTS = {"race": make_race, "branches": make_branches}
 
 
-def main() -> None:
-    """Make the named parts, or all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
-    for part in parser.parse_args().parts or PARTS:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    results.main(PARTS, __doc__)

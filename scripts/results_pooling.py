@@ -11,10 +11,11 @@ import argparse
 import json
 import time
 
+import results
 import torch
 from tqdm import tqdm
 
-from course_utils import pooling, runtime, shifts, signs, training, zoo
+from course_utils import pooling, shifts, signs, training, zoo
 
 MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
 STEPS, BATCH, SCENES, LEARNING_RATE = 1200, 64, 16_384, 3e-3
@@ -109,15 +110,13 @@ def main() -> None:
 def write(found: dict) -> None:
     """All that was measured, with how it was made."""
     facts = {
-        "command": "python scripts/results_pooling.py",
+        **results.made("pooling"),
         "training": f"{STEPS} steps of {BATCH} out of {SCENES} scenes, {shifts.WINDOW} pixels wide, not shifted",
         "scenes": f"{TRAVELS} with a small sign, seed {TRAVELS_SEED}; a camera moves 0 to {shifts.FARTHEST} pixels",
-        "torch": torch.__version__.split("+")[0],
-        "precision": str(runtime.fast_dtype(torch.device("cpu"))).removeprefix("torch."),
+        "precision": results.precision(torch.device("cpu")),
         "kinds": {kind: found[kind] for kind in pooling.KINDS if kind in found},
     }
-    shifts.RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    shifts.RESULTS.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+    results.write(shifts.RESULTS, facts)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,10 @@ deletion  what each of the two can do without a block → data/resnet/deletion.j
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 
 import numpy as np
-import torch
+import results
 from tqdm import tqdm
 
 from course_utils import deletion, landscape, runtime, training, twins, zoo
@@ -32,22 +30,8 @@ RIMS, RIM_SEEDS = (0.1, 0.3), tuple(range(10))
 
 def made(part: str, **facts) -> dict:
     """How a file came to be."""
-    precision = str(runtime.fast_dtype(runtime.device())).removeprefix("torch.")
-    return {
-        "command": f"python scripts/results_resnet.py {part}",
-        "torch": torch.__version__.split("+")[0],
-        "device": runtime.device().type,
-        "training precision": precision,
-        "signs": list(twins.SIGNS),
-        **facts,
-    }
-
-
-def write(path: Path, content: dict) -> None:
-    """Write a JSON file: one line a list of numbers, so that it stays small."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, separators=(",", ": "), ensure_ascii=False) + "\n", encoding="utf-8")
-    print(path.name, f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+    same = {"training precision": results.precision(), "signs": list(twins.SIGNS)}
+    return results.made("resnet", part, **same, **facts)
 
 
 def train(networks: dict, seed: int, steps: int, rate: float, scenes: tuple) -> tuple[dict, dict]:
@@ -91,7 +75,7 @@ def make_twins() -> None:
         for name, values in losses.items():
             told["bare"][name].append(values)
             print("bare", seed, name, f"loss {np.mean(values[-20:]):.3f}", flush=True)
-    write(FOLDER / "twins.json", told)
+    results.write(FOLDER / "twins.json", told)
 
 
 def make_pair() -> None:
@@ -152,7 +136,7 @@ def make_rims() -> None:
             found = [landscape.surface(network, images, labels, points=3, reach=reach, seed=seed) for seed in RIM_SEEDS]
             told["rims"][name][str(reach)] = [round(surface.rim, 4) for surface in found]
             print(name, reach, f"{np.median(told['rims'][name][str(reach)]):.3f} in the median", flush=True)
-    write(FOLDER / "rims.json", told)
+    results.write(FOLDER / "rims.json", told)
 
 
 def make_deletion() -> None:
@@ -165,19 +149,11 @@ def make_deletion() -> None:
         found = deletion.deletions(network, images, labels)
         told["without"][name] = {deleted.name: round(deleted.accuracy, 4) for deleted in found}
         print(name, told["whole"][name], told["without"][name], flush=True)
-    write(FOLDER / "deletion.json", told)
+    results.write(FOLDER / "deletion.json", told)
 
 
 PARTS = {"twins": make_twins, "pair": make_pair, "surface": make_surface, "rims": make_rims, "deletion": make_deletion}
 
 
-def main() -> None:
-    """Compute the named parts, or all, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
-    for part in parser.parse_args().parts or PARTS:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    results.main(PARTS, __doc__)

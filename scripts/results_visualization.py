@@ -7,32 +7,22 @@ classes   what each network that ships pictures for the classes, and what the ot
 
 from __future__ import annotations
 
-import argparse
-import json
+from functools import partial
 
 import numpy as np
+import results
 import torch
 from PIL import Image
 from torch import Tensor
 
-from course_utils import class_visualization, images, runtime, zoo
+from course_utils import class_visualization, images, zoo
 from course_utils.visualization import LADDER, NAIVE, Filter, Logit, Recipe, climb, score
 
 FOLDER = class_visualization.FOLDER
 SEED = 1
 NETWORK, LAYER, FILTER, STEPS = "signs-resnet", "stage4", 8, (0, 1, 8, 32, 128)  # of the ladder
 SHOWN, CLASS_STEPS = (10, 9, 0, 8, 13, 12, 19, 16), 128  # classes that are shown; all are measured
-
-
-def made(part: str, **facts) -> dict:
-    """How a file came to be."""
-    return {
-        "command": f"python scripts/results_visualization.py {part}",
-        "torch": torch.__version__.split("+")[0],
-        "device": runtime.device().type,
-        "seed": SEED,
-        **facts,
-    }
+made = partial(results.made, "visualization", seed=SEED)
 
 
 def write(name: str, pictures: Tensor, facts: dict) -> None:
@@ -40,8 +30,7 @@ def write(name: str, pictures: Tensor, facts: dict) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     sheet = np.concatenate([np.concatenate(list(images.to_pixels(row)), axis=1) for row in pictures])
     Image.fromarray(sheet).save(FOLDER / f"{name}.jpg", quality=80, subsampling=0)
-    (FOLDER / f"{name}.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(name, f"{(FOLDER / f'{name}.jpg').stat().st_size / 1024:.0f} KiB", flush=True)
+    results.write(FOLDER / f"{name}.json", facts)
 
 
 def make_ladder() -> None:
@@ -79,13 +68,5 @@ def make_classes() -> None:
 PARTS = {"ladder": make_ladder, "classes": make_classes}
 
 
-def main() -> None:
-    """Compute the named parts, or all, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
-    for part in parser.parse_args().parts or PARTS:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    results.main(PARTS, __doc__)
