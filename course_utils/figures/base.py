@@ -208,8 +208,8 @@ def bars(
     ):
         edge, sense = (width // 2 - 150, -1) if way == 0 else (width // 2 + 150, 1)
         near, far = ("rm", "lm") if way == 0 else ("lm", "rm")
-        text(draw, (edge, 24), title, size=22, bold=True, colour=colour, anchor=near)
         text(draw, (edge + sense * half, 24), "100 %", size=16, colour=PALE, anchor=far)
+        text(draw, (edge, 24), title, size=22, bold=True, colour=colour, anchor=near)
         for quarter in range(5):
             x = edge + sense * half * quarter / 4
             draw.line((x, 44, x, height - 8), fill=GRID, width=1)

@@ -28,7 +28,7 @@ from course_utils.figures.base import (
     font,
     text,
 )
-from course_utils.figures.style import pen, sheet, stronger
+from course_utils.figures.style import extra, pen, settle, sheet, stronger
 
 Series = Mapping[str, Sequence]  # name → values, or name → (x values, values)
 LOOKS = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
@@ -89,9 +89,9 @@ def _dressed(canvas, axes, title: str, x_label: str, y_label: str) -> np.ndarray
     axes.margins(x=0.02)
     axes.grid(color=stronger(GRID))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=14, frameon=False)
+    axes.legend(fontsize=14, frameon=bool(extra(14)), edgecolor="none")  # on stage it covers more, so on paper
     axes.figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
-    canvas.draw()
+    settle(canvas)
     if (over := heading.get_window_extent().x1 - (canvas.get_width_height()[0] - 12)) > 0:  # too long for its type
         heading.set_fontsize(18 * (1 - over / heading.get_window_extent().width))
         canvas.draw()
@@ -129,8 +129,8 @@ def quick_curves(
         uint8 [height, width, 3].
     """
     placed = {name: (_finite(xs, log_x), _finite(ys, log_y)) for name, (xs, ys) in _placed(series, x).items()}
-    across = _Axis(_span([xs for xs, _ in placed.values()], x_range, log_x), log_x, 96, width - 24)
-    up = _Axis(_span([ys for _, ys in placed.values()], y_range, log_y), log_y, height - 74, 56)
+    across = _Axis(_span([xs for xs, _ in placed.values()], x_range, log_x), log_x, 96 + extra(40), width - 24)
+    up = _Axis(_span([ys for _, ys in placed.values()], y_range, log_y), log_y, height - 74 - extra(20), 56)
     canvas = Image.new("RGB", (width * FINE, height * FINE), PAPER)
     draw = pen(canvas)
     for value in across.ticks():
@@ -261,11 +261,11 @@ def _words(draw, across: _Axis, up: _Axis, placed, title, x_label, y_label, mark
     for value in across.ticks():
         text(draw, (across.at(value), up.low + 20), f"{value:.6g}", size=18)
     for value in up.ticks():
-        text(draw, (across.low - 10, up.at(value)), f"{value:.6g}", size=18, anchor="rm", width=60)
+        text(draw, (across.low - 10, up.at(value)), f"{value:.6g}", size=18, anchor="rm", width=60 + extra(20))
     text(draw, ((across.low + across.high) / 2, up.low + 52), x_label, size=20)
     for words, value in marks.items():
         text(draw, (across.at(value) + 6, up.high + 12), words, size=18, colour=PALE, anchor="lm")
-    longest = max((draw.textlength(name, font=font(18)) for name in placed), default=0)
+    longest = max((draw.textlength(name, font=font(18 + extra(18))) for name in placed), default=0)
     left, top = _emptiest_corner(placed, across, up, 66 + longest, 28 * len(placed))
     for row, (name, (colour, dashes)) in enumerate(zip(placed, LOOKS, strict=False)):
         y = top + 28 * row
@@ -309,7 +309,8 @@ def _dense(points: list[tuple[float, float]], between: int = 8) -> list[tuple[fl
 
 def _sideways(canvas: Image.Image, words: str, middle: float) -> None:
     """The label of the upright axis, read from below."""
-    strip = Image.new("RGB", (canvas.height, 26), PAPER)
-    text(pen(strip), (canvas.height - middle, 13), words, size=20, width=canvas.height - 40)
+    tall = 26 + extra(20)
+    strip = Image.new("RGB", (canvas.height, tall), PAPER)
+    text(pen(strip), (canvas.height - middle, tall // 2), words, size=20, width=canvas.height - 40 - extra(220))
     turned = strip.rotate(90, expand=True)
-    canvas.paste(turned.crop((0, 50, 26, canvas.height)), (4, 50))
+    canvas.paste(turned.crop((0, 50, tall, canvas.height)), (4, 50))

@@ -212,7 +212,7 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str,
     ways = list(next(iter(rows.values())))
     for k, way in enumerate(ways):
         mark(draw, left + k * 240, 66, k)
-        text(draw, (left + k * 240 + 20, 66), way, size=20, anchor="lm", width=210)
+        text(draw, (left + k * 240 + 20, 66), way, size=20, anchor="lm", width=200)
     for r, (thing, values) in enumerate(rows.items()):
         y = top + (r + 0.5) * row
         text(draw, (left - 20, y), thing, size=20, anchor="rm", width=left - 2 * MARGIN)

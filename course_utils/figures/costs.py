@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from course_utils.figures.base import BLUE, GREEN, GRID, INK, MARGIN, ORANGE, PALE, PAPER, SKY, WIDTH, text
+from course_utils.figures.base import BLUE, GREEN, GRID, INK, MARGIN, ORANGE, PALE, PAPER, SKY, WIDTH, font, text
 from course_utils.figures.conv1x1 import mark
-from course_utils.figures.style import pen
+from course_utils.figures.style import extra, pen
 
 KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORANGE}
 
@@ -76,13 +76,18 @@ def _solid(draw, x: float, top: float, long: float, tall: float, behind: float, 
         draw.polygon(points, fill=tuple(int(value) for value in shade), outline=PAPER)
 
 
+def _room(draw, words: str, size: int) -> float:
+    """The width of bold words, and on stage a little more: neighbours stand close."""
+    return draw.textlength(words, font=font(size, True)) + extra(10)
+
+
 def _funnel_words(draw, blocks: Sequence[Block], labels: Sequence[tuple], width: int) -> None:
     """Numbers of maps above, their sizes below, and what the colours mean."""
     text(draw, (width - MARGIN, 66), "number of maps", size=18, colour=PALE, anchor="rm")
     last = -100.0
     for block, (middle, _, _) in zip(blocks, labels, strict=True):
         place = max(middle, last + 44)
-        text(draw, (place, 92), str(block.channels), size=17, bold=True)
+        text(draw, (place, 92), str(block.channels), size=17, bold=True, width=_room(draw, str(block.channels), 17))
         last = place
     start = 0
     for k in range(1, len(blocks) + 1):
@@ -91,13 +96,14 @@ def _funnel_words(draw, blocks: Sequence[Block], labels: Sequence[tuple], width:
         left, right = labels[start][1], labels[k - 1][1] + (labels[k - 1][0] - labels[k - 1][1]) * 2
         draw.line((left, 470, max(right, left + 30), 470), fill=PALE, width=3)
         name = f"{blocks[start].height}×{blocks[start].width}"
-        text(draw, ((left + max(right, left + 30)) / 2, 490), name, size=19, bold=True)
+        middle = (left + max(right, left + 30)) / 2
+        text(draw, (middle, 490), name, size=19, bold=True, width=_room(draw, name, 19))
         start = k
     text(draw, (width - MARGIN, 446), "height × width", size=18, colour=PALE, anchor="rm")
     x = MARGIN + 10
     for kind in dict.fromkeys(block.kind for block in blocks):
         draw.rectangle((x, 528, x + 22, 544), fill=KINDS[kind])
-        text(draw, (x + 32, 536), kind, size=18, anchor="lm")
+        text(draw, (x + 32, 536), kind, size=18, anchor="lm", width=145)
         x += 190
 
 

@@ -30,7 +30,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.landscape import SHADES
-from course_utils.figures.style import pen, sheet, stronger
+from course_utils.figures.style import extra, pen, sheet, stronger, used
 
 OTHERS = (VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW, "#8C8C8C")  # after the true class's blue
 LEFT, TOP, BELOW = 96, 62, 76  # pixels round a square with axes
@@ -178,10 +178,11 @@ def _dot(draw: ImageDraw.ImageDraw, middle: tuple[float, float], radius: float, 
 
 def _tag(draw: ImageDraw.ImageDraw, x: float, y: float, words: str, side: int) -> None:
     """Words beside a dot, on the side where there is room, with a light rim so that they can be read on any colour."""
-    right = x + 14 + draw.textlength(words, font=font(18, True)) < side - 4
+    face = font(18 + extra(18), True)
+    right = x + 14 + draw.textlength(words, font=face) < side - 4
     y = min(max(y, 16), side - 16)
     at, anchor = ((x + 14, y), "lm") if right else ((x - 14, y), "rm")
-    draw.text(at, words, font=font(18, True), fill=INK, anchor=anchor, stroke_width=3, stroke_fill=PAPER)
+    draw.text(at, words, font=face, fill=INK, anchor=anchor, stroke_width=3, stroke_fill=PAPER)
 
 
 # ---- figures -----------------------------------------------------------------------------------------------------
@@ -344,9 +345,10 @@ def _with_axes(square: np.ndarray, reach: float, names, unit: int, title: str, w
         text(draw, (LEFT - 12, TOP + side - at), words, size=17, anchor="rm")
     of = f", in {unit}ths" if unit != 1 else ""
     text(draw, (LEFT + side / 2, TOP + side + 52), f"α: {names[0]}{of}", size=20, width=side)
-    strip = Image.new("RGB", (side, 28), PAPER)
-    text(pen(strip), (side / 2, 14), f"β: {names[1]}{of}", size=20, width=side)
-    canvas.paste(strip.rotate(90, expand=True), (10, TOP))
+    tall = 28 + extra(20)
+    strip = Image.new("RGB", (side, tall), PAPER)
+    text(pen(strip), (side / 2, tall // 2), f"β: {names[1]}{of}", size=20, width=side)
+    canvas.paste(strip.rotate(90, expand=True), (10 - extra(20), TOP))
     return canvas, draw
 
 
@@ -397,7 +399,7 @@ def mountain(
         axis.set_major_locator(MaxNLocator(5, integer=unit != 1))
     axes.tick_params(labelsize=13)
     axes.view_init(elev=30, azim=-125)
-    axes.set_box_aspect((1, 1, 0.7), zoom=1.0)
+    axes.set_box_aspect((1, 1, 0.7), zoom=1 / used().point)
     axes.xaxis.pane.set_edgecolor(stronger(GRID))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -27,7 +27,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.charts import LOOKS
-from course_utils.figures.style import pen, sheet, stronger
+from course_utils.figures.style import pen, settle, sheet, stronger, used
 
 COLOURS = {  # cold to hot
     "inferno": ("000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"),
@@ -315,7 +315,8 @@ def small_curves(
     every[0].set_ylabel(y_label, fontsize=16)
     figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
     handles, names = every[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(3, len(names)), fontsize=14, frameon=False)
+    size = 14 / used().point ** 0.5  # six names have to stand below
+    figure.legend(handles, names, loc="outside lower center", ncols=min(3, len(names)), fontsize=size, frameon=False)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
-    canvas.draw()
+    settle(canvas)
     return fewer_shades(np.asarray(canvas.buffer_rgba())[..., :3])

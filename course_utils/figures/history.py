@@ -29,7 +29,7 @@ from course_utils.figures.base import (
     percent,
     text,
 )
-from course_utils.figures.style import pen
+from course_utils.figures.style import extra, pen, stronger, used
 
 if TYPE_CHECKING:
     from course_utils.history import Entry, Score
@@ -87,11 +87,17 @@ def _card(draw: ImageDraw.ImageDraw, entry: Entry, colour: str, top: int, width:
     """Year, what, why and source, below the lanes."""
     draw.rectangle((MARGIN, top + 6, width - MARGIN, top + 262), fill="#F5F7FA")
     draw.rectangle((MARGIN, top + 6, MARGIN + 7, top + 262), fill=colour)
-    text(draw, (MARGIN + 28, top + 56), str(entry.year), size=52, bold=True, colour=colour, anchor="lm")
-    left, room = MARGIN + 210, width - 2 * MARGIN - 230
-    y = _paragraph(draw, (left, top + 28), entry.what, 27, room, bold=True)
-    y = _paragraph(draw, (left, y + 10), entry.why, 23, room)
-    _paragraph(draw, (left, max(y + 12, top + 200)), f"Source: {entry.source}", 17, room, colour=PALE)
+    text(draw, (MARGIN + 28, top + 56), str(entry.year), size=52, bold=True, colour=colour, anchor="lm", width=172)
+    left, room, source = MARGIN + 210, width - 2 * MARGIN - 230, f"Source: {entry.source}"
+    parts = ((entry.what, 27, True), (entry.why, 23, False), (source, 17, False))
+    more = used().type
+    while more > 1 and sum(_height(words, round(more * size), bold, room) for words, size, bold in parts) > 205:
+        more -= 0.05  # on stage, as large as the card allows
+    what, why, small = (round(max(more, 1) * size) for _, size, _ in parts)
+    y = _paragraph(draw, (left, top + 28), entry.what, what, room, bold=True)
+    y = _paragraph(draw, (left, y + 10), entry.why, why, room)
+    foot = top + 200 - (_height(source, small, False, room) - _height(source, 17, False, room))
+    _paragraph(draw, (left, max(y + 12, foot)), source, small, room, colour=stronger(PALE))
 
 
 def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height: int = 520) -> np.ndarray:
@@ -140,8 +146,9 @@ def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height:
     x = left
     for name, colour in legend:
         draw.rectangle((x, height - 24, x + 18, height - 10), fill=colour)
-        text(draw, (x + 26, height - 17), name, size=17, anchor="lm")
-        x += 70 + round(draw.textlength(name, font=font(17)))
+        room = round(draw.textlength(name, font=font(17))) + extra(40)
+        text(draw, (x + 26, height - 17), name, size=17, anchor="lm", width=room)
+        x += 70 + room
     text(draw, (width - 30, height - 17), "white line: with outside data", size=17, colour=PALE, anchor="rm")
     return np.asarray(canvas)
 
@@ -281,6 +288,11 @@ def _paragraph(draw, at: tuple[int, int], words: str, size: int, room: int, *, b
         draw.text((x, y), line, font=font(size, bold), fill=colour)
         y += round(1.3 * size)
     return y
+
+
+def _height(words: str, size: int, bold: bool, room: int) -> int:
+    """How tall a paragraph gets, in pixels."""
+    return len(_lines(words, size, bold, room)) * round(1.3 * size)
 
 
 @lru_cache(maxsize=512)

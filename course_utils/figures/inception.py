@@ -300,7 +300,7 @@ def bill(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable[
     left, right, most = 230, WIDTH - 270, max(without for _, without in rows.values())
     for x, words, colour in ((left, "with 1×1 reductions", BLUE), (left + 290, "without", VERMILLION)):
         draw.rectangle((x, 58, x + 26, 78), fill=colour)
-        text(draw, (x + 36, 68), words, size=20, anchor="lm")
+        text(draw, (x + 36, 68), words, size=20, anchor="lm", width=240)
     for k, (name, (less, more)) in enumerate(rows.items()):
         y, end = 116 + 46 * k, left + (right - left) * more / most
         text(draw, (left - 14, y), name, size=20, anchor="rm", width=left - MARGIN - 14)

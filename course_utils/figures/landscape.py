@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, text
-from course_utils.figures.style import pen, sheet, stronger
+from course_utils.figures.style import extra, pen, settle, sheet, stronger, used
 
 LOWEST, HIGHEST = 0.001, 1000.0  # losses outside are drawn as these
 SHADES = (  # dark valleys, bright heights; told apart by colour-blind readers, and in grey
@@ -110,8 +110,9 @@ def _palette() -> np.ndarray:
 def _axes(canvas: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int, side: int, reach: float, first: bool):
     """Frame, ticks, names of the axes, and the trained network in the middle."""
     if first:
-        strip = Image.new("RGB", (side, 26), PAPER)
-        text(pen(strip), (side / 2, 13), "β, along another", size=20)
+        tall = 26 + extra(20)
+        strip = Image.new("RGB", (side, tall), PAPER)
+        text(pen(strip), (side / 2, tall // 2), "β, along another", size=20)
         canvas.paste(strip.rotate(90, expand=True), (0, top))
     draw.rectangle((left - 1, top - 1, left + side, top + side), outline=PALE)
     for share, value, anchor in ((0.0, -reach, "lm"), (0.5, 0.0, "mm"), (1.0, reach, "rm")):
@@ -140,7 +141,7 @@ def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, tall: int) -> None:
 # ---- what stands still: matplotlib -------------------------------------------------------------------------------
 def _pixels(canvas) -> np.ndarray:
     canvas.figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    canvas.draw()
+    settle(canvas)
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
@@ -177,8 +178,8 @@ def mountains(
             linewidth=0.15, edgecolor=INK, antialiased=True,
         )  # fmt: skip
         axes.set_title(name, fontsize=16, y=0.96)
-        axes.set_xlabel("α", fontsize=16)
-        axes.set_ylabel("β", fontsize=16)
+        for name_it, letter in ((axes.set_xlabel, "α"), (axes.set_ylabel, "β")):
+            name_it(letter, fontsize=16, labelpad=4 + extra(25))
         axes.text2D(0.95, 0.86, "loss", fontsize=16, ha="center", transform=axes.transAxes)
         axes.set_xticks([-reach, 0, reach])
         axes.set_yticks([-reach, 0, reach])
@@ -266,7 +267,7 @@ def missing_blocks(
     axes.set_title(title, fontsize=18, fontweight="bold", loc="left", pad=34)
     axes.set_xlabel("the block that is taken out", fontsize=16)
     axes.set_ylabel("right, in %", fontsize=16)
-    axes.set_xticks(places, [name.removeprefix("stage") for name in names], fontsize=13)
+    axes.set_xticks(places, [name.removeprefix("stage") for name in names], fontsize=13 / used().point)
     axes.tick_params(axis="y", labelsize=14)
     axes.set_ylim(0, 104)
     axes.set_xlim(-0.7, len(names) - 0.3)

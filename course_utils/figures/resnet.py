@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import BLUE, INK, PALE, PAPER, SKY, VERMILLION, WIDTH, font, panels, text
-from course_utils.figures.style import pen
+from course_utils.figures.style import extra, pen
 
 ROW = 232  # pixels of height that one block takes
 
@@ -94,7 +94,7 @@ def _head(draw: ImageDraw.ImageDraw, tip, way: tuple[int, int], colour: str) -> 
 
 def _label(draw: ImageDraw.ImageDraw, at, words: str) -> None:
     """Words on a line, with paper behind them."""
-    (x, y), half = at, draw.textlength(words, font=font(20, True)) / 2
+    (x, y), half = at, draw.textlength(words, font=font(20 + extra(20), True)) / 2
     draw.rectangle((x - half - 12, y - 14, x + half + 12, y + 14), fill=PAPER)
     text(draw, at, words, size=20, bold=True, colour=VERMILLION)
 

@@ -63,6 +63,11 @@ def thicker(width: float) -> int:
     return round(width * used().line)
 
 
+def extra(pixels: float) -> int:
+    """What the style adds to a size of type, or to the room for it, in pixels: nothing for a notebook."""
+    return round(pixels * (used().type - 1))
+
+
 # ---- Pillow ------------------------------------------------------------------------------------------------------
 def pen(canvas: Image.Image, mode: str | None = None) -> ImageDraw.ImageDraw:
     """What draws on a canvas in the style that is used, in a mode of Pillow; for a notebook, Pillow's own."""
@@ -110,7 +115,7 @@ def type_size(draw: ImageDraw.ImageDraw, at, words: str, size: int, face, anchor
         anchor: Pillow's two letters.
         width: pixels that the line may take at most.
     """
-    largest = round(size * used().type)
+    largest = size + extra(size)
     if largest <= size or not isinstance(draw, _Pen) or not words:
         return size
 
@@ -151,3 +156,30 @@ def sheet(width: int, height: int, **options):
     dpi = 100 * used().point
     figure = Figure(figsize=((width + 0.5) / dpi, (height + 0.5) / dpi), dpi=dpi, **options)
     return figure, FigureCanvasAgg(figure)
+
+
+def settle(canvas) -> None:
+    """Draw a canvas of matplotlib; then make smaller what the style has grown over its edge, or into its neighbour."""
+    canvas.draw()
+    for _ in range(2 if used() != Style() else 0):  # twice, because axes grow where words shrink
+        wide, tall = canvas.get_width_height()
+        flat = [axes for axes in canvas.figure.axes if axes.name != "3d"]
+        for axes in flat:
+            box = axes.get_window_extent()
+            middle = (box.x0 + box.x1) / 2
+            room = 2 * min(middle, wide - middle) - 16 if len(flat) == 1 else 1.1 * box.width
+            _shrink(axes.xaxis.label, room)
+            up = axes.yaxis.label.get_window_extent()
+            _shrink(axes.yaxis.label, 2 * min(up.y0 + up.y1, 2 * tall - up.y0 - up.y1) / 2 - 16, upright=True)
+            _shrink(axes._left_title, wide - 12 - axes._left_title.get_window_extent().x0)
+        if heading := canvas.figure._suptitle:
+            _shrink(heading, wide - 12 - heading.get_window_extent().x0)
+        canvas.draw()
+
+
+def _shrink(words, room: float, *, upright: bool = False) -> None:
+    """Set a text of matplotlib in a smaller type if it takes more pixels than there are."""
+    box = words.get_window_extent()
+    taken = box.height if upright else box.width
+    if taken > room > 0:
+        words.set_fontsize(words.get_fontsize() * room / taken)
