@@ -231,3 +231,97 @@ def test_a_long_title_is_not_cut_off():
     for draw in (figures.curves, figures.quick_curves):
         pixels = draw({"a": [0, 1]}, title="a long title that says one thing " * 4, x_label="step", y_label="loss")
         assert (pixels[:40, -8:] == 255).all()
+
+
+# ---- the style ---------------------------------------------------------------------------------------------------
+@pytest.fixture
+def on_stage():
+    figures.use("stage")
+    yield
+    figures.use("notebook")
+
+
+def drawn_quickly() -> dict[str, np.ndarray]:
+    """Figures with little room for their words."""
+    chance = np.linspace(0.05, 1, 20)
+    long = "training loss, mean of ten batches of a long name (no unit)"
+    return {
+        "attack": attack_figure([0.96, 0.04], [0.2, 0.8], noise=8 / 255),
+        "bars": figures.bars(["trained as usual", "against an adversary"], [0.9, 1], [0.4, 1], titles=("a", "b" * 24)),
+        "panels": figures.panels([picture()] * 5, ["a long title of it"] * 5, ["and a long caption"] * 5),
+        "quick": figures.quick_curves(
+            {"one": chance, "another, with a long name": chance**2}, **QUICK | {"y_label": long}
+        ),
+        "curves": figures.curves({"one": chance, "two": chance**2}, **QUICK | {"x_label": 2 * long, "y_label": long}),
+    }
+
+
+def test_the_stage_draws_larger_words_and_stronger_greys_and_the_notebook_is_as_it_was():
+    before = drawn_quickly()
+    words = {"title": "Two lines", "x_label": "step", "y_label": "loss"}
+    small = ink_heights(figures.quick_curves({"one": [0, 1]}, **words))
+    figures.use("stage")
+    try:
+        large, stage = ink_heights(figures.quick_curves({"one": [0, 1]}, **words)), drawn_quickly()
+    finally:
+        figures.use("notebook")
+    after = drawn_quickly()
+    for kind in small:
+        assert large[kind] >= 1.25 * small[kind], kind
+    for name in before:
+        assert (before[name] == after[name]).all(), name
+        assert before[name].shape == stage[name].shape, name
+        assert (before[name] != stage[name]).any(), name
+    frames = [(one["panels"] == (0x5A, 0x5A, 0x5A)).all(axis=2).sum() for one in (before, stage)]
+    assert frames[0] > 4000 > 200 > frames[1]
+
+
+def ink_heights(pixels: np.ndarray) -> dict[str, int]:
+    """How many rows of pixels the title and the words below the axis take."""
+    dark = (pixels < 100).all(axis=2)
+    parts = {"title": dark[:54, 16:400], "label": dark[-40:, 100:]}
+    return {kind: int(part.any(axis=1).sum()) for kind, part in parts.items()}
+
+
+def test_on_stage_no_word_is_cut_at_the_edge(on_stage):
+    hollow = np.add.outer(np.arange(5.0), np.arange(5.0))
+    bowls = figures.landscape.mountains({"plain": hollow, "residual": hollow}, 1.0, title="A hollow and a bowl " * 4)
+    for name, pixels in (drawn_quickly() | {"bowls": bowls}).items():
+        edge = np.concatenate([pixels[:2].reshape(-1, 3), pixels[-2:].reshape(-1, 3), pixels[:, :2].reshape(-1, 3)])
+        edge = np.concatenate([edge, pixels[:, -2:].reshape(-1, 3)])
+        assert (edge == 255).all(), name
+
+
+def test_on_stage_words_grow_no_further_than_to_their_neighbour(on_stage):
+    def written(second: int) -> np.ndarray:
+        canvas = Image.new("RGB", (400, 60), "white")
+        draw = figures.style.pen(canvas)
+        draw.rectangle((second, 0, 399, 59), fill=figures.BLUE)
+        figures.text(draw, (10, 30), "a line of words", size=22, anchor="lm")
+        return np.asarray(canvas)[:, :second]
+
+    far, near = written(390), written(200)
+    ends = [np.argwhere((pixels < 128).all(axis=2))[:, 1].max() for pixels in (far, near)]
+    assert ends[0] > 230  # 22 · 1.4 pixels high
+    assert 170 < ends[1] < 199  # larger than in a notebook, but not under the blue
+
+
+def test_a_line_is_thicker_on_stage_and_a_dot_larger(on_stage):
+    def painted() -> tuple[int, int]:
+        canvas = Image.new("RGB", (100, 100), "white")
+        draw = figures.style.pen(canvas)
+        draw.line((0, 20, 99, 20), fill=figures.BLUE, width=3)
+        draw.ellipse((40, 60, 50, 70), fill=figures.VERMILLION)
+        blue, dot = (np.asarray(canvas) != 255).any(axis=2)[:40], (np.asarray(canvas) != 255).any(axis=2)[40:]
+        return int(blue[:, 50].sum()), int(dot.any(axis=0).sum())
+
+    line, dot = painted()
+    figures.use("notebook")
+    assert (line, dot) > painted() == (3, 11)
+    assert dot >= 13
+
+
+def test_an_unknown_style_is_refused_and_nothing_changes():
+    with pytest.raises(ValueError, match=r"^a style of figures is one of 'notebook', 'stage'; got 'screen'\.$"):
+        figures.use("screen")
+    assert figures.style.used().type == 1
