@@ -15,6 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from course_utils.runtime import exact_dtype
+
 
 @dataclass(frozen=True)
 class Ball(ABC):
@@ -240,7 +242,7 @@ def room(change: Tensor, centre: Tensor) -> Tensor:
 
 def exact(numbers: Tensor) -> Tensor:
     """In double precision where the device has it: thousands of numbers are going to be added up."""
-    return numbers if numbers.device.type == "mps" else numbers.double()
+    return numbers.to(exact_dtype(numbers.device))
 
 
 def check_size(name: str, size: float | Tensor, *, largest: float = math.inf) -> None:

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils import alexnet, runtime, training, zoo
-from course_utils.attack_arguments import check_batch, check_classes, check_count, check_images
+from course_utils.attack_arguments import check_batch, check_classes, check_count, check_images, check_one_each
 from course_utils.balls import Linf, check_size, per_picture
 from course_utils.twins import MEAN, SIGNS, SIZE, STD, scenes
 
 __all__ = ["MEAN", "SIGNS", "SIZE", "STD", "scenes"]  # the small world of these networks is that of the twins
 STORED = {"plain": "certify-plain", "interval": "certify-interval", "noise": "certify-noise"}  # for `zoo.load`
-ROUNDING = 1e-4  # of a logit: what sums in single precision may be off; a certificate must have more room than that
+ROUNDING = 1e-4  # of a logit: what sums of `exact_products` may be off; a certificate must have more room than that
 
 
 class CertifiableNet(nn.Sequential):
@@ -81,7 +81,9 @@ def interval_bounds(network: nn.Module, images: Tensor, epsilon: float | Tensor)
     Source: Gowal et al. 2018, section 3.
     """
     check_images(images)
-    with runtime.kept(network), torch.no_grad():
+    check_size("epsilon", epsilon, largest=Linf.LARGEST)
+    check_one_each("epsilon", epsilon, len(images))
+    with runtime.kept(network), torch.no_grad(), runtime.exact_products():
         low, high = _ball(images, epsilon)
         for layer in chain(network):
             low, high = _through(layer, low, high)
@@ -102,7 +104,7 @@ def worst_margins(network: nn.Module, images: Tensor, labels: Tensor, epsilon: f
     """
     check_batch(images, labels, None, Linf(epsilon))
     labels, _ = check_classes(network, images, labels, None)
-    with runtime.kept(network), torch.no_grad():
+    with runtime.kept(network), torch.no_grad(), runtime.exact_products():
         return _margins(chain(network), images, labels, epsilon)
 
 
@@ -373,9 +375,10 @@ def smooth_certify(
     chosen = smooth_votes(network, images, sigma=sigma, samples=first, seed=2 * seed).argmax(dim=1)
     votes = smooth_votes(network, images, sigma=sigma, samples=samples, seed=2 * seed + 1)
     counted = votes.gather(1, chosen[:, None])[:, 0].cpu().numpy()
-    low = torch.from_numpy(lower_bound(counted, samples, alpha)).to(images.device)
+    low = torch.from_numpy(lower_bound(counted, samples, alpha))  # on the processor, in float64
+    radius = torch.where(low > 0.5, sigma * torch.special.ndtri(low), 0.0)
+    low, radius = (numbers.to(runtime.exact_dtype(images.device)).to(images.device) for numbers in (low, radius))
     sure = low > 0.5
-    radius = torch.where(sure, sigma * torch.special.ndtri(low), 0.0)
     return Smoothed(torch.where(sure, chosen, -1), radius, low, votes)
 
 

@@ -64,7 +64,7 @@ BASELINES: dict[str, Method] = {
 # ---- the contest -----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Interval:
-    """A mean over scenes, and where it might lie with other scenes: 95 of 100 bootstrap means fall in between."""
+    """A mean over scenes, and where the true mean may lie: bars made like this hold it 95 times in 100."""
 
     mean: float
     low: float
@@ -76,7 +76,7 @@ def interval(values: Tensor, *, draws: int = 2000, seed: int = 0) -> Interval:
 
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
     """
-    values = torch.as_tensor(values, dtype=torch.float64).cpu()
+    values = torch.as_tensor(values).cpu().double()  # in this order: not every device has float64
     chosen = torch.randint(len(values), (draws, len(values)), generator=runtime.generator(seed))
     means = values[chosen].mean(dim=1)
     low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()

@@ -163,7 +163,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
         flat = maps.flatten(1).contiguous()
         ordered = flat.sort(dim=1).values
         below, upto = (torch.searchsorted(ordered, flat, side=side) for side in ("left", "right"))
-        middle = (below + upto).double()
+        middle = (below + upto).to(runtime.exact_dtype(maps.device))
         ranks.append(middle - middle.mean(dim=1, keepdim=True))
     lengths = ranks[0].norm(dim=1) * ranks[1].norm(dim=1)
     return ((ranks[0] * ranks[1]).sum(dim=1) / lengths.where(lengths > 0, torch.ones_like(lengths))).float()
@@ -178,7 +178,7 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
 
     Source: Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity".
     """
-    x, y = first[:, None].double(), second[:, None].double()
+    x, y = (maps[:, None].to(runtime.exact_dtype(maps.device)) for maps in (first, second))
     x_mean, y_mean = F.avg_pool2d(x, window, 1), F.avg_pool2d(y, window, 1)
     fair = window**2 / (window**2 - 1)  # the sample's variance, not the window's
     xx, yy, xy = (fair * F.avg_pool2d(product, window, 1) for product in (x * x, y * y, x * y))

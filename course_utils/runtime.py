@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,33 @@ def fast_dtype(where: torch.device) -> torch.dtype:
     if where.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)():
         return torch.bfloat16
     return torch.float32
+
+
+def exact_dtype(where: torch.device) -> torch.dtype:
+    """The precision for adding up thousands of numbers: `torch.float64`, and `torch.float32` on Apple's GPU.
+
+    Apple's GPU (mps) has no float64 and refuses to make any.
+    """
+    return torch.float32 if where.type == "mps" else torch.float64
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Inside, float32 is multiplied as float32 on every device; afterwards all is as it was.
+
+    GPUs since 2020 may shorten the factors of a convolution or a matrix product to TF32, of which 11 binary digits
+    are left (torch allows it to convolutions unless told otherwise): good enough to train, not for a proof.
+    """
+    with warnings.catch_warnings():  # torch 2.9 says, once, that it has newer names; torch 2.4 knows only these
+        warnings.simplefilter("ignore")
+        convolutions, matrices = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = convolutions
+        torch.set_float32_matmul_precision(matrices)
 
 
 def describe_machine() -> str:

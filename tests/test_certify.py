@@ -346,6 +346,41 @@ def test_equal_seeds_give_equal_votes_and_every_copy_has_one():
     assert votes.sum(1).tolist() == [40] * 3
 
 
+class TellsPrecision(nn.Linear):
+    """Remembers whether its products might have been shortened."""
+
+    def forward(self, features):
+        self.shortened = torch.backends.cudnn.allow_tf32 or torch.get_float32_matmul_precision() != "highest"
+        return super().forward(features)
+
+
+@pytest.mark.parametrize("bound", [certify.interval_bounds, certify.worst_margins])
+def test_no_certificate_is_computed_with_shortened_products(bound):
+    """On GPUs torch lets convolutions use TF32 from the start, whose errors are larger than ROUNDING."""
+    before = torch.backends.cudnn.allow_tf32
+    first = TellsPrecision(48, 5)
+    network, labels = (
+        nn.Sequential(nn.Flatten(), first, nn.Linear(5, 2)),
+        (LABELS,) if bound is certify.worst_margins else (),
+    )
+    first.shortened = None
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        bound(network, torch.rand(2, 3, 4, 4), *labels, 0.1)
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+    assert first.shortened is False
+
+
+def test_what_the_vote_brings_to_a_device_has_a_precision_that_it_knows(monkeypatch):
+    """Apple's GPU has no float64; the same vote in float32."""
+    usual = certify.smooth_certify(Coin(), pictures(2), sigma=0.5, samples=50)
+    monkeypatch.setattr(runtime, "exact_dtype", lambda where: torch.float32)
+    there = certify.smooth_certify(Coin(), pictures(2), sigma=0.5, samples=50)
+    assert (usual.radius.dtype, there.radius.dtype, there.probability.dtype) == (torch.float64, *[torch.float32] * 2)
+    torch.testing.assert_close(there.radius, usual.radius.float())
+
+
 # A sentence for every mistake
 
 IMAGES, LABELS = pictures(2), torch.tensor([0, 1])
@@ -359,6 +394,9 @@ IMAGES, LABELS = pictures(2), torch.tensor([0, 1])
         (lambda n: certify.certified(n, 255 * IMAGES, LABELS, 0.1), ValueError, r"pixels must lie in \[0, 1\]"),
         (lambda n: certify.certified(n, IMAGES / 0 * 0, LABELS, 0.1), ValueError, "images holds NaN"),
         (lambda n: certify.certified(n, IMAGES, LABELS + 9, 0.1), ValueError, "no class of this network"),
+        (lambda n: certify.interval_bounds(n, IMAGES, 8.0), ValueError, "Did you mean 8/255"),
+        (lambda n: certify.interval_bounds(n, IMAGES, -0.1), ValueError, "got -0.1"),
+        (lambda n: certify.interval_bounds(n, IMAGES, torch.rand(3)), ValueError, "3 numbers for 2 pictures"),
         (lambda n: certify.interval_bounds(nn.Tanh(), IMAGES, 0.1), TypeError, "no rule for the intervals of Tanh"),
         (lambda n: certify.worst_margins(n[:-1], IMAGES, LABELS, 0.1), TypeError, "last layer must be Linear.*ReLU"),
         (lambda n: certify.certified_radius(n, IMAGES, LABELS, halvings=0), ValueError, "halvings must be at least 1"),

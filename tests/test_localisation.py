@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import localisation, runtime, saliency, signs, zoo
 
@@ -208,3 +209,24 @@ def test_ssim_is_scikit_images():
     # It leaves out a border where the window looks beyond the picture, as ours does.
     np.testing.assert_allclose(localisation.ssim(first, second).numpy(), theirs, atol=1e-5)
     torch.testing.assert_close(localisation.ssim(first, first), torch.ones(3))
+
+
+class NoFloat64(TorchDispatchMode):
+    """Refuses float64, as Apple's GPU does."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        output = operation(*args, **(kwargs or {}))
+        if isinstance(output, torch.Tensor) and output.dtype == torch.float64:
+            raise TypeError("this device has no float64")
+        return output
+
+
+@pytest.mark.parametrize("alike", [localisation.rank_correlation, localisation.ssim])
+def test_maps_are_compared_on_a_device_without_float64(alike, monkeypatch):
+    first, second = random(2, 32, seed=1), random(2, 32, seed=1) ** 2 + 0.1 * random(2, 32, seed=2)
+    exact = alike(first, second)
+    with pytest.raises(TypeError, match="no float64"), NoFloat64():
+        alike(first, second)
+    monkeypatch.setattr(runtime, "exact_dtype", lambda where: torch.float32)
+    with NoFloat64():
+        torch.testing.assert_close(alike(first, second), exact, atol=1e-4, rtol=0)

@@ -91,3 +91,32 @@ def test_threads_are_lent_and_given_back_also_after_an_error():
     assert torch.get_num_threads() == before
     with runtime.threads(None):
         assert torch.get_num_threads() == before
+
+
+@pytest.fixture
+def hasty():
+    """A machine on which products may be shortened, as on a GPU."""
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
+    yield
+    torch.backends.cudnn.allow_tf32 = before[0]
+    torch.set_float32_matmul_precision(before[1])
+
+
+def test_products_are_exact_inside_and_afterwards_as_before(hasty):
+    def state():
+        flags = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        return (*flags, torch.get_float32_matmul_precision())
+
+    with runtime.exact_products():
+        assert state() == (False, False, "highest")
+    assert state() == (True, True, "high")
+    with pytest.raises(ZeroDivisionError), runtime.exact_products():
+        _ = 1 / 0
+    assert state() == (True, True, "high")
+
+
+def test_apple_s_gpu_is_not_asked_for_float64():
+    kinds = {name: runtime.exact_dtype(torch.device(name)) for name in ("cpu", "cuda", "mps")}
+    assert kinds == {"cpu": torch.float64, "cuda": torch.float64, "mps": torch.float32}
