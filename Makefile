@@ -6,6 +6,8 @@
 #   make test TEST_ARGS="-k pgd"            more options for pytest
 #   make report NAMES="2 8" PARAMETERS="steps=5 epsilon=4/255"    or a file of YAML
 #   make slides NAMES=8 SIZE=34             larger type (30 of 720 pixels without it)
+#   make slides STYLE=stage                 run anew: figures with larger words and thicker lines, and type of 34
+#   make app LESSON=8 STYLE=stage           the lab drawn so
 #   make app LESSON=5 LAB=LandscapeLab      another lab than the lesson's first one; PORT=9000 another port
 
 PYTHON ?= python3
@@ -62,10 +64,10 @@ report: $(VENV)/stage.stamp  ## run the lessons with your parameters, and make o
 	$(BIN)/python -m scripts.report $(NAMES) $(if $(PARAMETERS),--parameters $(PARAMETERS))
 
 slides: $(VENV)/stage.stamp  ## make a deck of each lesson, all in one file that needs no network
-	$(BIN)/python -m scripts.slides $(NAMES) $(if $(SIZE),--size $(SIZE))
+	$(BIN)/python -m scripts.slides $(NAMES) $(if $(SIZE),--size $(SIZE)) $(if $(STYLE),--style $(STYLE))
 
 app: $(VENV)/stage.stamp  ## serve a lesson's lab full-screen, with no code to be seen: make app LESSON=8
-	$(BIN)/python -m scripts.app $(LESSON) $(if $(LAB),--lab $(LAB)) $(if $(PORT),--port $(PORT)) $(APP_ARGS)
+	$(BIN)/python -m scripts.app $(LESSON) $(if $(LAB),--lab $(LAB)) $(if $(STYLE),--style $(STYLE)) $(if $(PORT),--port $(PORT)) $(APP_ARGS)
 
 # Without pip's cache, which would keep an old wheel of a folder called like-this.
 wheel: $(VENV)/lab.stamp  ## build the wheel that carries the networks and pictures, into dist/

@@ -1,10 +1,10 @@
 """Serve a lesson's lab full-screen, with no code to be seen; `make app LESSON=8` calls this.
 
-    python -m scripts.app 8 [--lab LandscapeLab] [--port 8866] [--only-write]
+    python -m scripts.app 8 [--lab LandscapeLab] [--style stage] [--port 8866] [--only-write]
 
 Voilà shows a small notebook that is written here, to build/app/: the lesson's set-up cell, then of the cells before
-the lab only the lines that the lab needs (names are followed backwards), then the lab. The stored lesson stays as it
-is.
+the lab only the lines that the lab needs (names are followed backwards), then the lab, in a style of figures if one is
+given. The stored lesson stays as it is.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course_utils import figures
 from scripts import notebooks
 
 BUILD = notebooks.ROOT / "build" / "app"
@@ -114,12 +115,13 @@ def _surface(node: ast.AST) -> Iterator[ast.AST]:
 
 
 # ---- the notebook ------------------------------------------------------------------------------------------------
-def notebook(lesson: NotebookNode, lab: str | None = None) -> NotebookNode:
+def notebook(lesson: NotebookNode, lab: str | None = None, style: str | None = None) -> NotebookNode:
     """A notebook that holds one lab of a lesson and nothing else.
 
     Args:
         lesson: the stored lesson.
         lab: the name of its class; the lesson's first one if not given.
+        style: of the figures, see `figures.use`; as in a notebook if not given.
 
     Raises:
         ValueError: the lesson has no lab, or none of that name; the sentence names those that it has.
@@ -132,8 +134,20 @@ def notebook(lesson: NotebookNode, lab: str | None = None) -> NotebookNode:
     before = [cell.source for cell in lesson.cells[: index + 1] if cell.cell_type == "code"]
     setup = [source for source in before if SETUP in source][:1]
     lines = needed([_plain(source) for source in before if source not in setup])
-    cells = [nbformat.v4.new_code_cell(source) for source in (*setup, "\n".join(lines))]
+    styled = [f"from course_utils import figures\n\nfigures.use({style!r})"] if style else []
+    cells = [nbformat.v4.new_code_cell(source) for source in (*setup, *styled, "\n".join(lines))]
     return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(notebooks.METADATA))
+
+
+def known_style(name: str | None) -> str | None:
+    """The style of figures that a command line names, None if it names none.
+
+    Raises:
+        SystemExit: there is no such style; the sentence names those that there are.
+    """
+    if name is None or name in figures.STYLES:
+        return name
+    raise SystemExit(f"There is no style {name}; there are {', '.join(figures.STYLES)}.")
 
 
 def command(path: Path, port: int) -> list[str]:
@@ -157,15 +171,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("lesson", nargs="?", help="its number, or the beginning of its name")
     parser.add_argument("--lab", help="which of its labs; without it, the first one")
+    parser.add_argument("--style", help="of its pictures, such as stage: larger words, thicker lines")
     parser.add_argument("--port", type=int, default=8866)
     parser.add_argument("--only-write", action="store_true", help="write the notebook, serve nothing")
     arguments, options = parser.parse_known_args()
     if not arguments.lesson:
         raise SystemExit("Say which lesson, for example make app LESSON=8.")
     path = notebooks.find([arguments.lesson])[0]
-    lesson = notebooks.read(path)
+    lesson, style = notebooks.read(path), known_style(arguments.style)
     try:
-        made = notebook(lesson, arguments.lab)
+        made = notebook(lesson, arguments.lab, style)
     except ValueError as problem:
         raise SystemExit(f"{path.stem}: {problem}") from None
     BUILD.mkdir(parents=True, exist_ok=True)

@@ -130,6 +130,16 @@ def run(path: Path, values: Mapping[str, Any], folder: Path) -> Failure | None:
     return failure
 
 
+def run_all(lessons: list[Path], given: Mapping[str, Any], folder: Path) -> dict[str, Failure]:
+    """Execute lessons, each with those of the parameters that it knows, into a folder; lesson → where it stopped."""
+    wanted = refuse_unknown(lessons, given)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as nothing_solved:
+        os.environ["COURSE_PROGRESS"] = nothing_solved  # whoever runs them: what is made is the lesson's, not theirs
+        found = [run(path, values, folder) for path, values in wanted.items()]
+    return {failure.lesson: failure for failure in found if failure}
+
+
 def tidy(notebook: NotebookNode) -> NotebookNode:
     """Without papermill's own words about an error, and without what only a kernel can show."""
     own = "papermill-error-cell-tag"
@@ -161,10 +171,7 @@ def _without_notes(notebook: NotebookNode) -> NotebookNode:
 
 def report(lessons: list[Path], given: Mapping[str, Any], folder: Path) -> list[Failure]:
     """Run the lessons and write them and their handout; gives what failed."""
-    wanted = refuse_unknown(lessons, given)
-    folder.mkdir(parents=True, exist_ok=True)
-    found = [run(path, values, folder) for path, values in wanted.items()]
-    failures = {failure.lesson: failure for failure in found if failure}
+    failures = run_all(lessons, given, folder)
     executed = [folder / path.name for path in lessons if (folder / path.name).exists()]
     (folder / "handout.html").write_text(handout(executed, failures, given), encoding="utf-8")
     return list(failures.values())
@@ -178,9 +185,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=BUILD, help="where the executed lessons and the handout go")
     arguments = parser.parse_args()
     lessons, given = notebooks.find(arguments.names), parameters(arguments.parameters)
-    with tempfile.TemporaryDirectory() as nothing_solved:
-        os.environ["COURSE_PROGRESS"] = nothing_solved  # whoever makes the handout: it is the lesson's, not theirs
-        failures = report(lessons, given, arguments.folder)
+    failures = report(lessons, given, arguments.folder)
     print(f"{len(lessons) - len(failures)} of {len(lessons)} lessons ran to their end; see {arguments.folder}.")
     if failures:
         raise SystemExit("\n".join(map(str, failures)))

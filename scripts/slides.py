@@ -1,10 +1,11 @@
 """Make a deck of each lesson, everything inside one file; `make slides` calls this.
 
-    python -m scripts.slides [names …] [--size 30]
+    python -m scripts.slides [names …] [--size 30] [--style stage]
 
 The stored lessons' slide tags say what is a slide, what comes at the next key, what is left out and what only the
 lecturer sees. templates/deck.js lays the cells out on pages of 1280×720 in the browser, where sizes are known, and
-reveal.js turns them. Decks go to build/slides/ and need no network.
+reveal.js turns them. Decks go to build/slides/ and need no network. With a style the lessons are run anew, and their
+figures drawn in it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from scripts import app, notebooks, pages
+from scripts import app, notebooks, pages, report
 
 BUILD = notebooks.ROOT / "build" / "slides"
 SIZE = 30  # pixels of 720: 1/24 of the screen's height
+STYLED = {"stage": 34}  # with this style of figures, this size, unless another one is asked for
 SIZES = (20, 44)
 REVEAL = "sphinx_revealjs"  # the package that carries reveal.js
 BREAKS = ("slide", "subslide")
@@ -100,19 +102,26 @@ def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="lessons, such as 8 or 08_adversarial; without any, all of them")
-    parser.add_argument("--size", type=int, default=SIZE, help="of the type, in pixels of a screen 720 high")
+    parser.add_argument("--size", type=int, help=f"of the type, in pixels of a screen 720 high; {SIZE} without it")
+    parser.add_argument("--style", help="of the figures, such as stage: the lessons are run anew with it")
     parser.add_argument("--folder", type=Path, default=BUILD, help="where the decks go")
     arguments = parser.parse_args()
-    lessons = notebooks.find(arguments.names)
+    lessons, style, failures = notebooks.find(arguments.names), app.known_style(arguments.style), {}
+    size = arguments.size or STYLED.get(style, SIZE)
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if style:
+        failures = report.run_all(lessons, {"style": style}, arguments.folder)
+        lessons = [arguments.folder / path.name for path in lessons if path.stem not in failures]
     for path in lessons:
         try:
-            made = deck(notebooks.read(path), path.stem, arguments.size)
+            made = deck(notebooks.read(path), path.stem, size)
         except ValueError as problem:
             raise SystemExit(f"{path.stem}: {problem}") from None
         target = arguments.folder / f"{path.stem}.html"
         target.write_text(made, encoding="utf-8")
         print(f"{target}: {len(made.encode()) / 1e6:.1f} MB", flush=True)
+    if failures:
+        raise SystemExit("\n".join(map(str, failures.values())))
 
 
 if __name__ == "__main__":

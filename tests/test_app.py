@@ -74,6 +74,16 @@ def test_every_lesson_has_labs_and_each_of_them_finds_all_its_names(path):
         assert app.builds_lab(lab) == name
 
 
+def test_the_style_is_chosen_before_the_lab_is_built_and_only_if_one_is_given():
+    lesson = notebooks.read(notebooks.find(["2"])[0])
+    plain, styled = app.notebook(lesson).cells, app.notebook(lesson, style="stage").cells
+    assert [cell.source for cell in styled] == [
+        plain[0].source,
+        "from course_utils import figures\n\nfigures.use('stage')",
+        plain[1].source,
+    ]
+
+
 def test_a_lab_that_is_not_there_is_refused_with_the_names_of_those_that_are():
     lesson = notebooks.read(notebooks.find(["2"])[0])
     with pytest.raises(ValueError, match="there is no lab PoolLab; this lesson has WindowLab, PoolingLab"):
@@ -86,6 +96,7 @@ def test_a_lab_that_is_not_there_is_refused_with_the_names_of_those_that_are():
     ("arguments", "sentence"),
     [
         ([], "Say which lesson"),
+        (["2", "--style", "screen"], "There is no style screen; there are notebook, stage."),
         (["99"], "There is no lesson 99"),
         (["2", "--lab", "PoolLab"], "02_pooling: there is no lab PoolLab"),
     ],

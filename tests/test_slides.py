@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import sys
 
 import nbformat
 import pytest
@@ -13,7 +14,7 @@ pytest.importorskip("latex2mathml", reason="the extra `stage` is not installed")
 pytest.importorskip("ziamath", reason="the extra `stage` is not installed")
 pytest.importorskip("sphinx_revealjs", reason="the extra `stage` is not installed")
 
-from scripts import notebooks, pages, slides
+from scripts import notebooks, pages, report, slides
 from tests import offline
 
 LONG = "\n".join(f"value_{k} = {{'a': {k}}}  # {'a remark that never ends ' * 6}" for k in range(60))
@@ -189,6 +190,50 @@ def test_proofs_are_left_out_of_listings(source, left):
 def test_a_size_that_nobody_can_read_is_refused(size):
     with pytest.raises(ValueError, match="between 20 and 44"):
         slides.deck(lesson(), "02_small", size)
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """`make slides` for lesson 2, with a small lesson in its place: what it ran, and which decks it made."""
+
+    def run(*options: str) -> tuple[list, dict]:
+        ran, made = [], {}
+
+        def instead(path, values, folder):
+            ran.append((path.stem, dict(values)))
+            nbformat.write(lesson(), folder / path.name)
+
+        monkeypatch.setattr(report, "run", instead)
+        monkeypatch.setattr(report, "known", lambda path: ["style"])
+        monkeypatch.setattr(slides, "deck", lambda notebook, name, size: made.setdefault(f"{name}: {size}", "a deck"))
+        monkeypatch.setattr(sys, "argv", ["slides", "2", "--folder", str(tmp_path), *options])
+        slides.main()
+        return ran, made
+
+    return run
+
+
+def test_without_a_style_the_stored_lesson_is_shown(command):
+    assert command() == ([], {"02_pooling: 30": "a deck"})
+    assert command("--size", "40") == ([], {"02_pooling: 40": "a deck"})
+
+
+def test_with_a_style_the_lesson_is_run_anew_and_its_type_is_larger(command):
+    anew = [("02_pooling", {"style": "stage"})]
+    assert command("--style", "stage") == (anew, {"02_pooling: 34": "a deck"})
+    assert command("--style", "stage", "--size", "24") == (anew, {"02_pooling: 24": "a deck"})
+
+
+def test_a_style_that_is_not_there_is_refused_and_nothing_is_run(command):
+    with pytest.raises(SystemExit, match=r"^There is no style screen; there are notebook, stage\.$"):
+        command("--style", "screen")
+
+
+def test_a_lesson_that_stops_has_no_deck_and_says_why(command, monkeypatch):
+    stop = report.Failure("02_pooling", 3, "x = 1", "ValueError: no")
+    monkeypatch.setattr(report, "run_all", lambda lessons, values, folder: {"02_pooling": stop})
+    with pytest.raises(SystemExit, match=r"^02_pooling stopped in cell \[3\]"):
+        command("--style", "stage")
 
 
 def test_a_lesson_without_slides_is_refused():

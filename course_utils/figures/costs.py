@@ -138,7 +138,6 @@ def bottleneck(
     for k, (quantity, bars) in enumerate(groups.items()):
         top = 176 + k * 106
         draw.line((MARGIN, top - 8, width - MARGIN, top - 8), fill=GRID, width=2)
-        text(draw, (MARGIN, top + 14), quantity, size=22, bold=True, anchor="lm")
         largest = max((sum(part or 0 for part in bar.parts) for bar in bars), default=0) or 1
         for n, (bar, name) in enumerate(zip(bars, ("direct", "bottleneck"), strict=True)):
             y, x = top + 14 + 34 * (n + 0.9), 200.0
@@ -148,6 +147,7 @@ def bottleneck(
                 draw.rectangle((x, y - 12, x + max(long, 1), y + 12), fill=colour)
                 x += long
             text(draw, (x + 12, y), bar.words, size=20, anchor="lm", width=width - x - 12 - MARGIN)
+        text(draw, (MARGIN, top + 14), quantity, size=22, bold=True, anchor="lm")
     return np.asarray(canvas)
 
 

@@ -178,7 +178,10 @@ def _dot(draw: ImageDraw.ImageDraw, middle: tuple[float, float], radius: float, 
 
 def _tag(draw: ImageDraw.ImageDraw, x: float, y: float, words: str, side: int) -> None:
     """Words beside a dot, on the side where there is room, with a light rim so that they can be read on any colour."""
-    face = font(18 + extra(18), True)
+    size = 18 + extra(18)
+    while size > 18 and x + 14 + draw.textlength(words, font=font(size, True)) >= side - 4:
+        size -= 1  # rather beside its dot than over another one
+    face = font(size, True)
     right = x + 14 + draw.textlength(words, font=face) < side - 4
     y = min(max(y, 16), side - 16)
     at, anchor = ((x + 14, y), "lm") if right else ((x - 14, y), "rm")
@@ -399,7 +402,7 @@ def mountain(
         axis.set_major_locator(MaxNLocator(5, integer=unit != 1))
     axes.tick_params(labelsize=13)
     axes.view_init(elev=30, azim=-125)
-    axes.set_box_aspect((1, 1, 0.7), zoom=1 / used().point)
+    axes.set_box_aspect((1, 1, 0.7), zoom=used().point ** -0.5)
     axes.xaxis.pane.set_edgecolor(stronger(GRID))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

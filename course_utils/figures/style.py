@@ -164,16 +164,18 @@ def settle(canvas) -> None:
     for _ in range(2 if used() != Style() else 0):  # twice, because axes grow where words shrink
         wide, tall = canvas.get_width_height()
         flat = [axes for axes in canvas.figure.axes if axes.name != "3d"]
-        for axes in flat:
-            box = axes.get_window_extent()
-            middle = (box.x0 + box.x1) / 2
-            room = 2 * min(middle, wide - middle) - 16 if len(flat) == 1 else 1.1 * box.width
-            _shrink(axes.xaxis.label, room)
-            up = axes.yaxis.label.get_window_extent()
-            _shrink(axes.yaxis.label, 2 * min(up.y0 + up.y1, 2 * tall - up.y0 - up.y1) / 2 - 16, upright=True)
-            _shrink(axes._left_title, wide - 12 - axes._left_title.get_window_extent().x0)
         if heading := canvas.figure._suptitle:
             _shrink(heading, wide - 12 - heading.get_window_extent().x0)
+            tall = heading.get_window_extent().y0
+        for axes in flat:
+            box = axes.get_window_extent()
+            middle, high = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+            _shrink(axes.xaxis.label, 2 * min(middle, wide - middle) - 16 if len(flat) == 1 else box.width)
+            _shrink(axes.yaxis.label, 2 * min(high, tall - high) - 8, upright=True)
+            _shrink(axes._left_title, wide - 12 - axes._left_title.get_window_extent().x0)
+        least = min((axes.xaxis.label.get_fontsize() for axes in flat), default=0)
+        for axes in flat:
+            axes.xaxis.label.set_fontsize(least)
         canvas.draw()
 
 
