@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from course_utils import pgd, runtime
+from course_utils.attack_arguments import check_classes, check_images, check_labels
 from course_utils.balls import Ball
 
 COARSE = 8  # cells along the first, coarse grid; halved until `points` are there
@@ -70,7 +72,7 @@ class Plane:
 def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball, seed: int = 0) -> Plane:
     """The lecture's plane: along the gradient g = ∇l(f(x), y), and along a random direction g⊥ at right angles to it.
 
-    Along g as the ball measures it: the sign of the gradient in Linf, its direction in L2.
+    Along g as the ball measures it: the sign of the gradient in Linf, its direction in L2, its largest numbers in L1.
 
     Args:
         network: takes pictures in [0, 1], answers with logits; left as it was.
@@ -80,15 +82,20 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
         seed: of g⊥.
 
     Raises:
-        ValueError: not one picture, or the network's answer does not depend on it at all.
+        ValueError, TypeError: not one picture in [0, 1], or no class of this network; or the network's answer does not
+            depend on the picture at all.
     """
     x = _one("images", images)
-    _, logits, gradient = pgd.loss_and_gradient(network, x, labels.to(x.device))
+    check_images(x)
+    check_labels("labels", labels, 1)
+    labels, _ = check_classes(network, x, labels, None)
+    _, logits, gradient = pgd.loss_and_gradient(network, x, labels)
     if not gradient.any():  # so sure that 1 - p rounds to 0: the margin of the logits still has a direction
-        gradient = _margin_gradient(network, x, labels.to(x.device), logits)
+        gradient = _margin_gradient(network, x, labels, logits)
     if not gradient.any():
         raise ValueError("the gradient is zero at this picture, so there is no direction g; take another picture.")
-    first = ball.ascend(torch.zeros_like(x), gradient, 1.0)
+    grey = torch.full_like(x, 0.5)  # from here no number stands on a wall of the box, which L1 would pass over
+    first = ball.ascend(grey, gradient, 1.0) - grey
     draw = runtime.generator(seed, x.device)
     # Plus and minus one at random, as the gradient's sign has it: so the two axes look alike in every norm.
     random = torch.randint(0, 2, x.shape, generator=draw, device=x.device).to(x) * 2 - 1
@@ -188,7 +195,14 @@ class DecisionMap:
 
 
 def map_steps(
-    network: nn.Module, plane: Plane, label: int, *, reach: float, points: int = 65, full: bool = False, chunk: int = 16
+    network: nn.Module,
+    plane: Plane,
+    label: int,
+    *,
+    reach: float,
+    points: int = 65,
+    full: bool = False,
+    chunk: int | None = None,
 ) -> Iterator[DecisionMap]:
     """Ask a network on a square grid of a plane, coarse first, then finer where the class changes.
 
@@ -203,7 +217,7 @@ def map_steps(
         reach: α and β run from -reach to reach, in the unit of ε.
         points: P, along each axis: 9, 17, 33, 65, 129 …
         full: ask at every point.
-        chunk: how many pictures at a time.
+        chunk: how many pictures at a time; None takes 16 on a processor, so that a map is seen early, and 256 on a GPU.
 
     Returns:
         Iterator over `DecisionMap`s that sharpen, one after every chunk; each is whole.
@@ -211,7 +225,9 @@ def map_steps(
     Raises:
         ValueError, TypeError: an argument is out of its range (at the call).
     """
+    chunk = _chunk(plane.centre.device) if chunk is None else chunk
     _check(label, reach, points, chunk)
+    check_classes(network, plane.centre, torch.tensor([label]), None)
     axis = torch.linspace(-reach, reach, points)
     axis[points // 2] = 0.0  # exactly: here stands x
 
@@ -242,6 +258,10 @@ def decision_map(network: nn.Module, plane: Plane, label: int, **how) -> Decisio
     """`map_steps`, run to its end; the arguments are the same."""
     *_, last = map_steps(network, plane, label, **how)
     return last
+
+
+def _chunk(where: torch.device) -> int:
+    return 16 if where.type == "cpu" else 256
 
 
 def _look(network: nn.Module, images: Tensor, label: int) -> Tensor:
@@ -289,7 +309,7 @@ def _check(label: int, reach: float, points: int, chunk: int) -> None:
     for name, number in {"label": label, "points": points, "chunk": chunk}.items():
         if isinstance(number, bool) or not isinstance(number, int):
             raise TypeError(f"{name} must be a whole number; got {number!r}.")
-    if not (math.isfinite(reach) and reach > 0):
+    if isinstance(reach, bool) or not isinstance(reach, Real) or not (math.isfinite(reach) and reach > 0):
         raise ValueError(f"reach must be a positive number, such as 2 * epsilon; got {reach!r}.")
     cells = (points - 1) // COARSE
     if points < COARSE + 1 or cells * COARSE != points - 1 or cells & (cells - 1):

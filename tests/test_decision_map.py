@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from course_utils import decision_map, pgd, signs, zoo
-from course_utils.balls import L2, Linf
+from course_utils.balls import L1, L2, Linf
 
 EPSILON = 8 / 255
 
@@ -52,7 +52,7 @@ def attacks(network, stop, label):
 
 
 # ---- planes ------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("ball", [Linf(EPSILON), L2(1.0)])
+@pytest.mark.parametrize("ball", [Linf(EPSILON), L2(1.0), L1(9.0)])
 def test_the_axes_have_length_one_and_stand_at_right_angles(network, stop, label, ball):
     plane = decision_map.gradient_plane(network, stop, label, ball=ball)
     assert torch.allclose(ball.norm(torch.cat([plane.first, plane.second])), torch.ones(2), atol=1e-5)
@@ -64,6 +64,30 @@ def test_the_first_axis_is_the_step_of_fgsm(network, stop, label):
     plane = decision_map.gradient_plane(network, stop, label, ball=Linf(EPSILON))
     there = plane.images(torch.tensor([[EPSILON, 0.0]]))
     assert torch.allclose(there, pgd.fgsm(network, stop, label, EPSILON), atol=1e-6)
+
+
+class Slopes(nn.Module):
+    """One slope for each number of the picture, the steepest 8 downhill: all that a linear network knows."""
+
+    slopes = torch.linspace(-8, 5, 48).view(1, 3, 4, 4)
+
+    def forward(self, images):
+        score = (self.slopes * images).flatten(1).sum(dim=1)
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize(
+    ("ball", "most"),  # how much a linear function rises at most along a way of length 1
+    [(Linf(EPSILON), Slopes.slopes.abs().sum()), (L2(1.0), Slopes.slopes.norm()), (L1(9.0, share=0.0), 8.0)],
+)
+@pytest.mark.parametrize("shade", [0.0, 0.3, 1.0])
+def test_no_way_of_length_one_is_steeper_than_the_first_axis(ball, most, shade, label):
+    x = torch.full((1, 3, 4, 4), shade)
+    plane = decision_map.gradient_plane(Slopes(), x, torch.tensor([label]), ball=ball)
+    rise = (Slopes.slopes * plane.first).sum() * (1 if label == 0 else -1)  # of the loss: away from the label
+    assert ball.norm(plane.first).item() == pytest.approx(1, abs=1e-5)
+    assert rise.item() == pytest.approx(float(most), rel=1e-5)
 
 
 @given(st.floats(-0.05, 0.05), st.floats(-0.05, 0.05))
@@ -154,6 +178,11 @@ def test_a_map_without_a_border_asks_only_the_coarse_grid():
     assert torch.allclose(found.losses, torch.tensor(math.log(3)))
 
 
+def test_a_gpu_is_asked_about_many_pictures_at_a_time():
+    assert decision_map._chunk(torch.device("cpu")) == 16
+    assert decision_map._chunk(torch.device("cuda")) == 256
+
+
 def test_the_whole_lecture_picture_takes_about_a_second(network, stop, label):
     plane = decision_map.gradient_plane(network, stop, label, ball=Linf(EPSILON))
     seconds = []
@@ -171,6 +200,8 @@ def test_the_whole_lecture_picture_takes_about_a_second(network, stop, label):
     [
         ({"reach": 0.0}, "reach must be a positive number"),
         ({"reach": math.nan}, "reach must be a positive number"),
+        ({"reach": "a"}, "reach must be a positive number"),
+        ({"reach": 0.1, "label": 2}, "label 2 is no class of this network; it knows 0 to 1"),
         ({"reach": 0.1, "points": 64}, "points must be 9, 17, 33"),
         ({"reach": 0.1, "points": 25}, "points must be 9, 17, 33"),
         ({"reach": 0.1, "chunk": 0}, "chunk at least 1"),
@@ -180,7 +211,7 @@ def test_what_makes_no_map_is_refused_at_the_call(how, words):
     x = torch.full((1, 3, 4, 4), 0.5)
     plane = decision_map.gradient_plane(Halves(), x, torch.tensor([0]), ball=Linf(0.1))
     with pytest.raises(ValueError, match=words):
-        decision_map.map_steps(Halves(), plane, 0, **how)
+        decision_map.map_steps(Halves(), plane, **{"label": 0} | how)
 
 
 def test_what_spans_no_plane_is_refused():
@@ -194,3 +225,9 @@ def test_what_spans_no_plane_is_refused():
         decision_map.path_plane(x, torch.cat([x + 0.1, x]), ball=ball)
     with pytest.raises(ValueError, match="one picture"):
         decision_map.gradient_plane(Halves(), x.expand(2, -1, -1, -1), label, ball=ball)
+    with pytest.raises(ValueError, match="label 99 is no class"):
+        decision_map.gradient_plane(Halves(), x, torch.tensor([99]), ball=ball)
+    with pytest.raises(ValueError, match="a class for each picture"):
+        decision_map.gradient_plane(Halves(), x, torch.tensor([0, 1]), ball=ball)
+    with pytest.raises(ValueError, match="divide by 255"):
+        decision_map.gradient_plane(Halves(), 255 * x, label, ball=ball)
