@@ -16,7 +16,7 @@ from course_utils import runtime, signs
 def rate(count: int, size: int, dials: signs.Dials, repeats: int = 5) -> list[float]:
     """Scenes a second, one figure a repeat."""
     where, rates = runtime.device(), []
-    for seed in range(repeats + 1):  # the first run draws the atlas and warms up
+    for seed in range(repeats + 1):  # the first run draws the signs and warms up
         begin = time.perf_counter()
         scenes = signs.render(count, size=size, seed=seed, dials=dials)
         if where.type == "cuda":

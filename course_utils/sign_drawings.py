@@ -1,4 +1,4 @@
-"""The road signs themselves: vector drawings after the signs' legal geometry, rasterised once into an atlas.
+"""The road signs themselves: vector drawings after the signs' legal geometry, each rasterised when it is first needed.
 
 Serves `signs.py`, and by it every notebook. Source of the geometry: German road traffic regulations (StVO, annexes 2
 and 3, signs 205–294) and the lettering of DIN 1451; numbers: Stallkamp et al. 2012, the German benchmark GTSRB.
@@ -39,7 +39,7 @@ class Make:
 
     @classmethod
     def variant(cls, number: int) -> Make:
-        """Variant 0 is the textbook's; the others are drawn from a seed, so that an atlas is always the same."""
+        """Variant 0 is the textbook's; the others are drawn from a seed, so that a sign is always the same."""
         if number == 0:
             return cls()
         dice = random.Random(number)
@@ -307,8 +307,17 @@ def draw(number: int, pixels: int, make: Make | None = None) -> np.ndarray:
     return plate.pixels_out()
 
 
-@lru_cache(maxsize=8)
-def atlas(numbers: tuple[int, ...], pixels: int, device: torch.device) -> torch.Tensor:
-    """All drawings in all variants, [classes · VARIANTS, 4, pixels, pixels] on the device, drawn once."""
-    sheets = [draw(number, pixels, Make.variant(v)) for number in numbers for v in range(VARIANTS)]
-    return torch.from_numpy(np.stack(sheets)).to(device)
+@lru_cache(maxsize=8 * 20 * VARIANTS)  # eight sizes of twenty classes
+def _sheet(number: int, variant: int, pixels: int, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(draw(number, pixels, Make.variant(variant))).to(device)
+
+
+def sheets(signs: list[tuple[int, int]], pixels: int, device: torch.device) -> torch.Tensor:
+    """Drawings on a device, [N, 4, pixels, pixels]; each is drawn when it is first asked for, and kept.
+
+    Args:
+        signs: of each drawing the number, as in `draw`, and the maker's variant, 0 … VARIANTS - 1.
+        pixels: side of the square drawings.
+        device: where they shall be.
+    """
+    return torch.stack([_sheet(number, variant, pixels, device) for number, variant in signs])

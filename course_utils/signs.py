@@ -228,9 +228,9 @@ def _plane(poses: Tensor, size: int) -> Tensor:
 
 
 def _paint(index: Tensor, plane: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Look the atlas up: premultiplied colours [N, 3, H, W] and coverage [N, 1, H, W]."""
-    numbers = tuple(sign.number for sign in CLASSES)
-    drawings = sign_drawings.atlas(numbers, size * 3 // 4, index.device)[index]
+    """Look the drawings up: premultiplied colours [N, 3, H, W] and coverage [N, 1, H, W]."""
+    wanted = [divmod(one, sign_drawings.VARIANTS) for one in index.tolist()]  # class and maker
+    drawings = sign_drawings.sheets([(CLASSES[k].number, v) for k, v in wanted], size * 3 // 4, index.device)
     looked = F.grid_sample(drawings, plane, mode="bilinear", padding_mode="zeros", align_corners=False)
     return looked[:, :3], looked[:, 3:]
 
