@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import NOT_YET, Verdict, attempt, together
 from course_utils.checks.progress import remembered
 
 
@@ -152,17 +152,7 @@ def check_pgd(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    try:
-        for problem in _problems():
-            verdict = _marked(student, problem)
-            if not verdict:
-                return verdict
-    except NotImplementedError:
-        return _NOT_YET
-    return Verdict(True, _RIGHT)
-
-
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+    return together((_marked(student, problem) for problem in _problems()), _RIGHT)
 
 
 def _marked(student: Callable, problem: _Problem) -> Verdict:
@@ -172,14 +162,9 @@ def _marked(student: Callable, problem: _Problem) -> Verdict:
     arguments = (problem.images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        try:
-            answer = student(network, *arguments)
-        except NotImplementedError:
-            raise
-        except Exception as trouble:
-            return _raised(student, trouble)
-    if answer is None or answer is Ellipsis:
-        return _NOT_YET
+        answer = attempt(student, network, *arguments, raised=lambda trouble: _raised(student, trouble))
+    if isinstance(answer, Verdict):
+        return answer
     if not torch.equal(problem.images, before):
         return Verdict(False, "You write into the clean pictures themselves; work on a copy: x = images.clone().")
     if (plain := _shape_fault(answer, problem)) is not None:
@@ -189,7 +174,7 @@ def _marked(student: Callable, problem: _Problem) -> Verdict:
         return Verdict(None, "Not yet: your function never asks the network, so fill the gap and run this cell again.")
     start = network.asked[0]
     if torch.equal(answer, start):
-        return _NOT_YET
+        return NOT_YET
     return _compared(answer, start, problem, len(network.asked))
 
 

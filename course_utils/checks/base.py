@@ -6,7 +6,9 @@ Serves all eight notebooks; each lesson's checks stand in a module of their own 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -43,6 +45,33 @@ def _feedback(right: bool | None, sentence: str) -> str:
     )
     words = f'<b style="color:{colour}">{mark}</b> {html.escape(sentence)}'
     return f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
+
+
+# ---- marking ---------------------------------------------------------------------------------------------------
+NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+
+
+def attempt(student: Callable, *given: Any, raised: Callable[[Exception], Verdict], not_yet: Verdict = NOT_YET) -> Any:
+    """What a student's function returns; in its place a `Verdict`, where it was not begun or stopped.
+
+    Args:
+        student: the function.
+        given: what it is called with.
+        raised: what to say of an exception.
+        not_yet: of a stub, which raises NotImplementedError or returns None or three dots.
+    """
+    try:
+        answer = student(*given)
+    except NotImplementedError:
+        return not_yet
+    except Exception as trouble:
+        return raised(trouble)
+    return not_yet if answer is None or answer is Ellipsis else answer
+
+
+def together(verdicts: Iterable[Verdict | None], praise: str) -> Verdict:
+    """One verdict of several problems, marked one after the other: the first that finds something, or the praise."""
+    return next((verdict for verdict in verdicts if verdict is not None and not verdict), Verdict(True, praise))
 
 
 # ---- quizzes ---------------------------------------------------------------------------------------------------

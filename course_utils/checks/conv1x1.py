@@ -13,15 +13,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import Verdict, attempt, together
 from course_utils.checks.progress import remembered
 from course_utils.conv1x1 import conv1x1
 
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
-_RIGHT = Verdict(
-    True,
-    "Right, in values and in gradients: one matrix, the same at every pixel. That is all a 1×1 convolution is.",
-)
+_RIGHT = "Right, in values and in gradients: one matrix, the same at every pixel. That is all a 1×1 convolution is."
 _PROBLEMS = ((2, 5, 3, 4, 6), (2, 4, 4, 4, 4))  # N, C, C', H, W; where all edges are alike, no error gives itself away
 
 
@@ -142,11 +138,7 @@ def check_conv1x1(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    for number, sizes in enumerate(_PROBLEMS):
-        verdict = _marked(student, *_numbers(number, *sizes))
-        if not verdict:
-            return verdict
-    return _RIGHT
+    return together((_marked(student, *_numbers(number, *sizes)) for number, sizes in enumerate(_PROBLEMS)), _RIGHT)
 
 
 def _numbers(seed: int, batch: int, before: int, after: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,15 +151,10 @@ def _numbers(seed: int, batch: int, before: int, after: int, height: int, width:
 def _marked(student: Callable, maps: Tensor, weight: Tensor, bias: Tensor) -> Verdict:
     """One problem: run, then look for what is wrong, from the plain to the subtle."""
     given = [value.clone().requires_grad_() for value in (maps, weight, bias)]
-    try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad(), _Watch() as watch:
-            answer = student(*given)
-    except NotImplementedError:
-        return _NOT_YET
-    except Exception as trouble:
-        return _raised(student, trouble)
-    if answer is None or answer is Ellipsis:
-        return _NOT_YET
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), _Watch() as watch:
+        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble))
+    if isinstance(answer, Verdict):
+        return answer
     if any(not torch.equal(one, other) for one, other in zip(given, (maps, weight, bias), strict=True)):
         return Verdict(
             False, "You write into what you were given; make new tensors instead (no +=, no index on the left)."

@@ -15,10 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import runtime, shortcut, signs
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import NOT_YET, Verdict, attempt, together
 from course_utils.checks.progress import remembered
-
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 
 
 # ---- Grad-CAM --------------------------------------------------------------------------------------------------
@@ -174,19 +172,7 @@ def check_gradcam(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    for problem in _problems():
-        try:
-            with torch.enable_grad():
-                answer = student(problem.features, problem.head, problem.image.clone(), problem.label)
-        except NotImplementedError:
-            return _NOT_YET
-        except Exception as trouble:
-            return _raised(student, trouble)
-        if answer is None or answer is Ellipsis:
-            return _NOT_YET
-        if (verdict := _marked(answer, problem)) is not None:
-            return verdict
-    return Verdict(True, _RIGHT)
+    return together((_marked(student, problem) for problem in _problems()), _RIGHT)
 
 
 def _raised(student: Callable, trouble: Exception) -> Verdict:
@@ -202,8 +188,13 @@ def _raised(student: Callable, trouble: Exception) -> Verdict:
     return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {told.splitlines()[0]}")
 
 
-def _marked(answer, problem: _Problem) -> Verdict | None:
+def _marked(student: Callable, problem: _Problem) -> Verdict | None:
     """What is wrong with one answer; None where it is right."""
+    given = problem.features, problem.head, problem.image.clone(), problem.label
+    with torch.enable_grad():
+        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble))
+    if isinstance(answer, Verdict):
+        return answer
     if not isinstance(answer, Tensor):
         return Verdict(False, f"Return the map, a tensor; you return {type(answer).__name__}.")
     if answer.shape != (4, 4):
@@ -222,7 +213,7 @@ def _marked(answer, problem: _Problem) -> Verdict | None:
     if same(_gradcam(problem)):
         return None
     if not answer.any():
-        return _NOT_YET  # as the exercise's stub returns it
+        return NOT_YET  # as the exercise's stub returns it
     for mistake, sentence in _MISTAKES:
         if same(_gradcam(problem, **mistake)):
             return Verdict(False, sentence)

@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_utils import faulty, runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import NOT_YET, Verdict
 from course_utils.checks.progress import remembered
 
 COUNT, COPIES, HEIGHT, WIDTH = 40, 3, 24, 32  # not square, so that rows and columns cannot be mistaken
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 _STILL = Verdict(None, "Not yet: this is still the assistant's function, with all that is wrong in it.")
 _RIGHT = (
     "Right. Channels first without moving a single pixel, and every scene on one side of the split only: now the test"
@@ -50,14 +49,14 @@ def check_prepare(student: Callable) -> Verdict:
         answer = student(pictures, labels, COPIES, 0)
         again, other = student(pictures, labels, COPIES, 0), student(pictures, labels, COPIES, 1)
     except NotImplementedError:
-        return _NOT_YET
+        return NOT_YET
     except Exception as trouble:
         return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {trouble}")
     finally:
         moved = not torch.equal(torch.get_rng_state(), random)
         torch.set_rng_state(random)
     if answer is None or answer is Ellipsis:
-        return _NOT_YET
+        return NOT_YET
     if not torch.equal(pictures, before):
         return Verdict(False, "You write into the pictures that were given; work on a copy.")
     if (plain := _shape_fault(answer)) is not None:

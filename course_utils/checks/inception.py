@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import permutations
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, relu
 from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import Verdict, attempt, together
 from course_utils.checks.progress import remembered
 
 Filters = Mapping[str, Tensor]
@@ -108,28 +109,17 @@ def check_inception(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    try:
-        for x, filters in _problems():
-            verdict = _marked(student, x, filters)
-            if not verdict:
-                return verdict
-    except NotImplementedError:
-        return _NOT_YET
-    return Verdict(True, _RIGHT)
+    return together((_marked(student, x, filters) for x, filters in _problems()), _RIGHT)
 
 
 def _marked(student: Callable, x: Tensor, filters: Filters) -> Verdict:
     """One problem: run, look at the windows that were moved, then at what came out."""
     watch, before = _Watch(), x.clone()
-    try:
-        with watch, torch.no_grad():
-            answer = student(x, dict(filters))
-    except NotImplementedError:
-        raise
-    except Exception as trouble:
-        return _raised(student, trouble, watch, filters)
-    if answer is None or answer is Ellipsis:
-        return _NOT_YET
+    with watch, torch.no_grad():
+        raised = partial(_raised, student, watch, filters)
+        answer = attempt(student, x, dict(filters), raised=raised, not_yet=_NOT_YET)
+    if isinstance(answer, Verdict):
+        return answer
     if not isinstance(answer, Tensor):
         return Verdict(
             False, f"Return one tensor, the branches joined by torch.cat; you return {type(answer).__name__}."
@@ -143,7 +133,7 @@ def _marked(student: Callable, x: Tensor, filters: Filters) -> Verdict:
     return _compared(answer, x, filters)
 
 
-def _raised(student: Callable, trouble: Exception, watch: _Watch, filters: Filters) -> Verdict:
+def _raised(student: Callable, watch: _Watch, filters: Filters, trouble: Exception) -> Verdict:
     if isinstance(trouble, TypeError) and "ellipsis" in str(trouble).lower():
         return Verdict(None, "Not yet: one of the gaps still holds the three dots.")
     if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != 2:

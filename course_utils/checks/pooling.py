@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_utils import runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import NOT_YET, Verdict, attempt, together
 from course_utils.checks.progress import remembered
 
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 _NAMES = "images, kernel_size, stride, padding"
 
 
@@ -154,7 +153,7 @@ def check_max_pool(student: Callable) -> Verdict:
         The verdict; `right` is None where the exercise was not begun.
     """
     praise = "Right: as torch's own, in numbers and in gradients. And the padding of −∞ can never win."
-    return _check(student, "max", praise)
+    return together((_marked(student, problem, "max") for problem in _problems()), praise)
 
 
 @remembered
@@ -167,33 +166,19 @@ def check_avg_pool(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    return _check(student, "average", "Right: as torch's own, in numbers and in gradients.")
-
-
-def _check(student: Callable, kind: str, praise: str) -> Verdict:
-    try:
-        for problem in _problems():
-            verdict = _marked(student, problem, kind)
-            if not verdict:
-                return verdict
-    except NotImplementedError:
-        return _NOT_YET
-    return Verdict(True, praise)
+    praise = "Right: as torch's own, in numbers and in gradients."
+    return together((_marked(student, problem, "average") for problem in _problems()), praise)
 
 
 def _marked(student: Callable, problem: _Problem, kind: str) -> Verdict:
     """One batch: run, then look for what is wrong, from the plain to the subtle."""
     images = problem.images.clone().requires_grad_()
     before = problem.images.clone()
-    try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            answer = student(images, problem.kernel_size, problem.stride, problem.padding)
-    except NotImplementedError:
-        raise
-    except Exception as trouble:
-        return _raised(student, trouble, problem)
-    if answer is None or answer is Ellipsis:
-        return _NOT_YET
+    given = images, problem.kernel_size, problem.stride, problem.padding
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble, problem))
+    if isinstance(answer, Verdict):
+        return answer
     if not torch.equal(images.detach(), before):
         return Verdict(False, "You write into the pictures themselves; write the results into a new tensor.")
     if not isinstance(answer, Tensor):
@@ -224,7 +209,7 @@ def _compared(answer: Tensor, images: Tensor, problem: _Problem, kind: str) -> V
     if same(right):
         return _gradient(answer, images, problem, kind)
     if given.shape == right.shape and not given.any():
-        return _NOT_YET
+        return NOT_YET
     for wrong, sentence in _mistakes(problem, kind):
         if same(wrong):
             return Verdict(False, sentence)

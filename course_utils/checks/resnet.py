@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from course_utils import runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import NOT_YET, Verdict, attempt, together
 from course_utils.checks.progress import remembered
 
 
@@ -100,7 +100,6 @@ _MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
     ({"norms": False}, "The normalisations are missing: behind each convolution comes its norm."),
 )
 _RIGHT = "Right. The one plus is all that is new, and it comes before the last ReLU."
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 
 
 @remembered
@@ -114,14 +113,7 @@ def check_residual(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    try:
-        for block, x in _problems():
-            verdict = _marked(student, block, x)
-            if not verdict:
-                return verdict
-    except NotImplementedError:
-        return _NOT_YET
-    return Verdict(True, _RIGHT)
+    return together((_marked(student, block, x) for block, x in _problems()), _RIGHT)
 
 
 def _marked(student: Callable, block: _Layers, start: Tensor) -> Verdict:
@@ -129,15 +121,12 @@ def _marked(student: Callable, block: _Layers, start: Tensor) -> Verdict:
     leaf = start.clone().requires_grad_()
     x = leaf * 1  # no leaf, as in the middle of a network
     with torch.enable_grad():
-        try:
-            answer = student(block, x)
-        except NotImplementedError:
-            raise
-        except Exception as trouble:
-            return _raised(student, trouble, block)
+        answer = attempt(student, block, x, raised=lambda trouble: _raised(student, trouble, block))
+    if isinstance(answer, Verdict):
+        return answer
     called = set(block.called)  # before the comparisons below call them, too
-    if answer is None or answer is Ellipsis or not called:
-        return _NOT_YET
+    if not called:
+        return NOT_YET
     if not isinstance(answer, Tensor):
         return Verdict(False, f"Return a tensor; you return {type(answer).__name__}.")
     if not torch.equal(x, start):

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime
-from course_utils.checks.base import Verdict
+from course_utils.checks.base import NOT_YET, Verdict, attempt, together
 from course_utils.checks.progress import remembered
 
-_NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
 _NAMES = ("network", "layer", "filter", "image", "steps", "step_size")
 
 
@@ -189,20 +188,20 @@ def check_ascent(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    for problem in _problems():
-        network, image, asked = copy.deepcopy(problem.network), problem.image.clone(), []
-        network[0].register_forward_hook(lambda *_, asked=asked: asked.append(1))
-        try:
-            with torch.enable_grad():
-                answer = student(network, problem.layer, problem.filter, image, problem.steps, problem.step_size)
-        except NotImplementedError:
-            return _NOT_YET
-        except Exception as trouble:
-            return _raised(student, trouble)
-        for verdict in (_changed(problem, network, image), _marked(answer, problem, bool(asked))):
-            if verdict is not None:
-                return verdict
-    return Verdict(True, _RIGHT)
+    return together((_marked(student, problem) for problem in _problems()), _RIGHT)
+
+
+def _marked(student: Callable, problem: _Problem) -> Verdict | None:
+    """One climb: run, look whether anything else was changed, then at what came out; None where it is right."""
+    network, image, asked = copy.deepcopy(problem.network), problem.image.clone(), []
+    network[0].register_forward_hook(lambda *_: asked.append(1))
+    given = network, problem.layer, problem.filter, image, problem.steps, problem.step_size
+    with torch.enable_grad():
+        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble))
+    stopped = isinstance(answer, Verdict)
+    if not (stopped and answer.right is False) and (fault := _changed(problem, network, image)) is not None:
+        return fault  # even where nothing was returned
+    return answer if stopped else _compared(answer, problem, bool(asked))
 
 
 def _raised(student: Callable, trouble: Exception) -> Verdict:
@@ -230,10 +229,8 @@ def _changed(problem: _Problem, network: nn.Sequential, image: Tensor) -> Verdic
     return None
 
 
-def _marked(answer, problem: _Problem, asked: bool) -> Verdict | None:
+def _compared(answer, problem: _Problem, asked: bool) -> Verdict | None:
     """What is wrong with one answer; None where it is right."""
-    if answer is None or answer is Ellipsis:
-        return _NOT_YET
     if not isinstance(answer, Tensor):
         return Verdict(False, f"Return the picture, a tensor; you return {type(answer).__name__}.")
     if answer.shape != problem.image.shape:
@@ -250,7 +247,7 @@ def _marked(answer, problem: _Problem, asked: bool) -> Verdict | None:
         return None
     if same(problem.image):
         if not asked:
-            return _NOT_YET  # as the exercise's stub returns it
+            return NOT_YET  # as the exercise's stub returns it
         return Verdict(
             False, "Your picture never moves: the network was asked, but x stayed what it was. Assign the step."
         )
