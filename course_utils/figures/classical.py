@@ -30,7 +30,7 @@ from course_utils.figures.base import (
     panels,
     text,
 )
-from course_utils.figures.style import pen
+from course_utils.figures.style import extra, pen
 
 FINE = 2  # lines are drawn so many times larger, then scaled down
 FAINTEST = 0.08  # gradients weaker than this share of the strongest are not drawn
@@ -277,9 +277,9 @@ def _labels(canvas, curves, colours, sizes, at, words, chance, live) -> None:
         text(
             draw, (WIDTH - RIGHT + 8, y), name, size=20, bold=True, colour=colours[name], anchor="lm", width=RIGHT - 16
         )
-    strip = Image.new("RGB", (height - TOP - BOTTOM, 30), PAPER)
-    text(pen(strip), (strip.width / 2, 15), y_label, size=20, width=strip.width)
-    canvas.paste(strip.rotate(90, expand=True), (6, TOP))
+    strip = Image.new("RGB", (height - TOP - BOTTOM, 30 + extra(10)), PAPER)
+    text(pen(strip), (strip.width / 2, strip.height // 2), y_label, size=20, width=strip.width)
+    canvas.paste(strip.rotate(90, expand=True), (6 - extra(10), TOP))
 
 
 # ---- small parts -----------------------------------------------------------------------------------------------

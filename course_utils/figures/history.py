@@ -147,7 +147,7 @@ def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height:
     for name, colour in legend:
         draw.rectangle((x, height - 24, x + 18, height - 10), fill=colour)
         room = round(draw.textlength(name, font=font(17))) + extra(40)
-        text(draw, (x + 26, height - 17), name, size=17, anchor="lm", width=room)
+        text(draw, (x + 26, height - 17), name, size=17, anchor="lm", width=room + 20)
         x += 70 + room
     text(draw, (width - 30, height - 17), "white line: with outside data", size=17, colour=PALE, anchor="rm")
     return np.asarray(canvas)

@@ -119,25 +119,28 @@ def type_size(draw: ImageDraw.ImageDraw, at, words: str, size: int, face, anchor
     if largest <= size or not isinstance(draw, _Pen) or not words:
         return size
 
-    def fits(one: int) -> bool:
-        return width is None or draw.textlength(words, font=face(one)) <= width
+    def box(one: int) -> tuple[int, int, int, int]:
+        left, top, right, bottom = draw.textbbox(at, words, font=face(one), anchor=anchor)
+        return int(left) - 5, int(top) - 2, int(right) + 6, int(bottom) + 3  # a little air round the words
 
-    boxes = [_box(draw.textbbox(at, words, font=face(one), anchor=anchor)) for one in range(size, largest + 1)]
-    left, top = np.min(boxes, axis=0)[:2].tolist()
-    right, bottom = np.max(boxes, axis=0)[2:].tolist()
+    usual, widest = box(size), box(largest)
+    left, top = min(usual[0], widest[0]), min(usual[1], widest[1])
+    right, bottom = max(usual[2], widest[2]), max(usual[3], widest[3])
     paper = draw.canvas.crop((left, top, right, bottom)).convert("RGB")  # beyond the canvas it is black: no room
     pixels = np.asarray(paper).astype(np.int16)
-    own = [(slice(y - top, v - top), slice(x - left, u - left)) for x, y, u, v in boxes]
-    ground = np.median(pixels[own[0]].reshape(-1, 3), axis=0)
+    ground = np.median(_part(pixels, usual, left, top).reshape(-1, 3), axis=0)
     ink = (np.abs(pixels - ground) > FAINT).any(axis=-1)
-    before = ink[own[0]].sum()
-    room = [size + k for k, place in enumerate(own) if ink[place].sum() <= before and fits(size + k)]
-    return max(room, default=size)
+    before = _part(ink, usual, left, top).sum()
+    for one in range(largest, size, -1):
+        fits = width is None or draw.textlength(words, font=face(one)) <= width
+        if fits and _part(ink, box(one), left, top).sum() <= before:
+            return one
+    return size
 
 
-def _box(box) -> tuple[int, int, int, int]:
-    """A box with a little air round it, in whole pixels."""
-    return int(box[0]) - 5, int(box[1]) - 2, int(box[2]) + 6, int(box[3]) + 3
+def _part(pixels: np.ndarray, box: tuple[int, int, int, int], left: int, top: int) -> np.ndarray:
+    """What lies inside a box, of pixels whose corner is at (left, top)."""
+    return pixels[max(box[1] - top, 0) : box[3] - top, max(box[0] - left, 0) : box[2] - left]
 
 
 # ---- matplotlib --------------------------------------------------------------------------------------------------
