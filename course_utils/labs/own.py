@@ -50,7 +50,7 @@ _CAMERA = """(async (button) => {
     button.disabled = true;
     let stream;
     try {
-        stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+        stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: 'environment' } });
     } catch (problem) {
         button.disabled = false;
         return say({
@@ -61,6 +61,7 @@ _CAMERA = """(async (button) => {
         }[problem.name] ?? `the camera does not start (${problem.name}); upload a file instead.`);
     }
     const video = add('video', { srcObject: stream, muted: true, autoplay: true, playsInline: true });
+    video.title = 'what the camera sees, cut to the square that the lab takes';
     const buttons = add('div', {}), look = 'jupyter-button widget-button';
     const close = () => {
         clearInterval(watch);
