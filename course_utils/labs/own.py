@@ -48,9 +48,10 @@ _CAMERA = """(async (button) => {
             + 'upload a file instead.');
     }
     button.disabled = true;
+    const wanted = { width: { ideal: 1280 }, facingMode: 'environment' };  // of two cameras the one that looks outward
     let stream;
     try {
-        stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: 'environment' } });
+        stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
     } catch (problem) {
         button.disabled = false;
         return say({
