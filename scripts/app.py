@@ -2,19 +2,16 @@
 
     python -m scripts.app 8 [--lab LandscapeLab] [--style stage] [--port 8866] [--only-write]
 
-Voilà shows a small notebook that is written here, to build/app/: the lesson's set-up cell, then of the cells before
-the lab only the lines that the lab needs (names are followed backwards), then the lab, in a style of figures if one is
-given. The stored lesson stays as it is.
+Voilà shows a small notebook that is written here, to build/app/: the lesson's set-up cell, its parameters, what it
+imports before the lab, then the lab's cell, in a style of figures if one is given. The stored lesson stays as it is.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import builtins
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -60,58 +57,10 @@ def _plain(source: str) -> str:
     return "\n".join(lines)
 
 
-# ---- only what the lab needs -------------------------------------------------------------------------------------
-def needed(sources: list[str]) -> list[str]:
-    """Of all statements of some cells those that the last cell's last line needs, in their order.
-
-    Args:
-        sources: cells of Python, without magic; the last one's last statement is the goal.
-    """
-    statements = [statement for source in sources for statement in ast.parse(source).body]
-    kept, wanted = [statements[-1]], _reads(statements[-1])
-    for statement in reversed(statements[:-1]):
-        if made := _makes(statement) & wanted:
-            kept.append(statement)
-            wanted -= made - _kept(statement)
-            wanted |= _reads(statement)
-    return [ast.unparse(statement) for statement in reversed(kept)]
-
-
-def _reads(statement: ast.stmt) -> set[str]:
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    if isinstance(statement, ast.AugAssign):
-        names |= {node.id for node in ast.walk(statement.target) if isinstance(node, ast.Name)}
-    return names - set(dir(builtins))
-
-
-def _kept(statement: ast.stmt) -> set[str]:
-    """Of the names that a statement makes those whose earlier value still matters."""
-    if isinstance(statement, (ast.AugAssign, ast.If, ast.For, ast.While, ast.Try)):
-        return _makes(statement)
-    return _reads(statement)  # also x in `x[0] = 1`, which reads x
-
-
-def _makes(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds, and those of objects of which it sets a part (`x[0] = …`, `x.size = …`)."""
-    made: set[str] = set()
-    for node in _surface(statement):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            made |= {(name.asname or name.name).split(".")[0] for name in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            made.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            made.add(node.id)
-        elif isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-            made |= {inner.id for inner in ast.walk(node.value) if isinstance(inner, ast.Name)}
-    return made
-
-
-def _surface(node: ast.AST) -> Iterator[ast.AST]:
-    """A statement and its parts, but for what has names of its own: bodies of functions, comprehensions."""
-    yield node
-    if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)):
-        for child in ast.iter_child_nodes(node):
-            yield from _surface(child)
+def imports(source: str) -> list[str]:
+    """What a cell imports, a line each."""
+    statements = ast.parse(_plain(source)).body
+    return [ast.unparse(one) for one in statements if isinstance(one, (ast.Import, ast.ImportFrom))]
 
 
 # ---- the notebook ------------------------------------------------------------------------------------------------
@@ -125,17 +74,21 @@ def notebook(lesson: NotebookNode, lab: str | None = None, style: str | None = N
 
     Raises:
         ValueError: the lesson has no lab, or none of that name; the sentence names those that it has.
+
+    A lab's cell may use the lesson's parameters and imports, and what it makes itself; a test holds the lessons to it.
     """
     found = labs(lesson)
     if not found or (lab and lab not in found):
         has = f"this lesson has {', '.join(found)}" if found else "this lesson has none"
         raise ValueError(f"there is no lab {lab or 'to show'}; {has}.")
     index = found[lab] if lab else next(iter(found.values()))
-    before = [cell.source for cell in lesson.cells[: index + 1] if cell.cell_type == "code"]
-    setup = [source for source in before if SETUP in source][:1]
-    lines = needed([_plain(source) for source in before if source not in setup])
+    before = [cell for cell in lesson.cells[:index] if cell.cell_type == "code"]
+    setup = [cell.source for cell in before if SETUP in cell.source][:1]
+    chosen = [cell.source for cell in before if "parameters" in cell.metadata.get("tags", [])]
     styled = [f"from course_utils import figures\n\nfigures.use({style!r})"] if style else []
-    cells = [nbformat.v4.new_code_cell(source) for source in (*setup, *styled, "\n".join(lines))]
+    imported = "\n".join(line for cell in before if cell.source not in setup for line in imports(cell.source))
+    sources = filter(None, (*setup, *styled, *chosen, imported, lesson.cells[index].source))
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
     return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(notebooks.METADATA))
 
 

@@ -40,48 +40,30 @@ def test_a_cell_shows_a_lab_if_its_last_line_builds_one(source, name):
     assert app.builds_lab(source) == name
 
 
-@pytest.mark.parametrize(
-    ("cells", "kept"),
-    [
-        (["import a, b", "x = 1\ny = 2", "Lab(x)"], "x = 1\nLab(x)"),
-        (["import a.b as c, d", "c.go()\nLab(c)"], "import a.b as c, d\nLab(c)"),
-        (["x = 1", "x = 2", "Lab(x)"], "x = 2\nLab(x)"),
-        (["x = 1", "x = x + 1", "Lab(x)"], "x = 1\nx = x + 1\nLab(x)"),
-        (["x = 1", "x += 1", "Lab(x)"], "x = 1\nx += 1\nLab(x)"),
-        (["x = {}", "x['a'] = 1", "Lab(x)"], "x = {}\nx['a'] = 1\nLab(x)"),
-        (["x = 1", "if y:\n    x = 2", "y = 3", "Lab(x)"], "x = 1\nif y:\n    x = 2\nLab(x)"),
-        (["x = 1", "def f(x=0):\n    x = 5\n    return x", "Lab(x)"], "x = 1\nLab(x)"),
-        (["x = 1", "z = [x for x in 'ab']", "Lab(x)"], "x = 1\nLab(x)"),
-        (["print('hello')", "assert 1", "Lab()"], "Lab()"),
-    ],
-)
-def test_only_what_the_lab_needs_is_kept(cells, kept):
-    assert "\n".join(app.needed(cells)) == kept
+def test_a_cells_imports_are_taken_without_what_it_does():
+    assert app.imports("%time 1\nimport a, b.c as d\nx = 1\nfrom e import (\n    f,\n    g,\n)\nf(x)") == [
+        "import a, b.c as d",
+        "from e import f, g",
+    ]
+    assert app.imports("def f():\n    import a") == []
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_every_lesson_has_labs_and_each_of_them_finds_all_its_names(path):
     lesson = notebooks.read(path)
+    (tagged,) = (cell.source for cell in lesson.cells if "parameters" in cell.metadata.get("tags", []))
     assert app.labs(lesson)
     for name in app.labs(lesson):
-        setup, lab = (cell.source for cell in app.notebook(lesson, name).cells)
+        setup, chosen, imported, lab = (cell.source for cell in app.notebook(lesson, name).cells)
         assert setup == next(cell.source for cell in notebooks.code_cells(lesson))
+        assert chosen == tagged
         assert "print" not in lab
-        known = set(dir(builtins))
-        for statement in ast.parse(lab).body:
-            assert app._reads(statement) <= known, f"{name}: {ast.unparse(statement)}"
-            known |= app._makes(statement)
+        names = [node for source in (chosen, imported, lab) for node in ast.walk(ast.parse(source))]
+        made = {node.id for node in names if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        made |= {node.asname or node.name.split(".")[0] for node in names if isinstance(node, ast.alias)}
+        read = {node.id for node in names if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assert read <= made | set(dir(builtins)), f"{name} reads {read - made - set(dir(builtins))}"
         assert app.builds_lab(lab) == name
-
-
-def test_the_style_is_chosen_before_the_lab_is_built_and_only_if_one_is_given():
-    lesson = notebooks.read(notebooks.find(["2"])[0])
-    plain, styled = app.notebook(lesson).cells, app.notebook(lesson, style="stage").cells
-    assert [cell.source for cell in styled] == [
-        plain[0].source,
-        "from course_utils import figures\n\nfigures.use('stage')",
-        plain[1].source,
-    ]
 
 
 def test_a_lab_that_is_not_there_is_refused_with_the_names_of_those_that_are():
