@@ -120,11 +120,7 @@ def train(
                 network.train()
                 logits = network(images)
                 loss = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
+            _descend(loss, network, optimizer, schedule)
             if mean is not None and index > 0.2 * steps:  # the first weights are not worth remembering
                 mean.update_parameters(network)
             right = (logits.argmax(dim=1) == labels).float().mean()
@@ -133,6 +129,15 @@ def train(
             network.load_state_dict(mean.module.state_dict())
     finally:
         network.eval()
+
+
+def _descend(loss: Tensor, network: nn.Module, optimizer, schedule) -> None:
+    """One step down; a gradient longer than 5 is shortened to that."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizer.step()
+    schedule.step()
 
 
 def _next(source: Iterator, index: int, steps: int) -> tuple[Tensor, Tensor]:

@@ -165,6 +165,15 @@ def test_a_linear_layer_behind_flatten_sees_all_and_one_per_pixel_sees_no_more()
     assert account(PerPixel(nn.Conv2d(3, 4, 3), nn.Linear(4, 2)), 8).rows[-1].receptive_field == (3, 3)
 
 
+def test_windows_of_uneven_width_are_told_at_their_widest():
+    """Adaptive pooling from 6 to 4 places looks at rows 0–1, 1–2, 3–4, 4–5: two of them see 3 rows, or 4."""
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Conv2d(3, 1, 2))
+    image = torch.ones(1, 3, 6, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(image)[0, 0, 1, 1], image)  # the places 1 and 2
+    assert (gradient[0, 0] != 0).any(dim=1).sum() == 4
+    assert account(network, 6).rows[-1].receptive_field == (4, 4)
+
+
 def test_what_rearranges_places_is_said_to_be_unknown():
     told = account(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.PixelShuffle(2)), 8)
     assert told.rows[-1].receptive_field is None

@@ -48,8 +48,10 @@ def by_hand(body, x, missing):
 @pytest.mark.parametrize("how", KINDS)
 def test_without_a_block_its_skip_is_left(how):
     body = small(**how)
+    names = deletion.blocks(body)
+    assert names == tuple(f"stage{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1))
     with torch.no_grad():
-        for name in deletion.blocks(body):
+        for name in names:
             found = deletion.without(body, name)(IMAGES)
             assert torch.equal(found, by_hand(body, IMAGES, name)), name
 
@@ -107,11 +109,13 @@ def test_deletions_are_what_without_says_a_block_at_a_time(how):
 
 
 def test_the_large_resnets_lose_blocks_too():
-    for depth in (18, 50):  # basic blocks, bottlenecks
+    for depth, count in ((18, 8), (50, 16)):  # basic blocks, bottlenecks
         for skip in (True, False):
             body = resnet.ResNet(depth, 3, width=4, skip=skip).eval()
+            names = deletion.blocks(body)
+            assert len(names) == count
             with torch.no_grad():
-                for name in deletion.blocks(body):
+                for name in names:
                     assert deletion.without(body, name)(IMAGES).shape == (5, 3)
 
 

@@ -62,7 +62,9 @@ def test_the_masks_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
 
 def test_no_attack_leaves_the_ball(plain, stop):
     images, labels = stop
-    for maker in masked.attackers(masked.Rounded(plain), plain, ball=BALL, steps=2).values():
+    makers = masked.attackers(masked.Rounded(plain), plain, ball=BALL, steps=2)
+    assert len(makers) >= 4
+    for maker in makers.values():
         made = maker(images, labels)
         assert (made - images).abs().max() <= 8 / 255 + 1e-6
         assert 0 <= made.min() <= made.max() <= 1
@@ -73,6 +75,12 @@ def test_what_would_be_no_mask_is_refused(plain):
         masked.Loud(plain, -1)
     with pytest.raises(ValueError, match="at least 2 levels"):
         masked.Rounded(plain, 1)
+    with pytest.raises(TypeError, match=r"levels of brightness are counted, 2 or more; got 2\.5"):
+        masked.Rounded(plain, 2.5)
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        masked.attackers(plain, plain, ball=BALL, steps=0)
+    with pytest.raises(TypeError, match=r"got 0\.03"):
+        masked.attackers(plain, plain, ball=0.03)
 
 
 def test_what_ships_says_that_a_mask_is_no_armour():

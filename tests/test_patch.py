@@ -1,5 +1,7 @@
 """A sticker keeps to its place on the sign, in every pose, and learns to be read as something else."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -55,9 +57,38 @@ def test_printing_makes_the_target_likelier_and_leaves_the_network_alone(network
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+def test_strides_grow_shorter_and_the_first_is_as_long_as_asked(network, scenes):
+    """Of colours that stay clear of black and white."""
+    stickers = [step.sticker for step in patch.sticker_steps(network, scenes, TARGET, steps=4, batch=4, side=8)]
+    strides = [(after - before).abs().median().item() for before, after in pairwise(stickers)]
+    assert strides == pytest.approx([0.05 * (1 - 0.9 * index / 4) for index in range(4)], abs=1e-6)
+
+
+def test_a_hand_sticks_it_on_a_little_to_every_side():
+    draws = list(patch._draws(12, 400, 4, torch.Generator().manual_seed(0)))
+    moves = torch.tensor([move for _, move, _ in draws])  # [400, 3]: to the right, down, larger
+    assert torch.allclose(moves.amin(dim=0), torch.tensor(-0.04), atol=1e-3)
+    assert torch.allclose(moves.amax(dim=0), torch.tensor(0.04), atol=1e-3)
+    assert {index for chosen, _, _ in draws for index in chosen.tolist()} == set(range(12))
+
+
 def test_equal_seeds_print_equal_stickers(network, scenes):
     one, other = (patch.print_sticker(network, scenes, TARGET, steps=2, batch=2, side=8, seed=4) for _ in range(2))
     assert torch.equal(one, other)
+
+
+def test_printing_waits_for_the_device_once_and_not_in_every_step(network, scenes, monkeypatch):
+    """Each number that is brought to the processor makes a GPU wait."""
+    brought = []
+
+    def counted(name):
+        fetch = getattr(torch.Tensor, name)
+        return lambda numbers: (brought.append(name), fetch(numbers))[1]
+
+    for name in ("item", "tolist", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, counted(name))
+    patch.print_sticker(network, scenes, TARGET, steps=3, batch=2, side=8)
+    assert brought == ["tolist"]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +102,8 @@ def test_what_prints_nothing_is_refused(network, scenes, how, words):
 def test_the_signs_own_class_is_no_target(network, scenes):
     with pytest.raises(ValueError, match="take another class"):
         patch.sticker_steps(network, scenes, signs.STOP)
+    with pytest.raises(ValueError, match="target 99 is no class of this network; it knows 0 to 19"):
+        patch.print_sticker(network, scenes, 99)
 
 
 def test_the_stickers_that_ship_do_what_their_file_says(network):

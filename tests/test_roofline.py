@@ -83,6 +83,14 @@ def test_a_single_thread_is_not_charged_for_what_others_do():
         assert roofline.best_seconds(sleepy, device="cpu", repeats=2) >= 0.04
 
 
+def test_the_limits_are_what_was_done_in_the_time_it_took(monkeypatch):
+    """A product of 1024×1024 numbers and a copy of 2²⁴, each number read and written, if the clock said 0.5 s."""
+    monkeypatch.setattr(roofline, "best_seconds", lambda function, **how: function() is None or 0.5)
+    found = roofline.measure("cpu")
+    assert found.flops_per_second == 2 * 1024**3 / 0.5
+    assert found.bytes_per_second == 8 * 2**24 / 0.5
+
+
 def test_a_machine_is_measured_and_its_threads_are_left_as_they_were():
     threads = torch.get_num_threads()
     machine = roofline.measure("cpu", threads=1, budget=0.2)

@@ -237,7 +237,9 @@ def answer(url: str, server: subprocess.Popen, seconds: float = 120) -> dict:
 
 def test_no_file_names_a_registry_host():
     hosts = re.compile(r"pypi[.]org|python[h]osted|registry[.]npmjs|deb[.]debian")  # none of them stands here
-    for name in repository_files():
+    names = repository_files()
+    assert {"README.md", "Makefile", "pyproject.toml"} <= set(names)
+    for name in names:
         try:
             text = (ROOT / name).read_text(encoding="utf-8")
         except UnicodeDecodeError:
