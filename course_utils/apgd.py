@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import attack_losses
-from course_utils.attack_arguments import check_batch, check_classes, check_count
-from course_utils.balls import Ball, Linf, per_picture
+from course_utils.attack_arguments import check_batch, check_classes, check_count, check_one_size
+from course_utils.balls import L2, Ball, Linf, per_picture
 from course_utils.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
 from course_utils.runtime import generator, kept
 
@@ -71,6 +71,7 @@ def apgd_steps(
     Source: Croce and Hein 2020, algorithm 1.
     """
     check_batch(images, labels, targets, ball)
+    _check_kind(ball)
     check_count("steps", steps)
     attack_losses.named(loss)
     labels, targets = check_classes(network, images, labels, targets)
@@ -216,7 +217,8 @@ def strongest(
 ) -> Strongest:
     """APGD on the cross-entropy, on the DLR, then towards each of the likeliest wrong classes; each on what stands.
 
-    Without its two attacks that need no gradient this is AutoAttack.
+    That is AutoAttack's APGD part (cross-entropy and targeted DLR), with the untargeted DLR of its first version;
+    without FAB and Square.
 
     Args:
         network, images, labels, ball: as in `apgd_steps`; the ball's ε is one number.
@@ -229,10 +231,10 @@ def strongest(
         ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     check_batch(images, labels, None, ball)
+    _check_kind(ball)
+    check_one_size("the strongest attack", ball)
     check_count("steps", steps)
     check_count("restarts", restarts)
-    if isinstance(ball.epsilon, Tensor):
-        raise ValueError("the strongest attack takes one ε for all pictures; attack those of another ε by themselves.")
     images = images.detach()
     labels, _ = check_classes(network, images, labels, None)
     with kept(network), torch.no_grad():
@@ -286,13 +288,12 @@ def attack_radius(
     halvings: int = 8,
     steps: int = 20,
     loss: str = "margin",
-    seed: int = 0,
 ) -> Tensor:
     """How near the nearest adversarial picture is that APGD finds, by bisection: nearer ones may exist.
 
     Args:
-        network, images, labels, steps, loss, seed: as in `apgd_steps`.
-        kind: of the ball, such as `Linf`.
+        network, images, labels, steps, loss: as in `apgd_steps`.
+        kind: of the ball, `Linf` or `L2`.
         largest: the radius of the first attempt.
         halvings: how often the gap between success and failure is halved, at least 1.
 
@@ -303,17 +304,29 @@ def attack_radius(
         ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     check_batch(images, labels, None, kind(largest))
+    _check_kind(kind(largest))
     check_count("halvings", halvings)
     labels, _ = check_classes(network, images, labels, None)
     with kept(network), torch.no_grad():
         wrong = network(images).argmax(dim=1) != labels
     failed = torch.zeros(len(images), dtype=images.dtype, device=images.device)
     found = torch.full_like(failed, math.inf).masked_fill(wrong, 0)
+    rows = (~wrong).nonzero()[:, 0]  # what is still asked about: all at first, then only what fell
     for _ in range(halvings + 1):
-        epsilon = torch.where(found.isinf(), largest, (failed + found) / 2)
-        how = {"ball": kind(epsilon), "steps": steps, "loss": loss, "random_start": False, "seed": seed}
-        attack = apgd(network, images, labels, **how)
-        found = torch.where(attack.success, torch.minimum(found, attack.distance), found)
-        failed = torch.where(attack.success, failed, epsilon)
-        failed = torch.minimum(failed, found)
+        if not len(rows):
+            break
+        near = found[rows]
+        epsilon = torch.where(near.isinf(), largest, (failed[rows] + near) / 2)
+        how = {"ball": kind(epsilon), "steps": steps, "loss": loss, "random_start": False}
+        attack = apgd(network, images[rows], labels[rows], **how)
+        near = torch.where(attack.success, torch.minimum(near, attack.distance), near)
+        failed[rows] = torch.where(attack.success, failed[rows], epsilon).minimum(near)
+        found[rows] = near
+        rows = rows[near.isfinite() & (near > 0)]
     return found
+
+
+def _check_kind(ball: Ball) -> None:
+    """Refuse a ball for which the paper has no rules."""
+    if not isinstance(ball, (Linf, L2)):
+        raise TypeError(f"APGD is made for Linf(epsilon) and L2(epsilon); got {ball!r}, so attack it by pgd.pgd.")

@@ -1,6 +1,6 @@
 """What can be wrong with the arguments of an attack, and the sentence for each.
 
-Serves notebook 8: `pgd.py`, `apgd.py` and `certify.py` ask here before they compute. Papers: none.
+Serves notebook 8: `pgd.py`, `apgd.py`, `certify.py` and all that attack by them ask here first. Papers: none.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from course_utils.runtime import kept
 def check_batch(images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball) -> None:
     """Refuse pictures, labels, targets and balls that do not make an attack together."""
     check_images(images)
-    if not isinstance(ball, Ball):
-        raise TypeError(f"ball must be Linf(epsilon), L2(epsilon) or L1(epsilon), as in Linf(8/255); got {ball!r}.")
+    check_ball(ball)
     check_one_each("epsilon", ball.epsilon, len(images))
     check_labels("labels", labels, len(images))
     if targets is not None:
@@ -30,6 +29,19 @@ def check_batch(images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ba
                 f"targets[{row}] is {int(targets[row])}, which is that picture's true label; "
                 "choose another class as its target."
             )
+
+
+def check_ball(ball: Ball) -> None:
+    """Refuse what is no ball."""
+    if not isinstance(ball, Ball):
+        raise TypeError(f"ball must be Linf(epsilon), L2(epsilon) or L1(epsilon), as in Linf(8/255); got {ball!r}.")
+
+
+def check_one_size(what: str, ball: Ball) -> None:
+    """Refuse what is no ball, or has a radius for each picture."""
+    check_ball(ball)
+    if isinstance(ball.epsilon, Tensor):
+        raise ValueError(f"{what} takes one ε for all pictures; attack those of another ε by themselves.")
 
 
 def check_images(images: Tensor) -> None:

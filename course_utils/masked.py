@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from course_utils import runtime, training
 from course_utils.apgd import apgd
+from course_utils.attack_arguments import check_count, check_one_size
 from course_utils.balls import Ball
 from course_utils.pgd import Variant, loss_and_gradient, pgd
 
@@ -57,11 +58,13 @@ class Rounded(nn.Module):
             (backward pass differentiable approximation, BPDA).
 
     Raises:
-        ValueError: fewer than two levels.
+        ValueError, TypeError: fewer than two levels, or no whole number of them.
     """
 
     def __init__(self, network: nn.Module, levels: int = 16, *, straight_through: bool = False):
         super().__init__()
+        if isinstance(levels, bool) or not isinstance(levels, int):
+            raise TypeError(f"levels of brightness are counted, 2 or more; got {levels!r}.")
         if levels < 2:
             raise ValueError(f"rounding needs at least 2 levels of brightness; got {levels}.")
         self.network, self.levels, self.straight_through = network, levels, straight_through
@@ -92,10 +95,15 @@ def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 
     Args:
         defence: what is attacked; for a `Rounded` one the last attack walks through the rounding.
         other: a network that nobody defended and that reads the same classes.
-        ball: what no attack leaves; PGD's step is 2.5·ε/k.
+        ball: what no attack leaves, `Linf(epsilon)` or `L2(epsilon)`; PGD's step is 2.5·ε/k.
         steps: k.
         seed: of the random starts.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range.
     """
+    check_one_size("an attacker", ball)
+    check_count("steps", steps)
     how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
 
     def by_pgd(network: nn.Module, loss: str = "cross-entropy") -> Maker:

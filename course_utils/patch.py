@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training
+from course_utils.attack_arguments import check_classes
 from course_utils.backgrounds import grids
 
 FOLDER = runtime.DATA / "adversarial"
@@ -45,7 +46,7 @@ class StickerStep:
 
     index: int  # 0 is the grey beginning
     sticker: Tensor  # [3, P, P] in [0, 1]
-    loss: float  # mean cross-entropy of the target over the batch, before the step
+    loss: Tensor  # [], mean cross-entropy of the target over the batch, before the step
 
 
 def stuck(scenes: signs.Scenes, sticker: Tensor, place: Place | None = None, *, light: Tensor | None = None) -> Tensor:
@@ -110,35 +111,43 @@ def sticker_steps(
         seed: of the draws.
 
     Raises:
-        ValueError: a number is below 1, or the target is one of the scenes' own classes.
+        ValueError: a number is below 1, or the target is one of the scenes' own classes or none of the network's.
     """
     if min(steps, batch, side) < 1 or not step_size > 0:
         raise ValueError(f"steps, batch, side and step_size must be positive; got {(steps, batch, side, step_size)}.")
     if bool((scenes.labels == target).any()):
         raise ValueError(f"the target {target} is what some of the scenes show; take another class.")
+    check_classes(network, scenes.images, scenes.labels, torch.tensor([target]))
     place = place or Place()
 
     def walk() -> Iterator[StickerStep]:
         draw = runtime.generator(seed, scenes.images.device)
         sticker = torch.full((3, side, side), 0.5, device=scenes.images.device)
         speed = torch.zeros_like(sticker)
-        for index in range(steps):
-            chosen = torch.randint(len(scenes), (batch,), generator=draw, device=draw.device)
-            x, y, wide = (0.04 * (2 * torch.rand(3, generator=draw, device=draw.device) - 1)).tolist()
+        for index, (chosen, (x, y, wide), light) in enumerate(_draws(len(scenes), steps, batch, draw)):
             moved = replace(place, x=place.x + x, y=place.y + y, half=place.half * (1 + 2 * wide))
-            light = lights(batch, draw)
             with runtime.kept(network), torch.enable_grad():
                 asked = sticker.clone().requires_grad_()
                 logits = network(stuck(scenes[chosen], asked, moved, light=light))
                 loss = F.cross_entropy(logits, torch.full_like(chosen, target))
                 (gradient,) = torch.autograd.grad(loss, asked)
-            yield StickerStep(index, sticker, loss.item())
+            yield StickerStep(index, sticker, loss.detach())
             speed = 0.8 * speed + gradient / gradient.abs().mean().clamp(min=1e-12)
             shrink = 1 - 0.9 * index / steps  # long strides first, fine ones in the end
             sticker = (sticker - step_size * shrink * speed.sign()).clamp(0, 1)
-        yield StickerStep(steps, sticker, loss.item())
+        yield StickerStep(steps, sticker, loss.detach())
 
     return walk()
+
+
+def _draws(count: int, steps: int, batch: int, draw: torch.Generator) -> Iterator[tuple[Tensor, list[float], Tensor]]:
+    """For each step: which scenes, how the sticker is moved and scaled, its light; fetched from a GPU all at once."""
+    chosen, moves, light = [], [], []
+    for _ in range(steps):
+        chosen.append(torch.randint(count, (batch,), generator=draw, device=draw.device))
+        moves.append(0.04 * (2 * torch.rand(3, generator=draw, device=draw.device) - 1))
+        light.append(lights(batch, draw))
+    return zip(chosen, torch.stack(moves).tolist(), light, strict=True)
 
 
 def print_sticker(network: nn.Module, scenes: signs.Scenes, target: int, **how) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
+from course_utils.attack_arguments import check_batch, check_classes, check_count, check_one_size
 from course_utils.balls import Ball, Linf
 from course_utils.pgd import Variant, pgd
 
@@ -75,16 +76,29 @@ def pgd_siege(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross-en
     """PGD with steps of 2.5·ε/k, once for each loss, as an attack for `curve_steps`.
 
     The margin loss comes to what the cross-entropy left standing: where a network is very sure, the gradient of the
-    cross-entropy may be rounded to nothing.
+    cross-entropy may be rounded to nothing. A picture that has fallen is not asked about again (`Variant.early_stop`).
+
+    Args:
+        steps: k, at least 1.
+        seed: of the random starts.
+        losses: one after the other, at least one; those that `Variant` knows.
+
+    Raises:
+        ValueError, TypeError: an argument is out of its range (at the call).
     """
+    check_count("steps", steps)
+    variants = [Variant(loss=loss, early_stop=True) for loss in losses]
+    if not variants:
+        raise ValueError("give at least one loss, as in losses=('cross-entropy', 'margin').")
 
     def siege(network: nn.Module, images: Tensor, labels: Tensor, ball: Ball) -> Tensor:
+        check_one_size("this siege", ball)
         how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
         fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
-        for loss in losses:
+        for variant in variants:
             rows = (~fooled).nonzero()[:, 0]
             if len(rows):
-                fooled[rows] = pgd(network, images[rows], labels[rows], variant=Variant(loss=loss), **how).success
+                fooled[rows] = pgd(network, images[rows], labels[rows], variant=variant, **how).success
         return fooled
 
     return siege
@@ -107,21 +121,24 @@ def curve_steps(
     Args:
         network: takes pictures in [0, 1], answers with logits; left as it was.
         images: [N, 3, H, W] in [0, 1].
-        labels: their true classes, [N].
+        labels: their true classes, whole numbers [N].
         epsilons: radii, growing; the first may be 0, which asks for the clean pictures.
         norm: of the balls.
         siege: the attack; `pgd_siege()`, PGD of 20 steps on two losses, where left out.
         batch: pictures attacked at a time.
 
     Raises:
-        ValueError: the radii do not grow.
+        ValueError, TypeError: the radii do not grow, or another argument is out of its range (at the call).
     """
-    if not epsilons or any(b <= a for a, b in pairwise(epsilons)) or epsilons[0] < 0:
+    if not epsilons or not epsilons[0] >= 0 or not all(a < b for a, b in pairwise(epsilons)):  # NaN neither
         raise ValueError(f"epsilons must grow from 0 or more, as in (0, 2/255, 4/255); got {list(epsilons)}.")
+    check_count("batch", batch)
+    check_batch(images, labels, None, norm(epsilons[-1]))
+    labels, _ = check_classes(network, images, labels, None)
     siege = siege or pgd_siege()
 
     def walk() -> Iterator[Curve]:
-        standing = training.predict(network, images).argmax(dim=1) == labels.to(images.device)  # [N]
+        standing = training.predict(network, images).argmax(dim=1) == labels  # [N]
         right: list[int] = []
         for epsilon in epsilons:
             for rows in standing.nonzero()[:, 0].split(batch) if epsilon > 0 else ():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
+from course_utils.attack_arguments import check_batch, check_classes, check_count, check_one_size
 from course_utils.balls import Ball
 from course_utils.pgd import pgd
 
@@ -51,7 +52,7 @@ def transfer_steps(
     Args:
         networks: name → network, each for pictures of the same size and with the same classes.
         images: [N, 3, H, W] in [0, 1].
-        labels: their true classes, [N].
+        labels: their true classes, whole numbers [N].
         ball: what no attack leaves; its step is 2.5·ε/k.
         steps: k.
         seed: of the random starts.
@@ -59,14 +60,19 @@ def transfer_steps(
         how: more arguments of `pgd.pgd`.
 
     Raises:
-        ValueError: no network.
+        ValueError, TypeError: no network, or an argument is out of its range (at the call).
     """
     if not networks:
         raise ValueError("give at least one network, as in {'signs-resnet': zoo.load('signs-resnet')}.")
+    check_batch(images, labels, None, ball)
+    check_one_size("transfer", ball)
+    for name, count in {"steps": steps, "batch": batch}.items():
+        check_count(name, count)
+    for network in networks.values():
+        where, _ = check_classes(network, images, labels, None)
     how = {"step_size": 2.5 * float(ball.epsilon) / steps} | how
 
     def walk() -> Iterator[Transfer]:
-        where = labels.to(images.device)
         right = {name: training.predict(network, images).argmax(dim=1) == where for name, network in networks.items()}
         asked = torch.tensor([int(rows.sum()) for rows in right.values()])
         fooled = torch.full((len(networks), len(networks)), -1)

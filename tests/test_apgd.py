@@ -95,7 +95,7 @@ def test_every_picture_walks_as_algorithm_1_says(network, batch):
 
 
 @given(
-    kind=st.sampled_from([Linf, L2, L1]),
+    kind=st.sampled_from([Linf, L2]),
     epsilon=st.floats(0, 1),
     steps=st.integers(1, 9),
     loss=st.sampled_from(["cross-entropy", "margin", "dlr"]),
@@ -179,6 +179,19 @@ def test_the_attack_s_radius_is_where_it_begins_to_succeed(network, batch):
     assert attack_radius(network, images, labels, largest=0.0, steps=2)[1:].isinf().all()
 
 
+def test_a_picture_that_withstands_the_largest_ball_is_attacked_once(network, batch, monkeypatch):
+    images, labels = batch[0][:12], batch[1][:12].clone()
+    labels[0] = (labels[0] + 1) % CLASSES  # wrong from the beginning: its radius is 0 and needs no attack
+    asked, attack = [], module.apgd
+    monkeypatch.setattr(
+        module, "apgd", lambda _, x, *rest, **how: (asked.append(len(x)), attack(_, x, *rest, **how))[1]
+    )
+    radius = attack_radius(network, images, labels, largest=0.02, halvings=3, steps=5)
+    fell = int((radius.isfinite() & (radius > 0)).sum())
+    assert 0 < fell < 11
+    assert asked == [11, fell, fell, fell]
+
+
 def test_nobody_s_random_state_moves(network, batch):
     images, labels = batch
     before = torch.get_rng_state()
@@ -206,6 +219,7 @@ def test_the_loop_may_be_left_and_its_step_sizes_are_per_picture(network, batch,
 IMAGES, LABELS = torch.rand(3, 3, 4, 4, generator=generator(2)), torch.arange(3)
 MISTAKES = {
     "ball a number": ({"ball": 0.03}, TypeError, r"L1\(epsilon\), as in Linf\(8/255\); got 0.03"),
+    "ball without rules": ({"ball": L1(3.0)}, TypeError, r"made for Linf\(epsilon\) and L2\(epsilon\); got L1"),
     "no steps": ({"steps": 0}, ValueError, "steps must be at least 1; got 0"),
     "unknown loss": ({"loss": "ce"}, ValueError, "there is no loss 'ce'; choose one of"),
     "NaN": ({"images": IMAGES / 0 * 0}, ValueError, "images holds NaN"),
@@ -231,6 +245,10 @@ def test_more_mistakes_get_theirs(network):
         strongest(network, IMAGES, LABELS, ball=Linf(torch.full((3,), 0.1)))
     with pytest.raises(ValueError, match="Did you mean 8/255"):
         attack_radius(network, IMAGES, LABELS, largest=8)
+    with pytest.raises(TypeError, match="APGD is made for"):
+        attack_radius(network, IMAGES, LABELS, kind=L1, largest=3.0)
+    with pytest.raises(TypeError, match="APGD is made for"):
+        strongest(network, IMAGES, LABELS, ball=L1(3.0))
     broken = copy.deepcopy(network)
     broken[-1].bias.data.fill_(math.nan)
     with pytest.raises(ValueError, match="the network answered with NaN"):

@@ -8,6 +8,7 @@ from torch import nn
 
 from course_utils import robustness, zoo
 from course_utils.balls import L2, Linf
+from course_utils.pgd import pgd
 
 
 class Threshold(nn.Module):
@@ -84,15 +85,70 @@ def test_what_has_fallen_is_not_attacked_again(greys):
     assert asked[2] - asked[1] < asked[1] - asked[0]
 
 
+def test_the_siege_asks_no_more_about_what_has_fallen(greys):
+    network, ball = Threshold(), Linf(0.055)
+    plain = pgd(network, *greys, ball=ball, step_size=2.5 * ball.epsilon / 20, steps=20).success
+    asked, network.seen = network.seen, 0
+    fallen = robustness.pgd_siege(losses=("cross-entropy",))(network, *greys, ball)
+    assert fallen.equal(plain)
+    assert int(fallen.sum()) == 5
+    assert network.seen < 0.8 * asked
+
+
+def test_a_siege_is_handed_labels_as_an_attack_wants_them(greys):
+    """Whatever whole numbers came, beside the pictures; so a siege of one's own need not move them."""
+    images, labels = greys
+    handed = []
+
+    def siege(network, images, labels, ball):
+        handed.append((labels.dtype, labels.device == images.device))
+        return torch.ones(len(images), dtype=torch.bool)
+
+    robustness.curve(Threshold(), images, labels.short(), epsilons=(0.01,), siege=siege)
+    assert handed == [(torch.int64, True)]
+
+
 def test_a_picture_that_is_wrong_from_the_beginning_counts_as_fallen(greys):
     images, labels = greys
     assert robustness.curve(Threshold(), images, labels + 1, epsilons=(0.0, 0.01)).right == (0, 0)
 
 
-@pytest.mark.parametrize("radii", [(), (0.1, 0.1), (0.2, 0.1), (-0.1, 0.1)])
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("radii", [(), (0.1, 0.1), (0.2, 0.1), (-0.1, 0.1), (0, NAN), (NAN, 0.1), (0, NAN, 0.1)])
 def test_radii_have_to_grow(greys, radii):
     with pytest.raises(ValueError, match="epsilons must grow"):
         robustness.curve_steps(Threshold(), *greys, epsilons=radii)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "words"),
+    [
+        ({"labels": torch.full((10,), 99)}, ValueError, "label 99 is no class of this network; it knows 0 to 1"),
+        ({"labels": torch.zeros(2).long()}, ValueError, "a class for each picture"),
+        ({"images": torch.full((10, 3, 4, 4), 120.0)}, ValueError, "divide by 255"),
+        ({"epsilons": (0, 8)}, ValueError, "Did you mean 8/255"),
+        ({"batch": 0}, ValueError, "batch must be at least 1"),
+    ],
+)
+def test_what_gives_no_curve_is_refused_at_the_call(greys, mistake, error, words):
+    arguments = {"images": greys[0], "labels": greys[1], "epsilons": (0, 0.1), **mistake}
+    with pytest.raises(error, match=words):
+        robustness.curve_steps(Threshold(), arguments.pop("images"), arguments.pop("labels"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"losses": ()}, "at least one loss"),
+        ({"losses": ("ce",)}, "there is no loss 'ce'"),
+    ],
+)
+def test_a_siege_without_steps_or_losses_is_none(mistake, words):
+    with pytest.raises(ValueError, match=words):
+        robustness.pgd_siege(**mistake)
 
 
 # ---- what ships --------------------------------------------------------------------------------------------------

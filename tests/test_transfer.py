@@ -53,6 +53,23 @@ def test_networks_are_needed():
         transfer.transfer_steps({}, IMAGES, LABELS, ball=Linf(0.1))
 
 
+@pytest.mark.parametrize(
+    ("mistake", "error", "words"),
+    [
+        ({"steps": 0}, ValueError, "steps must be at least 1"),
+        ({"batch": 0}, ValueError, "batch must be at least 1"),
+        ({"ball": 0.03}, TypeError, r"as in Linf\(8/255\); got 0.03"),
+        ({"ball": Linf(torch.full((6,), 0.03))}, ValueError, "transfer takes one ε for all pictures"),
+        ({"labels": LABELS + 2}, ValueError, "label 2 is no class of this network"),
+        ({"labels": LABELS[:2]}, ValueError, "a class for each picture"),
+    ],
+)
+def test_what_cannot_be_transferred_is_refused_at_the_call(mistake, error, words):
+    arguments = {"labels": LABELS, "ball": Linf(0.1), **mistake}
+    with pytest.raises(error, match=words):
+        transfer.transfer_steps({"red": Mean(0)}, IMAGES, arguments.pop("labels"), **arguments)
+
+
 @pytest.mark.parametrize("levels", [8, 24])
 def test_the_matrix_that_ships_is_one_of_the_networks_that_ship(levels):
     found = transfer.shipped(levels)
