@@ -1,5 +1,6 @@
-"""The check of a lesson's parameters: what is allowed passes, anything else is named in a sentence."""
+"""The check of a lesson's parameters: what is allowed passes, anything else is named in a sentence; in all lessons."""
 
+import ast
 import math
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import figures, parameters
-from course_utils.parameters import Choice, Number, Whole
+from course_utils.parameters import Choice, Number, Text, Whole
+from scripts import notebooks
 
 NETWORKS = ("signs-alexnet", "signs-resnet")
 
@@ -84,3 +86,58 @@ def test_a_switch_is_nothing_else(wrong):
     with pytest.raises(ValueError) as caught:
         parameters.check(fast=parameters.Switch(wrong, False))
     assert f"fast must be True or False; got {wrong!r}. Mend" in str(caught.value)
+
+
+# ---- the lessons' own ----------------------------------------------------------------------------------------------
+def source(path, needle: str) -> str:
+    """The first code cell of a lesson in which some words stand."""
+    return next(cell.source for cell in notebooks.code_cells(notebooks.read(path)) if needle in cell.source)
+
+
+@pytest.fixture(scope="module", params=notebooks.find([]), ids=lambda path: path.stem)
+def lesson_cells(request):
+    """A lesson's parameters as they are written, its cell that checks them, and what it has imported until then."""
+    tagged = [cell for cell in notebooks.read(request.param).cells if "parameters" in cell.metadata.get("tags", [])]
+    written, imported = {}, {}
+    exec(tagged[0].source, {}, written)
+    exec(source(request.param, "runtime.describe_machine()"), imported)
+    return written, source(request.param, "parameters.check("), imported
+
+
+def checked(check: str) -> dict[str, ast.Call]:
+    """The arguments of `parameters.check` in a cell."""
+    calls = [node for node in ast.walk(ast.parse(check)) if isinstance(node, ast.Call)]
+    (call,) = (call for call in calls if ast.unparse(call.func) == "parameters.check")
+    return {keyword.arg: keyword.value for keyword in call.keywords}
+
+
+def wrong_for(parameter) -> list:
+    if isinstance(parameter, Whole | Number):
+        return [None, parameter.low - 1, parameter.high + 1, math.nan]
+    return [None, ""] if isinstance(parameter, Text) else [None, -1, "nonsense"]
+
+
+def test_a_lesson_as_written_passes_its_check_in_which_every_parameter_is_named(lesson_cells):
+    written, check, imported = lesson_cells
+    assert {"fast", "style"} < set(written)
+    assert {name: ast.unparse(call.args[0]) for name, call in checked(check).items()} == {n: n for n in written}
+    names = imported | written
+    exec(check, names)
+    assert names["as_written"] is True
+    assert {
+        name: names[name] for name in written
+    } == written  # none of them becomes smaller, as it does in a first look
+
+
+def test_a_wrong_value_of_each_parameter_stops_the_lesson_with_a_sentence(lesson_cells):
+    written, check, imported = lesson_cells
+    names = imported | {"parameters": parameters} | written
+    for name, call in checked(check).items():
+        for wrong in wrong_for(eval(ast.unparse(call), names)):
+            with pytest.raises(ValueError, match=rf"^{name} must be .* got .*Mend it in the cell of parameters"):
+                exec(check, names | {name: wrong})
+
+
+@pytest.mark.parametrize("path", notebooks.find([]), ids=lambda path: path.stem)
+def test_a_first_look_does_less_in_every_lesson(path):
+    assert " if fast else " in source(path, " if fast ")
