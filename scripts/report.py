@@ -158,7 +158,7 @@ def handout(lessons: list[Path], failures: Mapping[str, Failure], given: Mapping
         html, headings = pages.cells(_without_notes(notebooks.read(path)), path.stem)
         parts.append({"name": path.stem, "body": "".join(html), "failure": failures.get(path.stem)})
         contents += [heading for heading in headings if heading.level <= 2]
-    values = ", ".join(f"{name} = {item}" for name, item in given.items())
+    values = ", ".join(f"{name} = {item}" for name, item in given.items() if name != "style")  # it changes no number
     return pages.page("handout.html.j2", lessons=parts, contents=contents, values=values)
 
 

@@ -87,6 +87,11 @@ def test_the_handout_holds_all_lessons_and_fetches_nothing(made):
     assert html.count('<img class="shown"') + html.count('class="shown" src=') == 1  # the lab's picture
 
 
+def test_the_style_of_the_figures_makes_no_sentence_doubtful():
+    assert "ran with" not in report.handout([], {}, {"style": "stage"})
+    assert "ran with steps = 3" in report.handout([], {}, {"style": "stage", "steps": 3})
+
+
 def test_the_handout_reads_without_a_network(made, chromium):
     with offline.browsing(chromium) as page:
         page.goto((made[1] / "handout.html").as_uri())
