@@ -1,48 +1,21 @@
 """The labs of features and of learning curves, and the drawings beside them, without a browser."""
 
-import datetime
 import html
-import io
 import itertools
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from course_utils import classical, figures, hardware, images, learning_curve, signs, zoo
 from course_utils.figures import classical as drawings
 from course_utils.labs import features as features_lab
 from course_utils.labs import learning_curve as curve_lab
 from course_utils.learning_curve import CNN, HOG, METHODS, Curves
+from tests.seen import pixels_of, png, put, words
 
 SIZES = [20, 60, 200]
 LAYERS = (hardware.CONVOLUTION, hardware.CONNECTED)
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
-
-
-def png(pixels):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def put(lab, content):
-    """What a FileUpload holds: a dict under ipywidgets 7, a tuple under 8."""
-    file = {"name": "mine.png", "type": "image/png", "size": len(content)}
-    if isinstance(lab.controls["upload"].value, dict):
-        lab.controls["upload"].set_trait("value", {"mine.png": {"metadata": file, "content": content}})
-    else:
-        now = datetime.datetime.now(datetime.timezone.utc)
-        file |= {"content": memoryview(content), "last_modified": now}
-        lab.controls["upload"].set_trait("value", (file,))
 
 
 # ---- features --------------------------------------------------------------------------------------------------
@@ -283,6 +256,7 @@ def test_a_convolution_is_limited_by_arithmetic_and_one_picture_s_matrix_by_memo
 
 
 def test_nothing_passes_its_limit_and_the_work_is_counted_right(measured):
+    assert {one.layer for one in measured} == {layer.name for layer in LAYERS}
     for one in measured:
         assert 0 < one.gflops <= one.most * (1 + 1e-9)
         if one.layer == hardware.CONVOLUTION.name:

@@ -1,18 +1,15 @@
 """The lab of heat maps without a browser: move a control, look at the pixels, the sentence and the message line."""
 
-import html
-import io
-import re
 import statistics
 import time
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from course_utils import gradcam, runtime, saliency, signs, zoo
 from course_utils.labs import gradcam as lesson
+from tests.seen import pixels_of, words
 
 WIDE = "STOP and YIELD, side by side"
 
@@ -20,14 +17,6 @@ WIDE = "STOP and YIELD, side by side"
 @pytest.fixture
 def lab():
     return lesson.GradCamLab(networks=zoo.shipped())
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
 
 
 def last_view(lab):

@@ -1,25 +1,16 @@
 """The labs of lesson 1 without a browser: step through the years, ask about nonsense, move controls to their ends."""
 
 import html
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from course_utils import figures, history, strangers, zoo
 from course_utils.labs import history as labs
+from tests.seen import pixels_of, png, put, words
 
 ENTRIES = history.read_timeline()
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
 
 
 # ---- the timeline ------------------------------------------------------------------------------------------------
@@ -135,8 +126,6 @@ def test_one_s_own_picture_must_be_uploaded_first(lab):
 
 
 def test_an_upload_is_asked_about_and_a_broken_one_is_told(lab):
-    from tests.test_labs import png, put
-
     put(lab, png(np.full((80, 120, 3), 128, dtype=np.uint8)))
     assert lab.message.value == ""
     assert lab.controls["picture"].value == labs.OWN

@@ -1,8 +1,6 @@
 """The labs of lesson 4 without a browser, and the pictures that they draw."""
 
 import asyncio
-import html
-import io
 import re
 import statistics
 import time
@@ -10,19 +8,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageColor
+from PIL import ImageColor
 
 from course_utils import figures, inception, reductions
 from course_utils.figures.inception import Branch
 from course_utils.labs import inception as labs
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
+from tests.seen import pixels_of, words
 
 
 def column(pixels, x, colour):

@@ -1,14 +1,10 @@
 """The labs of lesson 2 without a browser, and the pictures that they draw."""
 
-import datetime
-import html
 import io
 import itertools
-import re
 import statistics
 import time
 
-import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
@@ -17,14 +13,7 @@ from torch.nn import functional as F
 
 from course_utils import figures, images, pooling, runtime
 from course_utils.labs import pooling as labs
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
+from tests.seen import pixels_of, put, words
 
 
 def colours(pixels, colour):
@@ -194,24 +183,16 @@ def test_every_picture_can_be_chosen(lab):
     assert len(seen) == 1 + len(labs.SCENES)
 
 
-def upload(lab, content):
-    file = {"name": "mine.png", "type": "image/png", "size": len(content), "content": memoryview(content)}
-    value = ({**file, "last_modified": datetime.datetime.now(datetime.timezone.utc)},)
-    if isinstance(widgets.FileUpload().value, dict):  # ipywidgets 7
-        value = {"mine.png": {"metadata": {"name": "mine.png"}, "content": content}}
-    lab.controls["upload"].set_trait("value", value)
-
-
 def test_an_upload_becomes_the_picture_and_a_broken_one_is_told(lab):
     file = io.BytesIO()
     Image.fromarray(np.full((60, 80, 3), (200, 30, 30), dtype=np.uint8)).save(file, "PNG")
-    upload(lab, file.getvalue())
+    put(lab, file.getvalue())
     assert lab.controls["picture"].value == labs.OWN
     assert lab.message.value == ""
     view = next(lab.steps(**lab.choices()))
     torch.testing.assert_close(view.after[0, :, 0, 0], torch.tensor([200.0, 30, 30]) / 255)
     good = lab.image.value
-    upload(lab, b"this is no picture")
+    put(lab, b"this is no picture")
     assert lab.message.value != ""
     assert lab.image.value == good
 

@@ -1,18 +1,16 @@
 """The lab of the gradient's way back without a browser: every control changes the picture, every extreme is told."""
 
-import html
-import io
 import re
 import time
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from course_utils import figures, gradients, resnet
 from course_utils.figures import resnet as drawings
 from course_utils.labs import resnet as labs
+from tests.seen import pixels_of, words
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +21,6 @@ def lab():
 @pytest.fixture(autouse=True)
 def _as_in_the_beginning(lab):
     lab.reset()
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import html
 import io
 import re
 import statistics
@@ -16,6 +15,7 @@ from PIL import Image
 from course_utils import excite, runtime, signs, visualization, zoo
 from course_utils.labs import dreams as small
 from course_utils.labs import visualization as lesson
+from tests.seen import pixels_of, words
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,6 @@ def maps():
 @pytest.fixture(scope="module")
 def dreaming():
     return small.DreamLab(octaves=1, steps=1, networks=zoo.shipped())
-
-
-def pixels_of(lab):
-    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
-
-
-def words(widget):
-    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
 
 
 def uploaded(lab):

@@ -11,8 +11,8 @@ import torch
 
 from course_utils import images
 from course_utils.labs import own, pooling
+from tests.seen import png, upload_value, words
 from tests.test_images import Server
-from tests.test_labs import png, upload_value, words
 
 OTHER = png(np.full((40, 60, 3), 200, np.uint8))
 

@@ -54,6 +54,29 @@ def test_an_inception_module_lays_its_branches_side_by_side():
     assert torch.equal(y[:, 9:], module.pool(x))
 
 
+def test_a_long_gradient_is_shortened_to_5(pool):
+    network = tiny_network()
+    network[5].weight.data *= 1000
+    for step in training.train(network, pool.batches(16), steps=2):
+        length = torch.stack([parameter.grad.norm() for parameter in network.parameters()]).norm()
+        assert length == pytest.approx(5.0, rel=1e-4), step
+
+
+def test_the_rate_is_highest_after_15_percent_and_the_mean_begins_after_20(pool, monkeypatch):
+    made, remembered = [], []
+    adam, update = torch.optim.AdamW, training.AveragedModel.update_parameters
+    monkeypatch.setattr(torch.optim, "AdamW", lambda *given, **how: made.append(adam(*given, **how)) or made[-1])
+    monkeypatch.setattr(
+        training.AveragedModel, "update_parameters", lambda *given: remembered.append(len(rates)) or update(*given)
+    )
+    rates = []
+    for _ in training.train(tiny_network(), pool.batches(4), steps=40, learning_rate=0.02, averaging=0.9):
+        rates.append(made[0].param_groups[0]["lr"])
+    assert rates.index(max(rates)) + 1 == pytest.approx(0.15 * 40, abs=1)
+    assert max(rates) == pytest.approx(0.02, rel=0.02)
+    assert remembered == list(range(9, 40))
+
+
 def test_training_lowers_the_loss_and_ends_in_evaluation_mode(pool):
     network = tiny_network()
     steps = list(training.train(network, pool.batches(32), steps=80, learning_rate=0.02))

@@ -1,0 +1,40 @@
+"""Labs without a browser: what a lab shows and says, and how one gives it a picture. What the tests of labs share."""
+
+import datetime
+import html
+import io
+import re
+
+import ipywidgets as widgets
+import numpy as np
+from PIL import Image
+
+
+def pixels_of(lab) -> np.ndarray:
+    """The lab's picture, [H, W, 3], as whole numbers that may be subtracted."""
+    return np.asarray(Image.open(io.BytesIO(lab.image.value)), dtype=int)
+
+
+def words(widget) -> str:
+    """What a headline or a message says, without its HTML."""
+    return html.unescape(re.sub(r"<[^>]+>", "", widget.value))
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A file of these pixels."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def upload_value(name: str, content: bytes):
+    """What a FileUpload holds: a dict under ipywidgets 7, a tuple under 8."""
+    if isinstance(widgets.FileUpload().value, dict):
+        return {name: {"metadata": {"name": name}, "content": content}}
+    file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
+    return ({**file, "last_modified": datetime.datetime.now(datetime.timezone.utc)},)
+
+
+def put(lab, content: bytes, name: str = "mine.png") -> None:
+    """Give a lab a file."""
+    lab.controls["upload"].set_trait("value", upload_value(name, content))
