@@ -1,8 +1,7 @@
-"""Lesson 1 as a student meets it: every cell run, stepping through the years, asking about nonsense, the quiz."""
+"""Lesson 1 as a student meets it: every cell run, stepping through the years, asking about nonsense, the quizzes."""
 
 import re
 
-from course_utils import runtime
 from tests import browser
 
 LESSON = "01_history.ipynb"
@@ -11,61 +10,69 @@ pytestmark = browser.MARKS
 
 def test_the_buttons_and_the_slider_step_through_the_years(page, executed):
     lab = browser.lab_with(page, "entry")
-    lab.scroll_into_view_if_needed()
-    headline, picture = lab.locator(".widget-html [role=status]").first, lab.locator("img.widget-image")
-    headline.filter(has_text="1989").wait_for()
+    headline, picture = browser.headline(lab), browser.picture(lab)
+    assert "1989" in headline.inner_text()
     before = browser.pixels(picture)
-    lab.get_by_role("button", name="Later").click()
-    headline.filter(has_text="1994").wait_for()
-    browser.settled(lab)
+    browser.click(lab, "Later")
+    assert "1994" in headline.inner_text()
     assert browser.pixels(picture) != before
-    lab.get_by_role("button", name="Earlier").click()
-    headline.filter(has_text="1989").wait_for()
-    handle = browser.slider(lab, "entry").locator(".noUi-handle")
-    handle.focus()
-    page.keyboard.press("End")
-    headline.filter(has_text="Vibe coding").wait_for()
+    browser.click(lab, "Earlier")
+    assert "1989" in headline.inner_text()
+    browser.press(lab, "entry", "End")
+    assert "Vibe coding" in headline.inner_text()
     assert headline.locator("a").get_attribute("href").startswith("https://")
-    lab.get_by_role("button", name="Later").click()
-    lab.locator("[role=alert]", has_text="nothing later here").wait_for()
+    browser.click(lab, "Later")
+    assert browser.alert(lab, "nothing later here").count() == 1
 
 
 def test_a_limit_of_40_is_believed_until_one_asks_for_more(page, executed):
     lab = browser.lab_with(page, "believe at")
-    lab.scroll_into_view_if_needed()
-    headline = lab.locator(".widget-html [role=status]").first
+    headline = browser.headline(lab)
     assert re.search(r"answers 60 LIMIT \(9\d\.\d %\)\. ▲ You believe it", headline.inner_text())
-    browser.slider(lab, "believe at").locator(".noUi-handle").focus()
-    page.keyboard.press("End")
-    headline.filter(has_text="I do not know").wait_for()
+    browser.press(lab, "believe at", "End")
+    assert "I do not know" in headline.inner_text()
 
 
 def test_a_picture_of_ones_own_is_asked_about_and_a_broken_one_leaves_the_last(page, executed, tmp_path):
     lab = browser.lab_with(page, "believe at")
-    button, picture = lab.locator(".widget-upload"), lab.locator("img.widget-image")
-    before = browser.pixels(picture)
-    with page.expect_file_chooser() as chooser:
-        button.click()
-    chooser.value.set_files(runtime.DATA / "pictures" / "stop.jpg")
-    lab.locator(".widget-html [role=status]").first.filter(has_text="answers STOP").wait_for()
-    browser.settled(lab)
-    own = browser.pixels(picture)
+    before = browser.pixels(browser.picture(lab))
+    browser.upload(lab, browser.STOP)
+    assert "answers STOP" in browser.headline(lab).inner_text()
+    own = browser.pixels(browser.picture(lab))
     assert own != before
-
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes((runtime.DATA / "pictures" / "stop.jpg").read_bytes()[:2000])
-    with page.expect_file_chooser() as chooser:
-        button.click()
-    chooser.value.set_files(broken)
-    lab.locator("[role=alert]", has_text="broken or cut short").wait_for()
-    assert browser.pixels(picture) == own
+    browser.upload(lab, browser.broken(tmp_path))
+    assert browser.alert(lab, "broken or cut short").count() == 1
+    assert browser.pixels(browser.picture(lab)) == own
 
 
-def test_a_quiz_answers(page, executed):
-    quiz = page.locator(".jp-OutputArea-output").filter(has=page.locator(".widget-radio")).first
-    quiz.scroll_into_view_if_needed()
-    quiz.get_by_text("Of its 20 classes, 60 fits best by far").first.click()
-    quiz.locator("[role=status]", has_text="✓").wait_for()
+def test_a_photograph_is_asked_about_and_what_cannot_come_is_told_under_the_control(page, executed):
+    lab = browser.lab_with(page, "believe at")
+    browser.click(lab, "Reset")
+    lab.locator(".own-camera").click()
+    lab.get_by_role("button", name="Take it").click()  # once the camera shows something
+    menu = browser.menu(lab, "picture").element_handle()
+    page.wait_for_function("menu => menu.value === 'your own picture'", arg=menu)
+    browser.settled(lab)
+    assert "I do not know" in browser.headline(lab).inner_text()
+    assert lab.locator("video").count() == 0
+    own = browser.pixels(browser.picture(lab))
+
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw { name: 'NotAllowedError' }; } }")
+    lab.locator(".own-camera").click()
+    browser.alert(lab, "the camera is not allowed here").wait_for()
+    address = lab.get_by_placeholder("or its address")
+    address.fill("http://127.0.0.1:9/stop.jpg")
+    address.press("Enter")
+    browser.alert(lab, "check the address and the network").wait_for()
+    assert browser.alert(lab).count() == 1  # of the camera nothing is told any more
+    assert browser.pixels(browser.picture(lab)) == own
+    browser.click(lab, "Reset")
+    assert browser.alert(lab).count() == 0
+
+
+def test_the_quizzes_answer(page, executed):
+    first, second = "Of its 20 classes, 60 fits best by far", "Test it on data made afterwards, and look at its inputs"
+    browser.answer_quizzes(page, first, second)
 
 
 def test_every_control_can_be_moved_to_its_ends(page, executed):
@@ -73,5 +80,5 @@ def test_every_control_can_be_moved_to_its_ends(page, executed):
 
 
 def test_sliders_reach_the_screen_in_time(page, executed):
-    assert browser.median_latency(browser.lab_with(page, "entry"), "entry") < 1000
-    assert browser.median_latency(browser.lab_with(page, "believe at"), "which one") < 1000
+    assert browser.median_latency(browser.lab_with(page, "entry"), "entry") < 500
+    assert browser.median_latency(browser.lab_with(page, "believe at"), "which one") < 500
