@@ -44,9 +44,9 @@ def test_the_right_answer_is_right():
     assert verdict
 
 
-def test_the_right_answer_may_use_backward_and_start_at_the_clean_picture():
+def test_the_right_answer_may_use_backward():
     def attack(network, images, labels, targets, epsilon, step_size, steps):
-        x = images.clone()
+        x = (images + epsilon * (2 * torch.rand_like(images) - 1)).clamp(0, 1)
         for _ in range(steps):
             x.requires_grad_()
             cross_entropy(network(x), targets).backward()  # the mean has the same sign as the sum
@@ -61,6 +61,8 @@ WRONG = {
     "sign": (answer(sign=1), "sign is wrong"),
     "label": (answer(goal="labels"), "label is the wrong one"),
     "label and sign": (answer(goal="labels", sign=1), "untargeted attack"),
+    "no random start": (answer(start="clean"), "no random start: you begin at the clean picture"),
+    "no random start and the wrong sign": (answer(start="clean", sign=1), "sign is wrong"),
     "no projection": (answer(centre="none"), "no projection"),
     "projection round the picture before": (answer(centre="previous"), "wrong centre.*step before"),
     "projection round the start": (answer(centre="begin"), "wrong centre.*random start"),

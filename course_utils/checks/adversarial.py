@@ -135,6 +135,10 @@ _MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
         "by η.",
     ),
 )
+_NO_RANDOM_START = (
+    "There is no random start: you begin at the clean picture itself; begin at x₀ = x + U(−ε, ε), a different number "
+    "for every pixel, clamped to [0, 1]."
+)
 _RIGHT = (
     "Right. Two things turned the untargeted attack into the targeted one: the label in the loss and the sign of "
     "the step."
@@ -209,7 +213,8 @@ def _compared(answer: Tensor, start: Tensor, problem: _Problem, asked: int) -> V
         return torch.allclose(answer, other, rtol=0, atol=1e-6)
 
     if same(_targeted_pgd(problem, start)):
-        return Verdict(True, _RIGHT)
+        still = torch.equal(start, problem.images)
+        return Verdict(False, _NO_RANDOM_START) if still else Verdict(True, _RIGHT)
     for mistake, sentence in _MISTAKES:
         if same(_targeted_pgd(problem, start, **mistake)):
             return Verdict(False, sentence)
