@@ -94,6 +94,19 @@ def test_every_picture_walks_as_algorithm_1_says(network, batch):
         torch.testing.assert_close(torch.stack([step.images[row] for step in path]), torch.cat(places))
 
 
+def test_steps_that_were_just_halved_are_not_halved_again_for_a_best_that_stays():
+    """Condition 2 of algorithm 1: the loss climbs at every step, and never as high as it once was."""
+    picture = torch.zeros(1, 3, 2, 2)
+    judged = module._Judged(picture, torch.tensor([10.0]), picture, torch.tensor([1.0]))
+    sizes = []
+    for _ in range(4):  # checkpoints; the first counts as if the steps had just been halved
+        for height in range(5):
+            judged.saw(picture, torch.tensor([float(height)]), picture)
+        judged.halve_where_stalled()
+        sizes.append(judged.step_size.item())
+    assert sizes == [1.0, 0.5, 0.5, 0.25]
+
+
 @given(
     kind=st.sampled_from([Linf, L2]),
     epsilon=st.floats(0, 1),
