@@ -27,7 +27,7 @@ from course_utils.figures.base import (
     text,
 )
 from course_utils.figures.charts import Series, quick_curves
-from course_utils.figures.style import pen
+from course_utils.figures.style import extra, pen
 
 COLOURS = {"conv_1x1": BLUE, "conv_3x3": ORANGE, "conv_5x5": GREEN, "pool": PURPLE}
 
@@ -277,7 +277,8 @@ def losses(
             fill = tuple(np.round(paper + min(1.0, 1.6 * (1 - share)) * (full - paper)).astype(int).tolist())
             draw.rectangle((x + 2, y + 2, x + wide - 2, y + tall - 2), fill=fill)
             text(draw, (x + wide / 2, y + 30), f"{_said(share)} right", size=22, bold=True)
-            small = f"it has {100 * float(channels[j][k]):.0f} % of the channels"
+            small = f"{100 * float(channels[j][k]):.0f} % of the channels"
+            small = small if extra(16) else f"it has {small}"  # on stage fewer words, and so larger ones
             text(draw, (x + wide / 2, y + 60), small, size=16, width=wide - 12)
     return np.asarray(canvas)
 
