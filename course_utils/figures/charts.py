@@ -294,7 +294,7 @@ def _emptiest_corner(placed, across: _Axis, up: _Axis, wide: float, tall: float)
 
     def crowd(corner: tuple[float, float]) -> int:
         left, top = corner
-        return sum(left < x < left + wide and top - 16 < y < top + tall for x, y in curves)
+        return sum(left < x < left + wide and top - 16 < y < top + tall - 12 for x, y in curves)
 
     return min(((left, top) for left in rights for top in tops), key=crowd)
 
