@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.balls import Ball, check_size
+from course_utils.images import check_range
 from course_utils.runtime import kept
 
 
@@ -55,14 +56,7 @@ def check_images(images: Tensor) -> None:
             f"images must be a batch [N, C, H, W] of at least one picture; got shape {list(images.shape)} "
             "(a single picture becomes a batch by image[None])."
         )
-    if images.isnan().any():
-        raise ValueError("images holds NaN; every pixel must be a number in [0, 1], so look where they were computed.")
-    low, high = images.min().item(), images.max().item()
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"pixels must lie in [0, 1]; got {low:.4g} to {high:.4g}, so divide by 255 what runs to 255, and "
-            "do not normalise (the networks do it inside)."
-        )
+    check_range(images)
 
 
 def check_labels(name: str, labels: Tensor, count: int) -> None:

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from course_utils import receptive_field, runtime
+from course_utils.images import ROUNDING, check_range
 from course_utils.objectives import LOGITS, found
 
 BATCH = 64  # pictures that go through the network at once
@@ -85,8 +86,14 @@ def activations(network: nn.Module, images: Tensor, layer: str) -> Tensor:
         instance, has not happened yet.
 
     Raises:
-        ValueError, TypeError: no such layer, or one without maps over places.
+        ValueError, TypeError: no such layer, or one without maps over places; or pixels outside [0, 1].
     """
+    check_range(images, rounding=ROUNDING)
+    return _answers(network, images, layer)
+
+
+def _answers(network: nn.Module, images: Tensor, layer: str) -> Tensor:
+    """`activations`, without a look at the pixels."""
     if layer == LOGITS:
         with runtime.kept(network), torch.no_grad():
             return network(images)[:, :, None, None]
@@ -153,7 +160,7 @@ def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Fie
         return receptive_field.Field(whole, (1, 1))
     watch = _Watch(image)
     with watch:
-        output = activations(network, image, layer)
+        output = _answers(network, image, layer)
     seen = watch.fields.get(id(output), (None, None))[1]
     if seen is None:
         raise ValueError(f"where the layer {layer!r} looks is not known: something before it rearranges the places.")
@@ -193,8 +200,9 @@ def strongest_steps(
     _check(images, count, batch)
     best, shown, seen, chosen = [], 0, None, ()
     for part in images.split(batch) if isinstance(images, Tensor) else images:
+        check_range(part, rounding=ROUNDING)
         part = part.to(next(network.parameters(), part).device)
-        maps = activations(network, part, layer)  # [n, C, h, w]
+        maps = _answers(network, part, layer)  # [n, C, h, w]
         if seen is None:
             seen, chosen = field(network, part, layer), _chosen(filters, maps.shape[1])
         values, places = maps[:, list(chosen)].flatten(2).max(dim=2)  # [n, F] each

@@ -31,6 +31,7 @@ from course_utils import runtime
 MAX_BYTES = 32 * 2**20  # of a file, an upload or a download
 MAX_PIXELS = 64_000_000  # width × height of one picture; telephones make 12 to 50 million
 TIMEOUT = 10.0  # seconds that a server may be silent
+ROUNDING = 1e-6  # what blending and resizing may take a pixel beyond 0 and 1; who only looks need not mind
 DEADLINE = 60.0  # seconds for a whole download
 FORMATS = (
     "JPEG",
@@ -112,6 +113,26 @@ def fetch(address: str, *, seconds: float = 60.0) -> bytes:
         raise PictureError(f"the picture cannot be read ({_reason(problem)}); {_advice(problem)}.") from None
     _decode(data, "what stands at this address")
     return data
+
+
+def check_range(images: torch.Tensor, *, rounding: float = 0.0) -> None:
+    """Refuse pictures that hold NaN or leave [0, 1], such as those of 0 to 255.
+
+    Args:
+        images: float, of any shape.
+        rounding: how far beyond 0 and 1 a pixel may lie.
+
+    Raises:
+        ValueError: which of the two it is, and what to do.
+    """
+    if images.isnan().any():
+        raise ValueError("images holds NaN; every pixel must be a number in [0, 1], so look where they were computed.")
+    low, high = images.min().item(), images.max().item()
+    if low < -rounding or high > 1 + rounding:
+        raise ValueError(
+            f"pixels must lie in [0, 1]; got {low:.4g} to {high:.4g}, so divide by 255 what runs to 255, and "
+            "do not normalise (the networks do it inside)."
+        )
 
 
 def to_pixels(tensor: torch.Tensor) -> np.ndarray:

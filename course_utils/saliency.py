@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
+from course_utils.images import ROUNDING, check_range
 
 PART = 64  # pictures that go through the network at once: more are slower on a processor and fill a GPU
 RELUS = frozenset({F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
@@ -93,7 +94,7 @@ def smoothgrad(
 
     def mean_gradient(some: Tensor, wanted: Tensor, size: Tensor) -> Tensor:
         noisy = some[:, None] + size.view(-1, 1, 1, 1, 1) * hiss  # [n, S, 3, H, W]
-        found = input_gradient(network, noisy.flatten(0, 1), wanted.repeat_interleave(samples), of=of)
+        found = _gradient(network, noisy.flatten(0, 1), wanted.repeat_interleave(samples), of)
         return found.unflatten(0, (-1, samples)).mean(dim=1)
 
     gradient = in_parts(mean_gradient, images.detach(), labels, spread, copies=samples)
@@ -112,7 +113,8 @@ def integrated_gradients(
 ) -> Tensor:
     """The gradient collected on the straight way from a blank picture to this one, times the way.
 
-    Summed over all pixels it is what the score gained on that way (completeness).
+    The signed map (`per_channel=True`), summed over all its numbers, is what the score gained on that way, if the steps
+    are fine enough (completeness). The map without signs does not add up to it.
 
     Args:
         steps: points on the way at which the gradient is taken, at least 1: the middles of equal stretches.
@@ -130,7 +132,7 @@ def integrated_gradients(
     def collected(some: Tensor, wanted: Tensor) -> Tensor:
         way = some - baseline
         points = baseline + along.view(1, -1, 1, 1, 1) * way[:, None]  # [n, K, 3, H, W]
-        found = input_gradient(network, points.flatten(0, 1), wanted.repeat_interleave(steps), of=of)
+        found = _gradient(network, points.flatten(0, 1), wanted.repeat_interleave(steps), of)
         return way * found.unflatten(0, (-1, steps)).mean(dim=1)
 
     attribution = in_parts(collected, images.detach(), labels, copies=steps)
@@ -199,7 +201,7 @@ def occlusion(
     if not (isinstance(fill, (int, float)) and 0 <= fill <= 1):
         raise ValueError(f"fill is a brightness from 0 (black) to 1 (white); got {fill!r}.")
     labels = classes(network, images, labels)
-    squares = _squares(*images.shape[2:], window, stride, images.device)  # [K, H, W], 1 inside the square
+    squares = _squares(*images.shape[2:], window, stride, images.device).to(images.dtype)  # [K, H, W], 1 inside
     covers = squares.sum(dim=0)  # [H, W]
 
     @torch.no_grad()
@@ -244,6 +246,17 @@ def input_gradient(
         network, images, labels, of: as in `vanilla_gradient`.
     """
     check(network, images)
+    return _gradient(network, images, as_classes(labels, images), of, mode)
+
+
+def _gradient(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor | None,
+    of: str,
+    mode: Callable[[], AbstractContextManager] = nullcontext,
+) -> Tensor:
+    """`input_gradient` for whatever a method makes of pictures; with its noise a copy may leave [0, 1]."""
 
     def gradient(some: Tensor, wanted: Tensor | None = None) -> Tensor:
         x = some.detach().clone().requires_grad_()
@@ -251,7 +264,6 @@ def input_gradient(
             logits = network(x)
         return torch.autograd.grad(score(logits, wanted, of).sum(), x)[0]
 
-    labels = as_classes(labels, images)
     with runtime.kept(network), torch.enable_grad():
         return in_parts(gradient, images, *(() if labels is None else (labels,)))
 
@@ -395,8 +407,7 @@ def check(network: nn.Module, images: Tensor, **counts: int) -> None:
             f"images must be a batch [N, 3, H, W] of at least one picture; got shape {list(images.shape)} "
             "(a single picture becomes a batch by image[None])."
         )
-    if not images.isfinite().all():
-        raise ValueError("images holds NaN or infinity; every pixel must be a number in [0, 1].")
+    check_range(images, rounding=ROUNDING)
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"{name} must be a whole number of at least 1; got {count!r}.")

@@ -152,12 +152,19 @@ def test_fewer_pictures_than_asked_for_are_all_there_are(networks, scenes):
         ({"batch": 1.5}, "batch is a whole number of pictures, at least 1; got 1.5"),
         ({"images": torch.rand(3, 64, 64)}, r"give pictures, a tensor \[N, 3, H, W\]"),
         ({"images": 7}, r"give pictures, .* got int"),
+        ({"images": torch.full((2, 3, 64, 64), 120.0)}, r"pixels must lie in \[0, 1\].* divide by 255"),
+        ({"images": [torch.full((2, 3, 64, 64), 120.0)]}, r"pixels must lie in \[0, 1\].* divide by 255"),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(networks, scenes, change, sentence):
     given = {"images": scenes[:2], "layer": "features.0", "filters": 0, "count": 1, "batch": 2} | change
     with pytest.raises((ValueError, TypeError), match=sentence):
         excite.strongest(networks["signs-alexnet"], **given)
+
+
+def test_a_layer_is_not_asked_about_pixels_of_0_to_255(networks, scenes):
+    with pytest.raises(ValueError, match="divide by 255"):
+        excite.activations(networks["signs-alexnet"], 255 * scenes[:1], "features.3")
 
 
 # ---- drawings --------------------------------------------------------------------------------------------------

@@ -330,9 +330,10 @@ def test_where_everything_speaks_against_the_class_the_map_is_zero():
 
 
 def test_gradcam_plus_plus_divides_by_no_zero():
-    network = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(4, 1, bias=False)).double()
+    network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Flatten(), nn.Linear(4, 1, bias=False)).double()
+    nn.init.constant_(network[0].weight, -255_000.0)  # now 2g² + g³·ΣA + 1e-6 is 0, to the last bit
     nn.init.constant_(network[2].weight, 1e-4)
-    x = torch.full((1, 1, 2, 2), -255_000.0, dtype=torch.float64)  # now 2g² + g³·ΣA + 1e-6 is 0, to the last bit
+    x = torch.ones(1, 1, 2, 2, dtype=torch.float64)
     assert gradcam.gradcam_plus_plus(network, x, 0, layer="0", relu=False).isfinite().all()
 
 
@@ -444,3 +445,9 @@ def test_a_network_without_maps_is_told_so():
 def test_bad_options_are_told_in_one_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call(Tiny(), images())
+
+
+@pytest.mark.parametrize("method", gradcam.METHODS)
+def test_pixels_of_0_to_255_are_refused(method):
+    with pytest.raises(ValueError, match=r"pixels must lie in \[0, 1\].* divide by 255"):
+        gradcam.METHODS[method](Aside(), 255 * images(), 1)

@@ -383,6 +383,8 @@ def test_a_network_without_its_weights_knows_nothing():
         ({"images": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, TypeError, "tensor of floats"),
         ({"images": "stop.jpg"}, TypeError, "got str"),
         ({"images": torch.full((1, 3, 8, 8), float("nan"))}, ValueError, "NaN"),
+        ({"images": 255 * torch.rand(2, 3, 8, 8)}, ValueError, r"pixels must lie in \[0, 1\].* divide by 255"),
+        ({"images": torch.randn(2, 3, 8, 8)}, ValueError, "do not normalise"),
         ({"images": torch.zeros(0, 3, 8, 8)}, ValueError, "at least one picture"),
         ({"labels": 4}, ValueError, "class 4 is none of this network's; it knows 0 to 3"),
         ({"labels": -1}, ValueError, "class -1 is none"),
@@ -399,6 +401,13 @@ def test_bad_input_is_told_in_one_sentence(name, change, error, words):
         saliency.METHODS[name](arguments["network"], arguments["images"], arguments["labels"])
     assert str(caught.value).endswith((".", ")."))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", saliency.METHODS)
+def test_what_only_rounding_took_out_of_the_box_is_a_picture(name):
+    x = images()
+    x[0, 0, 0, 0], x[0, 0, 0, 1] = 1 + 2e-7, -2e-7
+    assert saliency.METHODS[name](tiny(), x, 1).isfinite().all()
 
 
 @pytest.mark.parametrize(
