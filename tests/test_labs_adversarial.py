@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import figures, images, runtime, signs, zoo
+from course_utils import figures, images, pgd, runtime, signs, zoo
 from course_utils.labs import adversarial
 from tests.seen import pixels_of, png, put, words
 
@@ -235,6 +235,28 @@ def test_of_several_restarts_the_best_is_shown(lab):
     assert best.losses[-1] > one.losses[-1]
     lab.set(random_start=False)  # then they would all be the same: no error, one path
     assert lab.message.value == ""
+
+
+def test_a_step_brings_its_numbers_to_the_processor_once(monkeypatch):
+    """Each copy makes a GPU wait; of a long path only the new step is copied."""
+    copies = []
+
+    def counted(name):
+        fetch = getattr(torch.Tensor, name)
+        return lambda tensor: (copies.append(name), fetch(tensor))[1]
+
+    clean, losses = torch.zeros(1, 3, 4, 4), torch.rand(6, 3)
+    side = adversarial.Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
+    path = adversarial._Path(side, restarts=3, steps=5)
+    with monkeypatch.context() as patched:
+        for name in ("item", "tolist", "cpu", "__int__", "__float__"):
+            patched.setattr(torch.Tensor, name, counted(name))
+        for index, loss in enumerate(losses):
+            pictures = torch.full((3, 3, 4, 4), 0.1 * index)
+            side = path.followed(side, pgd.Step(index, pictures, loss, torch.tensor([[2.0, 0.0]] * 3)))
+    assert copies == ["tolist"] * 6
+    assert side.losses == tuple(losses[:, losses[-1].argmax()].tolist())  # all of the one that is ahead in the end
+    assert [float(picture.mean()) for picture in side.path] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
 def test_a_story_moves_every_control_and_a_moved_control_ends_it(lab):

@@ -58,7 +58,7 @@ class Side:
     index: int  # of the step
     images: Tensor  # [1, 3, S, S], the attacked picture: of several restarts the one that is ahead
     logits: Tensor  # [1, classes]
-    path: tuple[Tensor, ...] = ()  # the pictures up to here, [1, 3, S, S] each
+    path: tuple[Tensor, ...] = ()  # all its pictures, [1, 3, S, S] each, when the attack has ended
     losses: tuple[float, ...] = ()
     found: decision_map.DecisionMap | None = None
     edge: Tensor | None = None  # [A, 2], the ball on the map
@@ -250,30 +250,41 @@ def _attacked(view: View, step_size: float, choices: Mapping[str, Any]) -> Itera
                 step="raw" if choices["step"] == RAW else "sign",
             )
         )
-    paths = [[] for _ in sides]
+    paths = [_Path(side, restarts, view.steps) for side in sides]
     for index in range(view.steps + 1):
         for number, (side, walk) in enumerate(zip(sides, walks, strict=True)):
-            paths[number].append(next(walk))
-            sides[number] = _ahead(side, paths[number], restarts)
+            sides[number] = paths[number].followed(side, next(walk))
             if index > 0 or number == len(sides) - 1:  # the first frame shows all of them at their start
                 yield replace(view, sides=tuple(sides))
 
 
-def _ahead(side: Side, path: list[pgd.Step], restarts: int) -> Side:
-    """A side at the last step of its path so far."""
-    last = path[-1]
-    of = {"device": side.clean.device, "dtype": torch.int64}
-    label = torch.tensor([side.label], **of)
-    target = None if side.target is None else torch.tensor([side.target], **of)
-    row = int(pgd.best_restart(last, label, target, restarts)[0])
-    return replace(
-        side,
-        index=last.index,
-        images=last.images[row : row + 1],
-        logits=last.logits[row : row + 1],
-        path=tuple(step.images[row : row + 1] for step in path),
-        losses=tuple(float(step.loss[row]) for step in path),
-    )
+class _Path:
+    """How far the attack on one side has come, in all its restarts."""
+
+    def __init__(self, side: Side, restarts: int, steps: int):
+        of = {"device": side.clean.device, "dtype": torch.int64}
+        self.label = torch.tensor([side.label], **of)
+        self.target = None if side.target is None else torch.tensor([side.target], **of)
+        self.restarts, self.steps = restarts, steps
+        self.images: list[Tensor] = []  # of each step, [restarts, 3, S, S]
+        self.losses: list[list[float]] = []  # of each step, [restarts]
+
+    def followed(self, side: Side, last: pgd.Step) -> Side:
+        """The side one step later, in the restart that is ahead; its path when it is whole."""
+        ahead = pgd.best_restart(last, self.label, self.target, self.restarts)  # [1]
+        row, *losses = torch.cat([ahead.to(last.loss), last.loss]).tolist()  # the one copy to the processor
+        self.images.append(last.images)
+        self.losses.append(losses)
+        row = int(row)
+        here = slice(row, row + 1)
+        return replace(
+            side,
+            index=last.index,
+            images=last.images[here],
+            logits=last.logits[here],
+            path=tuple(pictures[here] for pictures in self.images) if last.index == self.steps else (),
+            losses=tuple(numbers[row] for numbers in self.losses),
+        )
 
 
 def _mapped(view: View) -> Iterator[View]:
