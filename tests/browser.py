@@ -31,7 +31,7 @@ SETTINGS = {
 HARMLESS = "favicon|ERR_UNKNOWN_URL_SCHEME|debugger state"  # an icon, attachment: before it is resolved, a shut kernel
 
 ROOT = Path(course_utils.__file__).parents[1]  # of the very course that these tests see
-STOP = ROOT / "data" / "pictures" / "stop.jpg"  # a photograph, for who uploads one
+STOP = ROOT / "data" / "pictures" / "stop.jpg"  # a picture, for who uploads one
 
 CAMERA = [f"--use-fake-{kind}-for-media-stream" for kind in ("device", "ui")]  # one that runs everywhere, unasked
 
