@@ -286,17 +286,19 @@ def _legend_dashes(dashes: str) -> list[tuple[float, float]]:
 
 
 def _emptiest_corner(placed, across: _Axis, up: _Axis, wide: float, tall: float) -> tuple[float, float]:
-    """Left end and first line of the legend, in the corner with least of the curves in it; if equal, the top right."""
+    """Left end and first line of the legend, in the corner with least of the curves in it, and then beside it."""
     curves = [
         (across.at(a), up.at(b)) for xs, bs in placed.values() for part in _unbroken(xs, bs) for a, b in _dense(part)
     ]
     rights, tops = (across.high - wide, across.low + 14), (up.high + 20, up.low - tall + 4)
 
-    def crowd(corner: tuple[float, float]) -> int:
-        left, top = corner
-        return sum(left < x < left + wide and top - 16 < y < top + tall - 12 for x, y in curves)
+    def crowd(corner: tuple[float, float], air: int) -> int:
+        left, top = corner[0] - air, corner[1] - 16 - air
+        right, bottom = corner[0] + wide + air, corner[1] + tall - 12 + air
+        return sum(left < x < right and top < y < bottom for x, y in curves)
 
-    return min(((left, top) for left in rights for top in tops), key=crowd)
+    corners = [(left, top) for left in rights for top in tops]
+    return min(corners, key=lambda corner: (crowd(corner, 0), crowd(corner, 20)))
 
 
 def _dense(points: list[tuple[float, float]], between: int = 8) -> list[tuple[float, float]]:
