@@ -86,7 +86,7 @@ def bring(lab) -> None:
     lab.scroll_into_view_if_needed()
     browser.click(lab, "Reset")  # some ends of sliders go together with no picture
     before = browser.pixels(browser.picture(lab))
-    browser.upload(lab, browser.STOP)
+    browser.upload(lab, notebooks.ROOT / "docs" / "signs.jpg")
     assert browser.menu(lab, "picture").input_value() == "your own picture"
     assert browser.pixels(browser.picture(lab)) != before
     assert browser.alert(lab).count() == 0
