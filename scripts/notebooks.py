@@ -42,6 +42,7 @@ METADATA = {
 }
 EMBEDDED = re.compile(r"data:image/[a-z]+;base64,([A-Za-z0-9+/=]+)")  # a picture inside text/html
 PLACE = re.compile(r"(?<![\w.])/(home|Users|root|tmp)/|[A-Z]:\\+Users|" + re.escape(str(ROOT)))
+QUIET = ["--IPKernelApp.log_level=ERROR"]  # for a kernel, which else warns at each start that it talks unencrypted
 ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}")
 
 
@@ -87,7 +88,7 @@ def execute(notebook: NotebookNode, folder: Path = FOLDER) -> NotebookNode:
         cell.update(outputs=[], execution_count=None)
     where = {"metadata": {"path": str(folder)}}
     options = {"timeout": 600, "record_timing": False, "store_widget_state": False}
-    client = NotebookClient(fresh, kernel_name="python3", resources=where, **options)
+    client = NotebookClient(fresh, kernel_name="python3", extra_arguments=QUIET, resources=where, **options)
     with tempfile.TemporaryDirectory() as nothing_solved:
         own = {"COURSE_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "COURSE_PROGRESS": nothing_solved}
         return client.execute(env={**os.environ, **own})

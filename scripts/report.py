@@ -117,6 +117,7 @@ def run(path: Path, values: Mapping[str, Any], folder: Path) -> Failure | None:
     stored.unlink(missing_ok=True)
     bar = {"desc": f"{path.stem:18}", "leave": True}
     options = {"kernel_name": "python3", "cwd": str(path.parent), "execution_timeout": SECONDS}
+    options["extra_arguments"] = notebooks.QUIET
     try:
         papermill.execute_notebook(path, stored, dict(values), progress_bar=bar, **options)
     except PapermillExecutionError as stop:
