@@ -24,18 +24,22 @@ def network() -> zoo.PixelNetwork:
 
 @pytest.fixture(scope="module")
 def street() -> signs.Scenes:
-    return signs.render(24, seed=5, device="cpu")
+    return signs.render(48, seed=5, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def ours(network, street) -> dict[str, float]:
-    """Our PGD in each norm: share of success; its pictures are looked at here."""
-    shares = {}
+def ours(network, street) -> dict[str, torch.Tensor]:
+    """Our PGD in each norm: which scenes it fooled, [N]; its pictures are looked at here.
+
+    All begin at the clean pictures. A uniform start lies near the ball's surface in L2, those of the peers nearer to
+    the centre, and so few steps tell: of 300 scenes 35 % fell to ours and 38 % to torchattacks', from x 42 % to both.
+    """
+    fooled, how = {}, {"steps": STEPS, "random_start": False}
     for norm, ball in BALLS.items():
-        attack = pgd(network, street.images, street.labels, ball=ball, step_size=ball.epsilon / 4, steps=STEPS)
+        attack = pgd(network, street.images, street.labels, ball=ball, step_size=ball.epsilon / 4, **how)
         stays_inside(ball, attack.images, street.images)
-        shares[norm] = attack.success.float().mean().item()
-    return shares
+        fooled[norm] = attack.success
+    return fooled
 
 
 def stays_inside(ball, adversarial, clean) -> None:
@@ -43,14 +47,20 @@ def stays_inside(ball, adversarial, clean) -> None:
     assert 0 <= adversarial.min() <= adversarial.max() <= 1
 
 
-def share_of(network, adversarial, street) -> float:
+def fooled_by(network, adversarial, street) -> torch.Tensor:
     with torch.no_grad():
-        return (network(adversarial).argmax(1) != street.labels).float().mean().item()
+        return network(adversarial).argmax(1) != street.labels  # [N]
+
+
+def not_behind(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    """Whether we are as good, scene by scene: what only one of two attacks fools is a coin's toss if they are alike."""
+    mine, other = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    return other - mine <= 2 * math.sqrt(mine + other)  # two standard errors
 
 
 def torchattacks_pgd(network, street, norm: str, ball) -> torch.Tensor:
     torchattacks = pytest.importorskip("torchattacks")
-    how = {"eps": ball.epsilon, "alpha": ball.epsilon / 4, "steps": STEPS, "random_start": True}
+    how = {"eps": ball.epsilon, "alpha": ball.epsilon / 4, "steps": STEPS, "random_start": False}
     attack = {"Linf": torchattacks.PGD, "L2": torchattacks.PGDL2}[norm](network, **how)
     return attack(street.images, street.labels)
 
@@ -59,7 +69,7 @@ def foolbox_pgd(network, street, norm: str, ball) -> torch.Tensor:
     foolbox = pytest.importorskip("foolbox")
     attacks = foolbox.attacks
     kinds = {"Linf": attacks.LinfPGD, "L2": attacks.L2PGD, "L1": attacks.SparseL1DescentAttack}
-    attack = kinds[norm](abs_stepsize=ball.epsilon / 4, steps=STEPS, random_start=True)
+    attack = kinds[norm](abs_stepsize=ball.epsilon / 4, steps=STEPS, random_start=False)
     model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
     _, pictures, _ = attack(model, street.images, street.labels, epsilons=ball.epsilon)
     return pictures
@@ -83,7 +93,7 @@ def art_pgd(network, street, norm: str, ball) -> torch.Tensor:
         eps=ball.epsilon,
         eps_step=ball.epsilon / 4,
         max_iter=STEPS,
-        num_random_init=1,
+        num_random_init=0,
         batch_size=24,
         verbose=False,
     )
@@ -102,17 +112,13 @@ PEERS = {
 }
 
 
-def binomial_error(share: float, count: int) -> float:
-    return math.sqrt(share * (1 - share) / count)
-
-
 @pytest.mark.parametrize(("peer", "norm"), PEERS.values(), ids=PEERS)
 def test_our_pgd_succeeds_as_often_as_a_peer_s(network, street, ours, peer, norm):
     with torch.random.fork_rng(devices=[]), runtime.kept(network):
         torch.manual_seed(0)
-        share = share_of(network, peer(network, street, norm, BALLS[norm]), street)
-    assert 0 < ours[norm] < 1, "the comparison says nothing where every attack wins, or none"
-    assert ours[norm] >= share - 2 * binomial_error(max(share, 1 / 24), len(street))
+        theirs = fooled_by(network, peer(network, street, norm, BALLS[norm]), street)
+    assert 0 < ours[norm].sum() < len(street), "the comparison says nothing where every attack wins, or none"
+    assert not_behind(ours[norm], theirs)
 
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
@@ -125,8 +131,8 @@ def test_our_apgd_succeeds_as_often_as_torchattacks(network, street, norm, loss)
     stays_inside(ball, mine.images, street.images)
     with torch.random.fork_rng(devices=[]), runtime.kept(network):  # theirs reseeds torch's own generator
         theirs = torchattacks.APGD(network, norm=norm, eps=ball.epsilon, steps=STEPS, loss=loss)
-        share = share_of(network, theirs(street.images, street.labels), street)
-    assert mine.success.float().mean().item() >= share - 2 * binomial_error(share, len(street))
+        found = fooled_by(network, theirs(street.images, street.labels), street)
+    assert not_behind(mine.success, found)
 
 
 def test_what_our_strongest_attack_leaves_standing_stands_against_apgdt_too():
