@@ -123,7 +123,7 @@ def check(**found: Parameter) -> bool:
     """Refuse wrong parameters; say whether all of them are as the lesson was written.
 
     Args:
-        found: name → `Choice`, `Look`, `Text`, `Whole` or `Number`.
+        found: name → `Choice`, `Look`, `Switch`, `Text`, `Whole` or `Number`.
 
     Returns:
         True if every value is the one that the lesson's sentences speak of.

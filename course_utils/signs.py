@@ -229,8 +229,9 @@ def _plane(poses: Tensor, size: int) -> Tensor:
 
 def _paint(index: Tensor, plane: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Look the drawings up: premultiplied colours [N, 3, H, W] and coverage [N, 1, H, W]."""
-    wanted = [divmod(one, sign_drawings.VARIANTS) for one in index.tolist()]  # class and maker
-    drawings = sign_drawings.sheets([(CLASSES[k].number, v) for k, v in wanted], size * 3 // 4, index.device)
+    several, place = index.unique(return_inverse=True)  # each drawing once, however many scenes it stands in
+    wanted = [divmod(one, sign_drawings.VARIANTS) for one in several.tolist()]  # class and maker
+    drawings = sign_drawings.sheets([(CLASSES[k].number, v) for k, v in wanted], size * 3 // 4, index.device)[place]
     looked = F.grid_sample(drawings, plane, mode="bilinear", padding_mode="zeros", align_corners=False)
     return looked[:, :3], looked[:, 3:]
 

@@ -38,3 +38,13 @@ def upload_value(name: str, content: bytes):
 def put(lab, content: bytes, name: str = "mine.png") -> None:
     """Give a lab a file."""
     lab.controls["upload"].set_trait("value", upload_value(name, content))
+
+
+def refuses_a_broken_file(lab, another: str) -> None:
+    """A file that is no picture is told, the last good picture stays, and `another` picture clears the sentence."""
+    good = lab.image.value
+    put(lab, b"this is no picture")
+    assert lab.message.value != ""
+    assert lab.image.value == good
+    lab.set(picture=another)
+    assert lab.message.value == ""

@@ -11,7 +11,7 @@ from torch import nn
 
 from course_utils import figures, images, pgd, runtime, signs, zoo
 from course_utils.labs import adversarial
-from tests.seen import pixels_of, png, put, words
+from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 
 class Linear(nn.Module):
@@ -122,12 +122,7 @@ def test_an_upload_becomes_the_picture(lab):
 
 
 def test_a_broken_upload_is_told_and_the_picture_stays(lab):
-    good = lab.image.value
-    put(lab, b"this is no picture")
-    assert lab.message.value != ""
-    assert lab.image.value == good
-    lab.set(picture="YIELD, scene 3")
-    assert lab.message.value == ""
+    refuses_a_broken_file(lab, "YIELD, scene 3")
 
 
 def test_one_s_own_picture_must_be_uploaded_first(lab):

@@ -12,7 +12,7 @@ from course_utils.figures import classical as drawings
 from course_utils.labs import features as features_lab
 from course_utils.labs import learning_curve as curve_lab
 from course_utils.learning_curve import CNN, HOG, METHODS, Curves
-from tests.seen import pixels_of, png, put, words
+from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 SIZES = [20, 60, 200]
 LAYERS = (hardware.CONVOLUTION, hardware.CONNECTED)
@@ -91,14 +91,9 @@ def test_an_upload_becomes_the_picture_and_a_flat_one_has_no_points(features):
 
 
 def test_a_broken_upload_and_a_missing_one_are_told(features):
-    good = features.image.value
     features.set(picture=features_lab.OWN)
     assert "press “Upload a picture”" in words(features.message)
-    put(features, b"this is no picture")
-    assert features.message.value != ""
-    assert features.image.value == good
-    features.set(picture="YIELD, scene 3")
-    assert features.message.value == ""
+    refuses_a_broken_file(features, "YIELD, scene 3")
 
 
 def test_reset_brings_the_first_picture_back(features):
