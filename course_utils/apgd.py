@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import attack_losses
-from course_utils.attack_arguments import check_batch, check_classes, check_count, check_one_size
+from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
 from course_utils.balls import L2, Ball, Linf, per_picture
 from course_utils.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
 from course_utils.runtime import generator, kept

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils import alexnet, runtime, training, zoo
-from course_utils.attack_arguments import check_batch, check_classes, check_count, check_images, check_one_each
+from course_utils import runtime, training, zoo
+from course_utils.arguments import check_batch, check_classes, check_count, check_images, check_one_each
 from course_utils.balls import Linf, check_size, per_picture
+from course_utils.networks import alexnet
 from course_utils.twins import MEAN, SIGNS, SIZE, STD, scenes
 
 __all__ = ["MEAN", "SIGNS", "SIZE", "STD", "scenes"]  # the small world of these networks is that of the twins

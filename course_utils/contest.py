@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import gradcam, localisation, runtime, saliency, signs
-from course_utils.backgrounds import Dice, street
+from course_utils.signs.backgrounds import Dice, street
 
 DIALS = signs.Dials(distance=0.7)  # the world of the contest: signs of all sizes, some far off the centre
 SANITY = ("gradient", "SmoothGrad", "guided backprop", "Grad-CAM, stage3", "guided Grad-CAM, stage3", "Sobel edges")

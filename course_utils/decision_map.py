@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from course_utils import pgd, runtime
-from course_utils.attack_arguments import check_classes, check_images, check_labels
+from course_utils.arguments import check_classes, check_images, check_labels
 from course_utils.balls import Ball
 
 COARSE = 8  # cells along the first, coarse grid; halved until `points` are there

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from course_utils import receptive_field, runtime
+from course_utils import runtime
+from course_utils.costs import receptive_field
 from course_utils.images import ROUNDING, check_range
 from course_utils.objectives import LOGITS, found
 

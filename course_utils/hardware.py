@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from course_utils import roofline, runtime
+from course_utils import runtime
+from course_utils.costs import roofline
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_utils.folding import folded
+from course_utils.layers.folding import folded
 from course_utils.runtime import kept
 
 LOGITS = ""  # stands for the network's answer where others name a layer

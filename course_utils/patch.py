@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training
-from course_utils.attack_arguments import check_classes
-from course_utils.backgrounds import grids
+from course_utils.arguments import check_classes
+from course_utils.signs.backgrounds import grids
 
 FOLDER = runtime.DATA / "adversarial"
 RESULTS = FOLDER / "patch.json"  # what scripts/results_adversarial.py measured

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import attack_losses
-from course_utils.attack_arguments import check_batch, check_classes, check_count, check_step
+from course_utils.arguments import check_batch, check_classes, check_count, check_step
 from course_utils.balls import Ball, Linf, per_picture, raw_ascend
 from course_utils.runtime import generator, kept
 

@@ -16,7 +16,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from course_utils import accounting, runtime, signs, training, zoo
+from course_utils import runtime, signs, training, zoo
+from course_utils.costs import accounting
 from course_utils.inception import SmallInception
 
 WITH, WITHOUT = "with 1×1 reductions", "without"

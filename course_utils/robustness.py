@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
-from course_utils.attack_arguments import check_batch, check_classes, check_count, check_one_size
+from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
 from course_utils.balls import Ball, Linf
 from course_utils.pgd import Variant, pgd
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from course_utils import runtime, signs
-from course_utils.backgrounds import grids
+from course_utils.signs.backgrounds import grids
 
 COLOURS = {"green": (0.10, 0.80, 0.25), "magenta": (0.90, 0.10, 0.75), "cyan": (0.10, 0.80, 0.90)}
 RADIUS = 0.2  # of a sticker, in half widths of the picture: 13 pixels across at 64×64

@@ -17,9 +17,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils import pgd, runtime, sign_drawings, signs, zoo
-from course_utils.backgrounds import Dice, grids, over, street
+from course_utils import pgd, runtime, signs, zoo
 from course_utils.balls import Linf
+from course_utils.signs import drawings as sign_drawings
+from course_utils.signs.backgrounds import Dice, grids, over, street
 
 FINE = 192  # side of a drawing before it is placed in a scene, in pixels
 FURS = ("#3A3A3A", "#C8772E", "#8A8A8A", "#E9DCC3")

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import torch
 from torch import Tensor, nn
 
-from course_utils import downloads, runtime
+from course_utils import runtime, web
 
 ARCHITECTURES = {  # what a card may name: module and constructor, imported when they are needed
-    "alexnet.SignsAlexNet": ("course_utils.alexnet", "SignsAlexNet"),
+    "alexnet.SignsAlexNet": ("course_utils.networks.alexnet", "SignsAlexNet"),
     "certify.CertifiableNet": ("course_utils.certify", "CertifiableNet"),
     "inception.SignsInception": ("course_utils.inception", "SignsInception"),
     "pooling.SignsPoolNet": ("course_utils.pooling", "SignsPoolNet"),
@@ -350,11 +350,11 @@ def _state_from_torchvision(card: dict, progress: bool) -> dict[str, Tensor]:
     name, url, size = card["name"], card["url"], card["bytes"]
     digest = HASH.search(url).group(1)
     try:
-        path = downloads.fetch(url, _cache(), digest=digest, size=size, name=name, progress=progress)
-    except downloads.DownloadError as error:
+        path = web.fetch(url, _cache(), digest=digest, size=size, name=name, progress=progress)
+    except web.DownloadError as error:
         others = shipped() + tuple(other for other in PRETRAINED if other != name and _is_cached(other))
         offline = f"; these need no download: {', '.join(others)}" if others else ""
-        raise downloads.DownloadError(f"{str(error).rstrip('.')}{offline}.") from None
+        raise web.DownloadError(f"{str(error).rstrip('.')}{offline}.") from None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, AttributeError):

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from course_utils import alexnet, images, inception, resnet, runtime, signs, training, zoo
+from course_utils import images, inception, resnet, runtime, signs, training, zoo
 from course_utils.balls import Linf
+from course_utils.networks import alexnet
 from course_utils.pgd import pgd, pgd_steps
 
 EPSILON = 8 / 255

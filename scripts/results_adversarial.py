@@ -15,8 +15,9 @@ import results
 import torch
 from torch import nn
 
-from course_utils import folding, masked, patch, robustness, runtime, signs, transfer, zoo
+from course_utils import masked, patch, robustness, runtime, signs, transfer, zoo
 from course_utils.balls import Linf
+from course_utils.layers import folding
 
 EPSILON, STEPS = 8 / 255, 20
 FRESH = 2**40 + 8  # the seed of the scenes: no training uses seeds up here

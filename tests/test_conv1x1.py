@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import conv2d
 
-from course_utils import accounting, bottleneck, conv1x1, figures, inception, roofline, runtime, signs, zoo
+from course_utils import bottleneck, conv1x1, figures, inception, runtime, signs, zoo
 from course_utils.conv1x1 import found, kept_share, learn, maps_at, pca, random_mixtures, rebuilt_best, strongest
+from course_utils.costs import accounting, roofline
 from course_utils.figures import costs
 
 NETWORK, LAYER = "signs-alexnet", "features.4"

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import accounting, excite, gradcam, images, signs, zoo
+from course_utils import excite, gradcam, images, signs, zoo
+from course_utils.costs import accounting
 from course_utils.figures import excite as drawings
 from course_utils.objectives import LOGITS
 

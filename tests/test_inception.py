@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torchvision import models
 
-from course_utils import accounting, inception, runtime, zoo
-from course_utils.weights import load_weights
+from course_utils import inception, runtime, zoo
+from course_utils.costs import accounting
+from course_utils.networks.weights import load_weights
 
 # The table, as the lecture prints it: type, patch size / stride, output size.
 SLIDE = """

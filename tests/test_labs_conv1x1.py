@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from course_utils import bottleneck, runtime
+from course_utils.costs.roofline import Roofline
 from course_utils.labs import base
 from course_utils.labs import conv1x1 as labs
-from course_utils.roofline import Roofline
 from tests.seen import words
 
 MACHINE = Roofline(flops_per_second=8e10, bytes_per_second=1e10)

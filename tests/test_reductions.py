@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import accounting, auxiliary, inception, reductions, runtime, signs, training
+from course_utils import auxiliary, inception, reductions, runtime, signs, training
+from course_utils.costs import accounting
 
 
 @pytest.fixture(scope="module")

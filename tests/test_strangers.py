@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from course_utils import sign_drawings, signs, strangers, zoo
+from course_utils import signs, strangers, zoo
+from course_utils.signs import drawings
 
 KINDS = list(strangers.STRANGERS)
 
@@ -51,7 +52,7 @@ def test_a_sign_upside_down_is_a_scene_turned_by_half_a_circle(network):
 def test_a_sign_that_is_known_is_read_right_when_it_is_placed_like_a_stranger(name):
     """Else the strangers would fool networks by how they are placed, not by what they are."""
     labels = torch.arange(100) % len(signs.CLASSES)
-    makes = [sign_drawings.Make.variant(k % sign_drawings.VARIANTS) for k in range(100)]
+    makes = [drawings.Make.variant(k % drawings.VARIANTS) for k in range(100)]
     drawn = [strangers.known_sign(label, make) for label, make in zip(labels.tolist(), makes, strict=True)]
     scenes = strangers.placed(drawn, 64, torch.Generator().manual_seed(5))
     answer = strangers.ask(zoo.load(name, device="cpu"), scenes)

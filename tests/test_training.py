@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import alexnet, inception, resnet, signs, training
+from course_utils import inception, resnet, signs, training
 from course_utils.balls import Linf
+from course_utils.networks import alexnet
 from course_utils.pgd import pgd, pgd_steps
 
 ARCHITECTURES = [alexnet.SignsAlexNet, inception.SignsInception, resnet.SignsResNet]

@@ -297,7 +297,7 @@ def test_hooks_are_gone_after_an_error(network, when):
 
 
 def test_the_folded_copy_answers_as_the_network_does(resnet):
-    from course_utils.folding import folded
+    from course_utils.layers.folding import folded
 
     lean, images = folded(resnet, noise(1, 64)), noise(4, 64, seed=2)
     kinds = [type(module) for module in lean.modules()]
@@ -307,7 +307,7 @@ def test_the_folded_copy_answers_as_the_network_does(resnet):
 
 
 def test_what_cannot_be_folded_comes_back_as_it_is(alexnet, network):
-    from course_utils.folding import folded
+    from course_utils.layers.folding import folded
 
     assert folded(alexnet, noise(1, 64)) is alexnet
     network.norm1 = nn.Identity()

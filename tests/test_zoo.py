@@ -21,9 +21,9 @@ from PIL import Image
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils import downloads, runtime, zoo
+from course_utils import runtime, web, zoo
 
-_source = importlib.util.spec_from_file_location("loopback", Path(__file__).with_name("test_downloads.py"))
+_source = importlib.util.spec_from_file_location("loopback", Path(__file__).with_name("test_web.py"))
 loopback = importlib.util.module_from_spec(_source)
 _source.loader.exec_module(loopback)
 
@@ -70,7 +70,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache of torch's own, and temporary files of our own."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(downloads.tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(web.tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
     return tmp_path / "hub" / "checkpoints"
 
@@ -415,7 +415,7 @@ def test_without_a_network_one_sentence_names_what_works(data, cache, monkeypatc
     address = f"http://127.0.0.1:{loopback.closed_port()}/googlenet-1378be20.pth"
     known = zoo._address
     monkeypatch.setattr(zoo, "_address", lambda name: address if name == "googlenet" else known(name))
-    with pytest.raises(downloads.DownloadError) as caught:
+    with pytest.raises(web.DownloadError) as caught:
         zoo.load("googlenet", progress=False)
     assert sentence(caught.value) == (
         "googlenet could not be downloaded: 127.0.0.1 cannot be reached (Connection refused); "

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from course_utils import decision_map, figures, images, pgd, runtime, signs, zoo
 from course_utils.figures import attack_lab
-from course_utils.folding import folded
 from course_utils.labs import base
 from course_utils.labs.attack_settings import (
     BARS,
@@ -38,6 +37,7 @@ from course_utils.labs.attack_settings import (
     stories,
 )
 from course_utils.labs.own import NONE_YET
+from course_utils.layers.folding import folded
 
 ALT = "A picture, the amplified noise of an attack, their sum, and what the network answers before and after."
 LAB_ALT = (

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from course_utils import accounting, bottleneck, conv1x1, figures, images, signs, zoo
+from course_utils import bottleneck, conv1x1, figures, images, signs, zoo
+from course_utils.costs import accounting
+from course_utils.costs.roofline import Roofline, measure
 from course_utils.figures import costs
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OwnPicture
-from course_utils.roofline import Roofline, measure
 
 # ---- channels mixed by hand ------------------------------------------------------------------------------------
 OWN = "your own picture"

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils import accounting, branches, figures, images, inception, reductions, runtime, signs, zoo
+from course_utils import branches, figures, images, inception, reductions, runtime, signs, zoo
+from course_utils.costs import accounting
 from course_utils.figures.inception import Branch
 from course_utils.inception import BRANCHES, MODULES
 from course_utils.labs import base, started

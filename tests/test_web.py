@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import downloads
+from course_utils import web
 
 CONTENT = random.Random(0).randbytes(600_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -90,8 +90,8 @@ def server(monkeypatch):
 @pytest.fixture(autouse=True)
 def spare_folder(monkeypatch, tmp_path) -> Path:
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(downloads.tempfile, "tempdir", str(tmp_path / "temporary"))
-    return downloads._spare_folder()
+    monkeypatch.setattr(web.tempfile, "tempdir", str(tmp_path / "temporary"))
+    return web._spare_folder()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def cache(tmp_path) -> Path:
 
 
 def fetch(url: str, cache: Path, progress: bool = False) -> Path:
-    return downloads.fetch(url, cache, digest=DIGEST, size=600_000, name="tinynet", progress=progress)
+    return web.fetch(url, cache, digest=DIGEST, size=600_000, name="tinynet", progress=progress)
 
 
 def closed_port() -> int:
@@ -156,9 +156,9 @@ def test_a_broken_download_starts_again_when_the_server_knows_no_ranges(server, 
 
 
 def test_a_download_that_breaks_for_good_is_kept_and_the_next_call_goes_on(server, cache, monkeypatch):
-    monkeypatch.setattr(downloads, "ATTEMPTS", 1)
+    monkeypatch.setattr(web, "ATTEMPTS", 1)
     server.breaks = 1
-    with pytest.raises(downloads.DownloadError, match=r"broke .*0\.2 MB, which are kept; try again") as caught:
+    with pytest.raises(web.DownloadError, match=r"broke .*0\.2 MB, which are kept; try again") as caught:
         fetch(server.url(), cache)
     assert only_one_sentence(str(caught.value))
     assert (cache / f"network-{DIGEST}.pth.part").stat().st_size == 200_000
@@ -169,15 +169,15 @@ def test_a_download_that_breaks_for_good_is_kept_and_the_next_call_goes_on(serve
 
 def test_a_server_that_always_breaks_is_left_alone_in_the_end(server, cache):
     server.breaks, server.stops_after = 1000, 10_000
-    with pytest.raises(downloads.DownloadError, match="try again"):
+    with pytest.raises(web.DownloadError, match="try again"):
         fetch(server.url(), cache)
-    assert len(server.ranges) == downloads.ATTEMPTS
+    assert len(server.ranges) == web.ATTEMPTS
 
 
 def test_a_server_that_falls_silent_is_given_up(server, cache, monkeypatch):
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    monkeypatch.setattr(web, "TIMEOUT", 0.2)
     server.hold.clear()
-    with pytest.raises(downloads.DownloadError, match="timed out"):
+    with pytest.raises(web.DownloadError, match="timed out"):
         fetch(server.url(), cache)
     server.hold.set()
     assert os.listdir(cache) == []
@@ -208,7 +208,7 @@ def test_a_damaged_file_in_the_cache_is_replaced(server, cache):
 
 def test_a_wrong_checksum_is_refused_and_nothing_is_left(server, cache):
     server.content = b"<html>please log in</html>"
-    with pytest.raises(downloads.DownloadError, match="wrong checksum and was deleted") as caught:
+    with pytest.raises(web.DownloadError, match="wrong checksum and was deleted") as caught:
         fetch(server.url(), cache)
     assert only_one_sentence(str(caught.value).replace("127.0.0.1", "host"))
     assert os.listdir(cache) == []
@@ -216,7 +216,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_is_left(server, cache):
 
 def test_a_server_that_never_stops_is_cut_off(server, cache):
     server.content, server.tells_length = bytes(5_000_000), False
-    with pytest.raises(downloads.DownloadError, match="far more came than"):
+    with pytest.raises(web.DownloadError, match="far more came than"):
         fetch(server.url(), cache)
     assert os.listdir(cache) == []
 
@@ -224,7 +224,7 @@ def test_a_server_that_never_stops_is_cut_off(server, cache):
 @pytest.mark.parametrize("status", [403, 404, 503])
 def test_a_refusal_is_told_with_the_address(server, cache, status):
     server.status = status
-    with pytest.raises(downloads.DownloadError, match=rf"answered {status} \(.*network-{DIGEST}\.pth\."):
+    with pytest.raises(web.DownloadError, match=rf"answered {status} \(.*network-{DIGEST}\.pth\."):
         fetch(server.url(), cache)
     assert os.listdir(cache) == []
 
@@ -232,7 +232,7 @@ def test_a_refusal_is_told_with_the_address(server, cache, status):
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_no_network_is_one_sentence(cache, monkeypatch, host):
     monkeypatch.setenv("no_proxy", "*")
-    with pytest.raises(downloads.DownloadError, match=f"{host} cannot be reached"):
+    with pytest.raises(web.DownloadError, match=f"{host} cannot be reached"):
         fetch(f"http://{host}:{closed_port()}/network-{DIGEST}.pth", cache)
     assert os.listdir(cache) == []
 
@@ -250,7 +250,7 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_folder_and_to
 def test_a_sound_file_in_a_cache_that_cannot_be_written_is_used(server, cache, monkeypatch):
     cache.mkdir(parents=True)
     (cache / f"network-{DIGEST}.pth").write_bytes(CONTENT)
-    monkeypatch.setattr(downloads, "_tried", None)  # nobody tries to write
+    monkeypatch.setattr(web, "_tried", None)  # nobody tries to write
     assert fetch(server.url(), cache) == cache / f"network-{DIGEST}.pth"
     assert server.ranges == []
 
@@ -259,8 +259,8 @@ def test_no_place_at_all_is_one_sentence(server, cache, monkeypatch):
     def tried(folder, mode=0):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(downloads, "_tried", tried)
-    with pytest.raises(downloads.DownloadError, match="TORCH_HOME") as caught:
+    monkeypatch.setattr(web, "_tried", tried)
+    with pytest.raises(web.DownloadError, match="TORCH_HOME") as caught:
         fetch(server.url(), cache)
     assert only_one_sentence(str(caught.value))
     assert server.ranges == []
@@ -271,15 +271,15 @@ def test_a_temporary_folder_of_somebody_else_is_refused(server, cache, spare_fol
     cache.parent.write_text("a file stands where the folder should be")
     stranger = os.getuid() + 1
     spare_folder.with_name(f"course-networks-{stranger}").mkdir()
-    monkeypatch.setattr(downloads.os, "getuid", lambda: stranger)
-    with pytest.raises(downloads.DownloadError, match="TORCH_HOME"):
+    monkeypatch.setattr(web.os, "getuid", lambda: stranger)
+    with pytest.raises(web.DownloadError, match="TORCH_HOME"):
         fetch(server.url(), cache)
 
 
 def test_a_disk_known_to_be_too_small_is_told_before(server, cache, monkeypatch):
-    usage = downloads.shutil.disk_usage(Path(__file__).parent)
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda folder: usage._replace(free=599_999))
-    with pytest.raises(downloads.DownloadError, match=r"needs 0\.6 MB, for which .* has no room"):
+    usage = web.shutil.disk_usage(Path(__file__).parent)
+    monkeypatch.setattr(web.shutil, "disk_usage", lambda folder: usage._replace(free=599_999))
+    with pytest.raises(web.DownloadError, match=r"needs 0\.6 MB, for which .* has no room"):
         fetch(server.url(), cache)
     assert server.ranges == []
 
@@ -289,8 +289,8 @@ def test_a_disk_that_fills_up_is_told_and_freed(server, cache, monkeypatch):
         file.write(b"some")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(downloads, "_receive", fill_up)
-    with pytest.raises(downloads.DownloadError, match="has no room"):
+    monkeypatch.setattr(web, "_receive", fill_up)
+    with pytest.raises(web.DownloadError, match="has no room"):
         fetch(server.url(), cache)
     assert os.listdir(cache) == []
 
@@ -301,14 +301,14 @@ def test_an_interrupted_download_is_kept(server, cache, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(downloads, "_receive", interrupted)
+        patch.setattr(web, "_receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(server.url(), cache)
     assert fetch(server.url(), cache).read_bytes() == CONTENT
     assert server.ranges == ["bytes=1000-"]
 
 
-@pytest.mark.skipif(downloads.fcntl is None, reason="no file locks on this system")
+@pytest.mark.skipif(web.fcntl is None, reason="no file locks on this system")
 def test_two_notebooks_do_not_write_into_one_file(server, cache):
     server.hold.clear()
     first: list[Path] = []
@@ -316,7 +316,7 @@ def test_two_notebooks_do_not_write_into_one_file(server, cache):
     thread.start()
     while not server.ranges:
         time.sleep(0.01)
-    with pytest.raises(downloads.DownloadError, match="by another program"):
+    with pytest.raises(web.DownloadError, match="by another program"):
         fetch(server.url(), cache)
     server.hold.set()
     thread.join()

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils import sign_drawings, signs
+from course_utils import signs
+from course_utils.signs import drawings
 
 DIALS = [dial.name for dial in fields(signs.Dials)]
 ALL = list(range(len(signs.CLASSES)))
@@ -65,7 +66,7 @@ def test_the_mask_lies_where_the_pose_says():
     inside = (origin.abs().amax(dim=1) + scenes.poses[:, 0, 0]) < 1  # not cut off by the edge
     assert inside.sum() > 10
     assert (torch.stack([x, y], dim=1) - origin)[inside].abs().max() < 2 * 0.5 / size  # half a pixel
-    radius = scenes.poses[:, 0, 0] * sign_drawings.RADIUS * size / 2
+    radius = scenes.poses[:, 0, 0] * drawings.RADIUS * size / 2
     assert (area / (torch.pi * radius**2) - 1)[inside].abs().max() < 0.05
 
 
@@ -108,7 +109,7 @@ def test_a_larger_picture_shows_the_same_world():
 
 
 def test_no_two_signs_look_alike():
-    drawn = [sign_drawings.draw(sign.number, 48) for sign in signs.CLASSES]
+    drawn = [drawings.draw(sign.number, 48) for sign in signs.CLASSES]
     for i, first in enumerate(drawn):
         for second in drawn[:i]:
             assert np.abs(first - second).max() > 0.5
@@ -117,13 +118,13 @@ def test_no_two_signs_look_alike():
 def test_left_and_right_mirror_each_other():
     names = signs.CLASS_NAMES
     for right, left in (("right ahead", "left ahead"), ("keep right", "keep left")):
-        pair = [sign_drawings.draw(signs.CLASSES[names.index(name)].number, 64) for name in (right, left)]
+        pair = [drawings.draw(signs.CLASSES[names.index(name)].number, 64) for name in (right, left)]
         assert np.abs(pair[0] - pair[1][..., ::-1]).mean() < 0.01
 
 
 def test_every_variant_of_a_sign_is_drawn_differently():
-    drawn = [sign_drawings.draw(14, 64, sign_drawings.Make.variant(v)) for v in range(sign_drawings.VARIANTS)]
-    assert len({picture.tobytes() for picture in drawn}) == sign_drawings.VARIANTS
+    drawn = [drawings.draw(14, 64, drawings.Make.variant(v)) for v in range(drawings.VARIANTS)]
+    assert len({picture.tobytes() for picture in drawn}) == drawings.VARIANTS
 
 
 def test_scenes_can_be_picked_and_moved():

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import figures, parameters
-from course_utils.parameters import Choice, Number, Text, Whole
+from course_utils import figures
+from course_utils import lesson as parameters
+from course_utils.lesson import Choice, Number, Text, Whole
 from scripts import notebooks
 
 NETWORKS = ("signs-alexnet", "signs-resnet")

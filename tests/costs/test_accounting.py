@@ -10,8 +10,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
-from course_utils import accounting, inception, zoo
-from course_utils.accounting import account
+from course_utils import inception, zoo
+from course_utils.costs import accounting
+from course_utils.costs.accounting import account
 
 NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet18", "resnet50", "mobilenet_v2", "squeezenet1_1")
 

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import roofline, runtime
-from course_utils.roofline import Roofline
+from course_utils import runtime
+from course_utils.costs import roofline
+from course_utils.costs.roofline import Roofline
 
 amounts = st.floats(1e3, 1e15)
 

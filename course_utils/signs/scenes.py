@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils import runtime, sign_drawings
-from course_utils.backgrounds import Dice, enlarge, grids, over, street
+from course_utils import runtime
+from course_utils.signs import drawings as sign_drawings
+from course_utils.signs.backgrounds import Dice, enlarge, grids, over, street
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from course_utils import receptive_field, zoo
+from course_utils import zoo
+from course_utils.costs import receptive_field
 
 LONGEST = 80  # rows that a table shows; `by` makes a long one short
 HEADS = ("layer", "kind", "patch", "output", "parameters", "MACs", "activations", "receptive field", "stride")
