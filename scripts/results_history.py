@@ -16,7 +16,8 @@ import sklearn
 import torch
 from tqdm import tqdm
 
-from course_utils import learning_curve, runtime, signs
+from course_utils import runtime, signs
+from course_utils.history import learning_curve
 
 SEEDS, TEST_SCENES = (0, 1, 2), 1000
 

@@ -7,7 +7,6 @@ from course_utils.checks.adversarial import check_pgd
 from course_utils.checks.base import Quiz, Verdict, quiz
 from course_utils.checks.conv1x1 import check_conv1x1
 from course_utils.checks.gradcam import check_gradcam, check_shortcut
-from course_utils.checks.history import check_prepare
 from course_utils.checks.inception import check_inception
 from course_utils.checks.pooling import check_avg_pool, check_max_pool
 from course_utils.checks.progress import standing
@@ -24,7 +23,6 @@ __all__ = [
     "check_inception",
     "check_max_pool",
     "check_pgd",
-    "check_prepare",
     "check_residual",
     "check_shortcut",
     "quiz",

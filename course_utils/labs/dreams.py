@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from course_utils import dreams, excite, figures, images, visualization
 from course_utils.figures import excite as drawings
 from course_utils.figures import gradcam as heat
-from course_utils.figures.classical import map_pixels
+from course_utils.history.figures.classical import map_pixels
 from course_utils.labs import base
 from course_utils.labs.own import OwnPicture
 from course_utils.labs.seeing import SMALL, SeeingLab, filters_of, network_menu

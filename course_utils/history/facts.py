@@ -65,7 +65,7 @@ def read_timeline(path: str | Path | None = None) -> tuple[Entry, ...]:
     Raises:
         ValueError: a column is missing, a value makes no sense, or the years are out of order.
     """
-    entries = _rows(Entry, Path(path or runtime.DATA / "history.csv"))
+    entries = _rows(Entry, Path(path or runtime.DATA / "history" / "timeline.csv"))
     years = [entry.year for entry in entries]
     if years != sorted(years):
         raise ValueError("the timeline is out of order; put its rows in the order of their years.")
@@ -81,7 +81,7 @@ def read_imagenet(path: str | Path | None = None) -> tuple[Score, ...]:
     Raises:
         ValueError: a column is missing, or a value makes no sense.
     """
-    return _rows(Score, Path(path or runtime.DATA / "imagenet.csv"))
+    return _rows(Score, Path(path or runtime.DATA / "history" / "imagenet.csv"))
 
 
 def _rows(kind: type[Row], path: Path) -> tuple[Row, ...]:

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils import classical, first_layer, learning_curve, signs
-from course_utils.learning_curve import CNN, HOG, METHODS, PLACED, WORDS, Curves
+from course_utils import signs
+from course_utils.history import classical, first_layer, learning_curve
+from course_utils.history.learning_curve import CNN, HOG, METHODS, PLACED, WORDS, Curves
 
 skimage_hog = pytest.importorskip("skimage.feature").hog
 

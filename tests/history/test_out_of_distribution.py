@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from course_utils import signs, strangers, zoo
+from course_utils import signs, zoo
+from course_utils.history import out_of_distribution
 from course_utils.signs import drawings
 
-KINDS = list(strangers.STRANGERS)
+KINDS = list(out_of_distribution.STRANGERS)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def network():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [32, 64, 96])
 def test_a_stranger_is_a_picture(kind, size):
-    pictures = strangers.draw(kind, 5, size=size, seed=3)
+    pictures = out_of_distribution.draw(kind, 5, size=size, seed=3)
     assert pictures.shape == (5, 3, size, size)
     assert pictures.dtype == torch.float32
     assert 0 <= pictures.min() <= pictures.max() <= 1
@@ -28,22 +29,22 @@ def test_a_stranger_is_a_picture(kind, size):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_pictures_and_another_seed_others(kind):
     torch.manual_seed(1)
-    first, state = strangers.draw(kind, 3, seed=1), torch.get_rng_state()
-    assert torch.equal(first, strangers.draw(kind, 3, seed=1))
-    assert not torch.equal(first, strangers.draw(kind, 3, seed=2))
+    first, state = out_of_distribution.draw(kind, 3, seed=1), torch.get_rng_state()
+    assert torch.equal(first, out_of_distribution.draw(kind, 3, seed=1))
+    assert not torch.equal(first, out_of_distribution.draw(kind, 3, seed=2))
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_grey_is_one_shade_and_a_checkerboard_has_two_colours():
-    assert strangers.draw("grey", 4).flatten(1).std(dim=1).max() == 0
-    for board in strangers.draw("checkerboard", 12, seed=2):
+    assert out_of_distribution.draw("grey", 4).flatten(1).std(dim=1).max() == 0
+    for board in out_of_distribution.draw("checkerboard", 12, seed=2):
         colours = board.flatten(1).T.unique(dim=0)
         assert len(colours) == 2
 
 
 def test_a_sign_upside_down_is_a_scene_turned_by_half_a_circle(network):
-    turned_back = strangers.draw("upside down", 100, seed=1).flip(2, 3)
-    labels = strangers.ask(network, turned_back).labels
+    turned_back = out_of_distribution.draw("upside down", 100, seed=1).flip(2, 3)
+    labels = out_of_distribution.ask(network, turned_back).labels
     assert set(labels.tolist()) <= {signs.STOP, 0, 1, 3}
     assert len(set(labels.tolist())) == 4
 
@@ -53,9 +54,9 @@ def test_a_sign_that_is_known_is_read_right_when_it_is_placed_like_a_stranger(na
     """Else the strangers would fool networks by how they are placed, not by what they are."""
     labels = torch.arange(100) % len(signs.CLASSES)
     makes = [drawings.Make.variant(k % drawings.VARIANTS) for k in range(100)]
-    drawn = [strangers.known_sign(label, make) for label, make in zip(labels.tolist(), makes, strict=True)]
-    scenes = strangers.placed(drawn, 64, torch.Generator().manual_seed(5))
-    answer = strangers.ask(zoo.load(name, device="cpu"), scenes)
+    drawn = [out_of_distribution.known_sign(label, make) for label, make in zip(labels.tolist(), makes, strict=True)]
+    scenes = out_of_distribution.placed(drawn, 64, torch.Generator().manual_seed(5))
+    answer = out_of_distribution.ask(zoo.load(name, device="cpu"), scenes)
     assert (answer.labels == labels).float().mean() >= 0.99
     assert answer.confidence.median() > 0.95
 
@@ -66,7 +67,7 @@ def test_forty_is_no_class_of_the_course():
 
 
 def test_an_answer_s_confidence_and_entropy_are_those_of_its_probabilities(network):
-    answer = strangers.ask(network, strangers.draw("noise", 8))
+    answer = out_of_distribution.ask(network, out_of_distribution.draw("noise", 8))
     assert torch.allclose(answer.probabilities.sum(dim=1), torch.ones(8))
     assert torch.equal(answer.confidence, answer.probabilities.amax(dim=1))
     by_hand = torch.distributions.Categorical(probs=answer.probabilities).entropy() / math.log(2)
@@ -79,24 +80,24 @@ def test_entropy_is_0_when_all_is_certain_and_not_nan():
         def forward(self, x):
             return torch.tensor([[1000.0, 0.0, 0.0]]).expand(len(x), -1)
 
-    answer = strangers.ask(Certain(), torch.zeros(2, 3, 8, 8))
+    answer = out_of_distribution.ask(Certain(), torch.zeros(2, 3, 8, 8))
     assert answer.entropy.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 99])
 def test_noise_can_be_led_to_any_class_and_stays_noise(network, seed):
     for label in (signs.STOP, signs.YIELD):
-        led = strangers.convincing_noise(network, label, seed=seed)
-        answer = strangers.ask(network, led)
+        led = out_of_distribution.convincing_noise(network, label, seed=seed)
+        answer = out_of_distribution.ask(network, led)
         assert answer.labels.item() == label
         assert answer.confidence.item() > 0.99
-        start = strangers.draw("noise", seed=seed)
+        start = out_of_distribution.draw("noise", seed=seed)
         assert (led - start).abs().max() <= 32 / 255 + 1e-6
 
 
 def test_asking_leaves_the_network_as_it_was(network):
     network.train()
-    strangers.ask(network, strangers.draw("grey"))
+    out_of_distribution.ask(network, out_of_distribution.draw("grey"))
     assert network.training
     assert all(parameter.requires_grad for parameter in network.parameters())
     network.eval()
@@ -112,4 +113,4 @@ def test_asking_leaves_the_network_as_it_was(network):
 )
 def test_what_cannot_be_drawn_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        strangers.draw(**arguments)
+        out_of_distribution.draw(**arguments)

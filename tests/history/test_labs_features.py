@@ -7,11 +7,12 @@ import re
 import numpy as np
 import pytest
 
-from course_utils import classical, figures, hardware, images, learning_curve, signs, zoo
-from course_utils.figures import classical as drawings
-from course_utils.labs import features as features_lab
-from course_utils.labs import learning_curve as curve_lab
-from course_utils.learning_curve import CNN, HOG, METHODS, Curves
+from course_utils import figures, history, images, signs, zoo
+from course_utils.history import classical, hardware, learning_curve
+from course_utils.history.figures import classical as drawings
+from course_utils.history.labs import features as features_lab
+from course_utils.history.labs import learning_curve as curve_lab
+from course_utils.history.learning_curve import CNN, HOG, METHODS, Curves
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 SIZES = [20, 60, 200]
@@ -276,7 +277,7 @@ def test_no_time_is_told():
 
 
 def test_the_machine_is_drawn(measured):
-    drawn = figures.hardware.throughput(hardware.rows(measured), title="t")
+    drawn = history.figures.throughput(hardware.rows(measured), title="t")
     assert drawn.shape[1] == figures.WIDTH
     assert len(hardware.rows(measured)) == 2
     assert images.encode(drawn)
@@ -284,4 +285,4 @@ def test_the_machine_is_drawn(measured):
 
 @pytest.mark.parametrize(("value", "said"), [(7.46, "7.5"), (167.4, "167"), (1312.0, "1,310"), (98_765.0, "98,800")])
 def test_rates_are_said_as_they_were_measured(value, said):
-    assert figures.hardware.number(value) == said
+    assert history.figures.number(value) == said

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from course_utils import faulty
+from course_utils.history import faulty
 
-LESSON = Path(__file__).parent.parent / "notebooks" / "01_history.ipynb"
+LESSON = Path(__file__).parents[2] / "notebooks" / "01_history.ipynb"
 PICTURES, LABELS = faulty.photographs(50, seed=3)
 
 

@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from course_utils import figures, history, zoo
-from course_utils.figures import history as drawings
+from course_utils import figures, zoo
+from course_utils.history import facts
+from course_utils.history.figures import facts as drawings
 
-ENTRIES, SCORES = history.read_timeline(), history.read_imagenet()
+ENTRIES, SCORES = facts.read_timeline(), facts.read_imagenet()
 
 
 # ---- the facts ---------------------------------------------------------------------------------------------------
@@ -16,7 +17,7 @@ def test_the_timeline_runs_from_1943_to_today():
     assert ENTRIES[0].year == 1943
     assert ENTRIES[-1].year >= 2025
     assert len(ENTRIES) >= 25
-    assert {entry.thread for entry in ENTRIES} == set(history.THREADS)
+    assert {entry.thread for entry in ENTRIES} == set(facts.THREADS)
 
 
 @pytest.mark.parametrize("row", [*ENTRIES, *SCORES], ids=lambda row: getattr(row, "what", None) or row.who)
@@ -96,18 +97,18 @@ def test_a_bad_timeline_is_refused_in_a_sentence(tmp_path, text, message):
     path = tmp_path / "facts.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        history.read_timeline(path)
+        facts.read_timeline(path)
 
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"nothing\.csv cannot be read"):
-        history.read_timeline(tmp_path / "nothing.csv")
+        facts.read_timeline(tmp_path / "nothing.csv")
 
 
 @pytest.mark.parametrize(("error", "kind", "message"), [(101, "winner", "between 0 and 100"), (5, "dog", "a score is")])
 def test_a_score_that_makes_no_sense_is_refused(error, kind, message):
     with pytest.raises(ValueError, match=message):
-        history.Score(2012, kind, "x", "x", "learnt", error, "x", "x")
+        facts.Score(2012, kind, "x", "x", "learnt", error, "x", "x")
 
 
 # ---- the figures -----------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils import classical, runtime, signs, training, zoo
+from course_utils import runtime, signs, training, zoo
+from course_utils.history import classical
 
 WORDS, PLACED, HOG, CNN = METHODS = ("SIFT words", "SIFT words, placed", "HOG", "CNN")
 # Chosen on 600 scenes of their own, after 200 and 2,000 training scenes: out of 300 to 2,400 words (the last doubling

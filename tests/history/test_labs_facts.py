@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from course_utils import figures, history, strangers, zoo
-from course_utils.labs import history as labs
+from course_utils import figures, zoo
+from course_utils.history import facts, out_of_distribution
+from course_utils.history.labs import facts as labs
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
-ENTRIES = history.read_timeline()
+ENTRIES = facts.read_timeline()
 
 
 # ---- the timeline ------------------------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ def test_the_buttons_step_and_say_so_at_the_ends(timeline):
     assert "nothing later here" in words(timeline.message)
 
 
-@pytest.mark.parametrize("thread", history.THREADS)
+@pytest.mark.parametrize("thread", facts.THREADS)
 def test_following_a_thread_the_buttons_stop_at_its_entries_only(timeline, thread):
     timeline.set(thread=thread, entry=1)
     met = []
@@ -86,14 +87,14 @@ def test_a_limit_of_40_is_read_as_60_and_believed(lab):
 
 
 def test_a_higher_threshold_turns_belief_into_doubt_and_asks_nothing_anew(lab, monkeypatch):
-    monkeypatch.setattr(strangers, "ask", lambda *_: pytest.fail("the network was asked again"))
+    monkeypatch.setattr(out_of_distribution, "ask", lambda *_: pytest.fail("the network was asked again"))
     lab.set(threshold=99)
     assert "✓ Not sure enough for you" in words(lab.headline)
     lab.set(threshold=5)
     assert "▲ You believe it" in words(lab.headline)
 
 
-@pytest.mark.parametrize("picture", [*strangers.STRANGERS, labs.CONVINCED, labs.KNOWN])
+@pytest.mark.parametrize("picture", [*out_of_distribution.STRANGERS, labs.CONVINCED, labs.KNOWN])
 def test_every_picture_at_both_ends_of_the_seeds_and_thresholds(lab, picture):
     shown = set()
     for seed in (0, 99):

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from course_utils import figures, learning_curve, signs
-from course_utils.figures import classical as drawings
+from course_utils import figures, signs
+from course_utils.history import learning_curve
+from course_utils.history.figures import classical as drawings
+from course_utils.history.learning_curve import CNN, HOG, METHODS, Curves, Progress
 from course_utils.labs import base, started
-from course_utils.learning_curve import CNN, HOG, METHODS, Curves, Progress
 
 ALT = "Accuracy against the number of training scenes: SIFT words and HOG begin higher, a small CNN ends higher."
 TITLE = "Made by hand wins while data is short, learnt wins when there is plenty"

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from course_utils import classical, figures, first_layer, images, signs, zoo
-from course_utils.figures import classical as drawings
+from course_utils import figures, images, signs, zoo
+from course_utils.history import classical, first_layer
+from course_utils.history.figures import classical as drawings
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OwnPicture
 

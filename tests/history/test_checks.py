@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_utils import checks, faulty
-from course_utils.checks import history as marks
+from course_utils.history import checks as marks
+from course_utils.history import faulty
+from course_utils.history.checks import check_prepare
 
-LESSON = Path(__file__).parent.parent / "notebooks" / "01_history.ipynb"
+LESSON = Path(__file__).parents[2] / "notebooks" / "01_history.ipynb"
 
 
 def answer(
@@ -78,7 +79,7 @@ def leaky_by_scene(pictures, labels, copies, seed):
 
 @pytest.mark.parametrize("right", [answer(), faulty.prepare], ids=["a student's", "the package's"])
 def test_the_right_answer_is_right(right):
-    verdict = checks.check_prepare(right)
+    verdict = check_prepare(right)
     assert verdict.right is True, verdict
 
 
@@ -95,7 +96,7 @@ def test_the_right_answer_may_make_its_copies_in_a_loop_and_shift_them():
         ]
         return torch.cat(changed), labels[train].repeat(copies), x[test], labels[test]
 
-    assert checks.check_prepare(prepare).right is True
+    assert check_prepare(prepare).right is True
 
 
 WRONG = {
@@ -123,7 +124,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("student", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_mend_is_named(student, message):
-    verdict = checks.check_prepare(student)
+    verdict = check_prepare(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
 
@@ -163,7 +164,7 @@ def _noise(pictures, labels, copies, seed):
     ],
 )
 def test_other_mishaps_become_a_sentence(student, message):
-    verdict = checks.check_prepare(student)
+    verdict = check_prepare(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
 
@@ -174,7 +175,7 @@ def _unfilled(pictures, labels, copies, seed):
 
 @pytest.mark.parametrize("stub", [_unfilled, lambda *_: None, lambda *_: ..., leaky(scrambled=True)])
 def test_what_was_not_begun_is_told_not_yet(stub):
-    verdict = checks.check_prepare(stub)
+    verdict = check_prepare(stub)
     assert verdict.right is None
     assert verdict.sentence.startswith("Not yet")
 
@@ -183,7 +184,7 @@ def test_the_check_leaves_the_random_state_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    checks.check_prepare(answer(draws="global"))
+    check_prepare(answer(draws="global"))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -218,8 +219,8 @@ def test_the_exhibit_in_the_lesson_is_the_package_s_with_both_faults():
 
 def test_the_lesson_s_stub_is_not_yet_and_its_solution_is_right():
     cells = _cells()
-    stub = next(cell for cell in cells if "checks.check_prepare" in cell).split("checks.check_prepare")[0]
-    assert checks.check_prepare(defined(stub, "prepare_mended")).right is None
+    stub = next(cell for cell in cells if "check_prepare" in cell).split("check_prepare")[0]
+    assert check_prepare(defined(stub, "prepare_mended")).right is None
     folded = next(cell for cell in cells if "def prepare_mended" in cell and "<details>" in cell)
     solution = re.findall(r"```python\n(.*?)```", folded, re.DOTALL)[-1]  # the first is the hint's
-    assert checks.check_prepare(defined(solution, "prepare_mended")).right is True
+    assert check_prepare(defined(solution, "prepare_mended")).right is True

@@ -32,7 +32,7 @@ from course_utils.figures.base import (
 from course_utils.figures.style import extra, pen, stronger, used
 
 if TYPE_CHECKING:
-    from course_utils.history import Entry, Score
+    from course_utils.history.facts import Entry, Score
 
 LANES = {  # thread → its name on the picture, and its colour
     "networks": ("networks", BLUE),

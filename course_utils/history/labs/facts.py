@@ -15,8 +15,9 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from course_utils import figures, history, images, runtime, signs, strangers, zoo
-from course_utils.figures import history as drawings
+from course_utils import figures, images, runtime, signs, zoo
+from course_utils.history import facts, out_of_distribution
+from course_utils.history.figures import facts as drawings
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OwnPicture
 
@@ -32,10 +33,10 @@ class TimelineLab(base.Lab):
         first: year of the entry that the lab begins with, the first of that year.
     """
 
-    def __init__(self, entries: tuple[history.Entry, ...] | None = None, *, first: int = 1943):
-        self.entries = history.read_timeline() if entries is None else tuple(entries)
+    def __init__(self, entries: tuple[facts.Entry, ...] | None = None, *, first: int = 1943):
+        self.entries = facts.read_timeline() if entries is None else tuple(entries)
         start = next((k for k, entry in enumerate(self.entries, start=1) if entry.year >= first), 1)
-        threads = [("all threads", ALL), *((drawings.LANES[name][0], name) for name in history.THREADS)]
+        threads = [("all threads", ALL), *((drawings.LANES[name][0], name) for name in facts.THREADS)]
         controls = {
             "entry": base.whole_slider("entry", 1, len(self.entries), start, "which entry is told"),
             "thread": base.menu("follow", threads, ALL, "one thread; the buttons then stop at its entries only"),
@@ -83,7 +84,7 @@ class Asked:
 
     picture: Tensor  # [1, 3, S, S]
     title: str
-    answer: strangers.Answer
+    answer: out_of_distribution.Answer
     usual: tuple[float, float]  # median confidence and entropy on signs that the network knows
     class_names: tuple[str, ...]
     threshold: float
@@ -109,7 +110,7 @@ class NonsenseLab(base.Lab):
         self._usual: dict[str, tuple[float, float]] = {}
         self._last: tuple[Any, ...] = (None,)  # what was asked last, the picture, the answer
         known = dict.fromkeys([network, *(networks or zoo.shipped())])
-        kinds = [*strangers.STRANGERS, CONVINCED, KNOWN, OWN]
+        kinds = [*out_of_distribution.STRANGERS, CONVINCED, KNOWN, OWN]
         controls = {
             "picture": base.menu("picture", kinds, picture, "what the network is asked about"),
             "seed": base.whole_slider("which one", 0, 99, 0, "another picture of the same kind"),
@@ -127,7 +128,7 @@ class NonsenseLab(base.Lab):
         asked = self._load(network)
         if self._last[0] != (key := (picture, seed, upload, network)):  # a moved threshold asks nothing anew
             shown = self._picture(picture, seed, upload, asked)
-            self._last = key, shown, strangers.ask(asked, shown)
+            self._last = key, shown, out_of_distribution.ask(asked, shown)
         _, shown, answer = self._last
         yield Asked(shown, picture, answer, self._usual[network], asked.class_names, threshold / 100)
 
@@ -154,7 +155,7 @@ class NonsenseLab(base.Lab):
         if name not in self._networks:
             loaded = zoo.load(name, progress=False)
             scenes = signs.render(100, size=64, seed=77, device="cpu").images.to(runtime.device())
-            answer = strangers.ask(loaded, torch.nn.functional.interpolate(scenes, size=loaded.input_size))
+            answer = out_of_distribution.ask(loaded, torch.nn.functional.interpolate(scenes, size=loaded.input_size))
             self._usual[name] = float(answer.confidence.median()), float(answer.entropy.median())
             self._networks[name] = loaded
         return self._networks[name]
@@ -167,10 +168,10 @@ class NonsenseLab(base.Lab):
                 raise ValueError(NONE_YET)
             return images.to_tensor(upload, size=size)[:1]
         if picture == CONVINCED:
-            return strangers.convincing_noise(network, signs.STOP, seed=seed)
+            return out_of_distribution.convincing_noise(network, signs.STOP, seed=seed)
         if picture == KNOWN:
             return signs.render(1, size=size, seed=seed, device="cpu").images.to(runtime.device())
-        return strangers.draw(picture, size=size, seed=seed).to(runtime.device())
+        return out_of_distribution.draw(picture, size=size, seed=seed).to(runtime.device())
 
     def _took_upload(self, _change: dict) -> None:
         with self.quietly():

@@ -1,0 +1,26 @@
+"""Lesson 1, what was missing before 2012: features made by hand, data, hardware, and what a network cannot know.
+
+from course_utils.history import facts, faulty, hardware, learning_curve, out_of_distribution
+"""
+
+from course_utils.history import (
+    classical,
+    facts,
+    faulty,
+    figures,
+    first_layer,
+    hardware,
+    learning_curve,
+    out_of_distribution,
+)
+
+__all__ = [
+    "classical",
+    "facts",
+    "faulty",
+    "figures",
+    "first_layer",
+    "hardware",
+    "learning_curve",
+    "out_of_distribution",
+]
