@@ -15,7 +15,8 @@ import results
 import torch
 from tqdm import tqdm
 
-from course_utils import pooling, shifts, signs, training, zoo
+from course_utils import pooling, signs, training, zoo
+from course_utils.pooling import shifts
 
 MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
 STEPS, BATCH, SCENES, LEARNING_RATE = 1200, 64, 16_384, 3e-3

@@ -5,10 +5,8 @@ Serves all eight notebooks; `base` holds what they share. Papers: see each lesso
 
 from course_utils.checks.adversarial import check_pgd
 from course_utils.checks.base import Quiz, Verdict, quiz
-from course_utils.checks.conv1x1 import check_conv1x1
 from course_utils.checks.gradcam import check_gradcam, check_shortcut
 from course_utils.checks.inception import check_inception
-from course_utils.checks.pooling import check_avg_pool, check_max_pool
 from course_utils.checks.progress import standing
 from course_utils.checks.resnet import check_residual
 from course_utils.checks.visualization import check_ascent
@@ -17,11 +15,8 @@ __all__ = [
     "Quiz",
     "Verdict",
     "check_ascent",
-    "check_avg_pool",
-    "check_conv1x1",
     "check_gradcam",
     "check_inception",
-    "check_max_pool",
     "check_pgd",
     "check_residual",
     "check_shortcut",

@@ -6,14 +6,11 @@ Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 
 from course_utils.figures import (
     adversarial,
-    conv1x1,
-    costs,
     decision_map,
     excite,
     gradcam,
     inception,
     landscape,
-    pooling,
     resnet,
     visualization,
 )
@@ -67,8 +64,6 @@ __all__ = [
     "amplified",
     "attack",
     "bars",
-    "conv1x1",
-    "costs",
     "curves",
     "decision_map",
     "excite",
@@ -79,7 +74,6 @@ __all__ = [
     "landscape",
     "panels",
     "percent",
-    "pooling",
     "quick_curves",
     "resnet",
     "text",

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import pooling, runtime, shifts, signs, training, zoo
+from course_utils import pooling, runtime, signs, training, zoo
+from course_utils.pooling import shifts
 
 
 @pytest.fixture(scope="module")

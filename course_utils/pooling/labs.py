@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import figures, images, pooling, runtime, signs
+from course_utils import images, runtime, signs
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OwnPicture
+from course_utils.pooling import figures as drawings
+from course_utils.pooling import pooling
 
 # ---- sixteen numbers -------------------------------------------------------------------------------------------
 RANDOM = "5×5 at random"
@@ -74,7 +76,7 @@ class WindowLab(base.Lab):
     def draw(self, step: tuple[dict[str, Any], str]) -> base.Frame:
         """The grid with the window on it, and the formula of the output's size with the student's numbers."""
         drawing, formula = step
-        return base.Frame(figures.pooling.window(**drawing), formula)
+        return base.Frame(drawings.window(**drawing), formula)
 
 
 # ---- a real picture --------------------------------------------------------------------------------------------
@@ -140,8 +142,8 @@ class PoolingLab(base.Lab):
         if view.gradient is None:
             right, name = images.to_pixels(view.after)[0], "after"
         else:
-            right, name = figures.pooling.gradient_map(view.gradient.numpy()), "the gradient arrives here"
-        pixels = figures.pooling.pooled_picture(
+            right, name = drawings.gradient_map(view.gradient.numpy()), "the gradient arrives here"
+        pixels = drawings.pooled_picture(
             images.to_pixels(view.before)[0],
             right,
             name=name,

@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import conv2d
 
-from course_utils import bottleneck, conv1x1, figures, inception, runtime, signs, zoo
-from course_utils.conv1x1 import found, kept_share, learn, maps_at, pca, random_mixtures, rebuilt_best, strongest
+from course_utils import conv1x1, figures, inception, runtime, signs, zoo
+from course_utils.conv1x1 import (
+    bottleneck,
+    found,
+    kept_share,
+    learn,
+    maps_at,
+    pca,
+    random_mixtures,
+    rebuilt_best,
+    strongest,
+)
+from course_utils.conv1x1.figures import costs
 from course_utils.costs import accounting, roofline
-from course_utils.figures import costs
 
 NETWORK, LAYER = "signs-alexnet", "features.4"
 
@@ -328,13 +338,13 @@ def test_a_convolution_that_cannot_be_is_refused(bad, words):
 
 # ---- the drawings --------------------------------------------------------------------------------------------------
 def test_numbers_become_colours_that_tell_their_sign():
-    pixels = figures.conv1x1.signed(np.array([[-2.0, 0.0, 2.0]])).astype(int)
+    pixels = conv1x1.figures.signed(np.array([[-2.0, 0.0, 2.0]])).astype(int)
     assert pixels[0, 0, 2] > pixels[0, 0, 0]  # blue
     assert pixels[0, 1].tolist() == [255, 255, 255]
     assert pixels[0, 2, 0] > pixels[0, 2, 2]  # vermillion
-    assert (figures.conv1x1.signed(np.zeros((2, 2))) == 255).all()
-    assert figures.conv1x1.grey(np.array([[0.0, 1.0]])).tolist() == [[[0] * 3, [255] * 3]]
-    assert (figures.conv1x1.grey(np.zeros((2, 2))) == 0).all()
+    assert (conv1x1.figures.signed(np.zeros((2, 2))) == 255).all()
+    assert conv1x1.figures.grey(np.array([[0.0, 1.0]])).tolist() == [[[0] * 3, [255] * 3]]
+    assert (conv1x1.figures.grey(np.zeros((2, 2))) == 0).all()
 
 
 def test_every_figure_is_a_picture_of_the_course_s_width():
@@ -343,12 +353,12 @@ def test_every_figure_is_a_picture_of_the_course_s_width():
     point = costs.Point("5×5", 20.0, 3e10)
     square = np.random.default_rng(0).normal(size=(6, 6))
     drawn = [
-        figures.conv1x1.mixture(
+        conv1x1.figures.mixture(
             [abs(square)] * 6, ["map"] * 6, [1.0] * 6, square, picture=np.zeros((6, 6, 3), np.uint8), formula="x"
         ),
-        figures.conv1x1.matrix(square, title="a matrix"),
-        figures.conv1x1.maps({"before": [square] * 5, "after": [square] * 5}, title="maps"),
-        figures.conv1x1.shares({"layer": {"one": 0.5, "other": 1.2}}, title="shares", x_label="kept"),
+        conv1x1.figures.matrix(square, title="a matrix"),
+        conv1x1.figures.maps({"before": [square] * 5, "after": [square] * 5}, title="maps"),
+        conv1x1.figures.shares({"layer": {"one": 0.5, "other": 1.2}}, title="shares", x_label="kept"),
         costs.funnel([block, block, costs.Block("linear", 1, 1, 10)], title="a funnel"),
         costs.bottleneck((["8 maps", "5×5", "4 maps"],) * 2, {"work": (costs.Bar((1.0,), "1"), bar)}),
         costs.roofline([point], 4e10, 1e10, title="a roof"),

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from course_utils import figures, images, pooling, runtime
-from course_utils.labs import pooling as labs
+from course_utils.pooling import labs
 from tests.seen import pixels_of, put, words
 
 
@@ -209,12 +209,12 @@ def test_the_labs_answer_in_the_time_of_a_slider(lab, window_lab):
 def drawn_window(**changes):
     numbers = np.array(pooling.SLIDE_MAX, dtype=float)
     how = {"kind": "max", "kernel_size": 2, "corner": (0, 0), "index": 0}
-    return figures.pooling.window(numbers, np.array([[100.0, 184], [12, 45]]), **(how | changes))
+    return pooling.figures.window(numbers, np.array([[100.0, 184], [12, 45]]), **(how | changes))
 
 
 def test_the_window_s_winner_is_marked_for_a_maximum_only():
-    assert colours(drawn_window(), figures.pooling._WINNER).any()
-    assert not colours(drawn_window(kind="average"), figures.pooling._WINNER).any()
+    assert colours(drawn_window(), pooling.figures._WINNER).any()
+    assert not colours(drawn_window(kind="average"), pooling.figures._WINNER).any()
 
 
 def test_the_frame_goes_where_the_window_is():
@@ -229,19 +229,19 @@ def test_the_frame_goes_where_the_window_is():
     [(36.5, "36.5"), (80.0, "80"), (-3.0, "−3"), (float("-inf"), "−∞"), (0.25, "¼"), (1 / 9, "0.11")],
 )
 def test_numbers_are_written_as_on_a_blackboard(value, shown):
-    assert figures.pooling.number(value) == shown
+    assert pooling.figures.number(value) == shown
 
 
 def test_a_gradient_map_is_dark_where_nothing_arrives():
-    shown = figures.pooling.gradient_map(np.array([[0.0, 1.0], [0.25, 0.0]]))
+    shown = pooling.figures.gradient_map(np.array([[0.0, 1.0], [0.25, 0.0]]))
     assert (shown[0, 0] == 0).all()
     assert shown[0, 1].sum() > shown[1, 0].sum() > 0
-    assert figures.pooling.gradient_map(np.zeros((2, 2))).max() == 0
-    assert (figures.pooling.gradient_map(np.full((1, 1), 0.5), largest=2.0) < shown[0, 1]).any()
+    assert pooling.figures.gradient_map(np.zeros((2, 2))).max() == 0
+    assert (pooling.figures.gradient_map(np.full((1, 1), 0.5), largest=2.0) < shown[0, 1]).any()
 
 
 def test_a_factor_s_bar_is_as_long_as_the_factor():
-    drawn = colours(figures.pooling.factors(["a", "b"], [10.0, 40.0], title="t"), figures.VERMILLION)
+    drawn = colours(pooling.figures.factors(["a", "b"], [10.0, 40.0], title="t"), figures.VERMILLION)
     first, second = drawn[66:122].sum(axis=1).max(), drawn[122:178].sum(axis=1).max()
     assert second == pytest.approx(4 * first, rel=0.03)
 
@@ -249,7 +249,7 @@ def test_a_factor_s_bar_is_as_long_as_the_factor():
 def test_the_bill_s_bars_grow_with_the_cost():
     def longest(cost):
         rows = [("a", "1×1", "2×2", 1.0, cost), ("b", "1×1", "2×2", 1.0, 1000.0)]
-        drawn = figures.pooling.bill(rows, title="t", unit="MACs", total=("with", "without"))
+        drawn = pooling.figures.bill(rows, title="t", unit="MACs", total=("with", "without"))
         return colours(drawn[124:160, 560:], figures.VERMILLION).sum(axis=1).max()
 
     assert longest(100.0) < longest(900.0)
@@ -258,6 +258,6 @@ def test_the_bill_s_bars_grow_with_the_cost():
 def test_the_pictures_stand_side_by_side_with_the_arithmetic_below():
     before = images.to_pixels(images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=64, device="cpu"))[0]
     how = {"kernel_size": 3, "stride": 2, "padding": 0, "dilation": 1}
-    short, long = (figures.pooling.pooled_picture(before, before[::2, ::2], **how, lines=["a"] * k) for k in (1, 3))
+    short, long = (pooling.figures.pooled_picture(before, before[::2, ::2], **how, lines=["a"] * k) for k in (1, 3))
     assert long.shape[0] - short.shape[0] == 80
     assert long.shape[1] == figures.WIDTH

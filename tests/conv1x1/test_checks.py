@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from course_utils import checks
-from course_utils.checks import conv1x1 as grader
+from course_utils.conv1x1 import checks as grader
+from course_utils.conv1x1.checks import check_conv1x1
 
-LESSON = Path(__file__).parent.parent / "notebooks" / "03_conv1x1.ipynb"
+LESSON = Path(__file__).parents[2] / "notebooks" / "03_conv1x1.ipynb"
 
 
 def product(maps, weight, bias):
@@ -36,7 +36,7 @@ def loops(maps, weight, bias):
 
 @pytest.mark.parametrize("student", [product, einsum, columns, loops])
 def test_the_right_answer_is_right_however_it_is_written(student):
-    verdict = checks.check_conv1x1(student)
+    verdict = check_conv1x1(student)
     assert verdict.right is True, verdict
 
 
@@ -99,7 +99,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(name):
     student, message = WRONG[name]
-    verdict = checks.check_conv1x1(student)
+    verdict = check_conv1x1(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
     assert "\n" not in verdict.sentence
@@ -118,7 +118,7 @@ def _adds_in_place(maps, weight, bias):
 
 @pytest.mark.parametrize("student", [_writes_into_the_maps, _adds_in_place])
 def test_writing_into_what_was_given_is_told(student):
-    assert "You write into what you were given" in checks.check_conv1x1(student).sentence
+    assert "You write into what you were given" in check_conv1x1(student).sentence
 
 
 def _raises(maps, weight, bias):
@@ -127,7 +127,7 @@ def _raises(maps, weight, bias):
 
 @pytest.mark.parametrize("stub", [lambda m, w, b: None, lambda m, w, b: ..., _raises])
 def test_an_unfilled_stub_is_told_not_yet(stub):
-    verdict = checks.check_conv1x1(stub)
+    verdict = check_conv1x1(stub)
     assert verdict.right is None
     assert verdict.sentence.startswith("Not yet")
 
@@ -151,7 +151,7 @@ def test_the_check_leaves_the_random_state_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    checks.check_conv1x1(lambda m, w, b: torch.rand(3))
+    check_conv1x1(lambda m, w, b: torch.rand(3))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -160,9 +160,9 @@ def test_the_lesson_s_solution_is_right_and_its_stub_is_not_yet():
     cells = json.loads(LESSON.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells]
     space = {"torch": torch}
-    stub = next(source for source in sources if "checks.check_conv1x1" in source and "<details>" not in source)
-    exec(stub.split("checks.check_conv1x1")[0], space)
-    assert checks.check_conv1x1(space["mix_channels"]).right is None
+    stub = next(source for source in sources if "check_conv1x1" in source and "<details>" not in source)
+    exec(stub.split("check_conv1x1")[0], space)
+    assert check_conv1x1(space["mix_channels"]).right is None
     folded = next(source for source in sources if "def mix_channels" in source and "<details>" in source)
     exec(re.search(r"```python\n(.*?)```", folded, re.DOTALL)[1], space)
-    assert checks.check_conv1x1(space["mix_channels"]).right is True
+    assert check_conv1x1(space["mix_channels"]).right is True

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
+from course_utils.conv1x1.figures.channels import mark
 from course_utils.figures.base import BLUE, GREEN, GRID, INK, MARGIN, ORANGE, PALE, PAPER, SKY, WIDTH, font, text
-from course_utils.figures.conv1x1 import mark
 from course_utils.figures.style import extra, pen
 
 KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORANGE}

@@ -15,10 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from course_utils import bottleneck, conv1x1, figures, images, signs, zoo
+from course_utils import images, signs, zoo
+from course_utils.conv1x1 import bottleneck
+from course_utils.conv1x1 import figures as drawings
+from course_utils.conv1x1.conv1x1 import conv1x1, found, maps_at
+from course_utils.conv1x1.figures import costs
 from course_utils.costs import accounting
 from course_utils.costs.roofline import Roofline, measure
-from course_utils.figures import costs
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OwnPicture
 
@@ -105,12 +108,12 @@ class MixLab(base.Lab):
         used = tuple(weights[f"w{k}"] for k in range(len(source.names)))
         self._name_sliders(source.names)
         row = torch.tensor([used], dtype=torch.float32)
-        new = conv1x1.conv1x1(source.channels, row, torch.tensor([bias]))[0, 0]
+        new = conv1x1(source.channels, row, torch.tensor([bias]))[0, 0]
         yield Mix(source, used, bias, relu, new.relu() if relu else new)
 
     def draw(self, mix: Mix) -> base.Frame:
         """The channels, their weights, the mixture; and how well it finds the sign."""
-        pixels = figures.conv1x1.mixture(
+        pixels = drawings.mixture(
             list(mix.source.channels[0].numpy()),
             mix.source.names,
             mix.weights,
@@ -133,7 +136,7 @@ class MixLab(base.Lab):
         if channels == COLOURS:
             return Source(shown, shown, ("red", "green", "blue"), None if mask is None else mask[0, 0])
         small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network was trained on
-        maps = conv1x1.maps_at(_network(), NAME, small)[:, list(CHOSEN)]  # [1, 6, 32, 32]
+        maps = maps_at(_network(), NAME, small)[:, list(CHOSEN)]  # [1, 6, 32, 32]
         mask = None if mask is None else adaptive_avg_pool2d(mask, maps.shape[2:])[0, 0]
         return Source(shown, maps, tuple(f"map {k}" for k in CHOSEN), mask)
 
@@ -172,7 +175,7 @@ def headline(mix: Mix) -> str:
     low, high = (f"{value:.2f}".replace("-", "−") for value in mix.new.aminmax())
     if mix.source.mask is None:
         return f"The new channel runs from {low} to {high}."
-    hit, chance = conv1x1.found(mix.new, mix.source.mask), float((mix.source.mask > 0.5).float().mean())
+    hit, chance = found(mix.new, mix.source.mask), float((mix.source.mask > 0.5).float().mean())
     return f"Of its brightest places <b>{hit:.0%}</b> lie on the sign; at random it would be {chance:.0%}."
 
 

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from course_utils import runtime
 from course_utils.checks.base import Verdict, attempt, together
 from course_utils.checks.progress import remembered
-from course_utils.conv1x1 import conv1x1
+from course_utils.conv1x1.conv1x1 import conv1x1
 
 _RIGHT = "Right, in values and in gradients: one matrix, the same at every pixel. That is all a 1×1 convolution is."
 _PROBLEMS = ((2, 5, 3, 4, 6), (2, 4, 4, 4, 4))  # N, C, C', H, W; where all edges are alike, no error gives itself away

@@ -1,0 +1,48 @@
+"""Lesson 3, convolutions of size one: mixing channels, squeezing them, and what a bottleneck saves.
+
+from course_utils import conv1x1
+conv1x1.conv1x1(maps, weight)
+"""
+
+from course_utils.conv1x1 import bottleneck, figures
+from course_utils.conv1x1.conv1x1 import (
+    Learning,
+    Squeeze,
+    as_matrix,
+    columns,
+    conv1x1,
+    found,
+    kept_share,
+    layer_of,
+    learn,
+    maps_at,
+    pca,
+    random_mixtures,
+    rebuilt_best,
+    replaced,
+    right,
+    shipped_squeeze,
+    strongest,
+)
+
+__all__ = [
+    "Learning",
+    "Squeeze",
+    "as_matrix",
+    "bottleneck",
+    "columns",
+    "conv1x1",
+    "figures",
+    "found",
+    "kept_share",
+    "layer_of",
+    "learn",
+    "maps_at",
+    "pca",
+    "random_mixtures",
+    "rebuilt_best",
+    "replaced",
+    "right",
+    "shipped_squeeze",
+    "strongest",
+]
