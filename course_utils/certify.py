@@ -22,7 +22,7 @@ from course_utils import runtime, training, zoo
 from course_utils.arguments import check_batch, check_classes, check_count, check_images, check_one_each
 from course_utils.balls import Linf, check_size, per_picture
 from course_utils.networks import alexnet
-from course_utils.twins import MEAN, SIGNS, SIZE, STD, scenes
+from course_utils.resnet.twins import MEAN, SIGNS, SIZE, STD, scenes
 
 __all__ = ["MEAN", "SIGNS", "SIZE", "STD", "scenes"]  # the small world of these networks is that of the twins
 STORED = {"plain": "certify-plain", "interval": "certify-interval", "noise": "certify-noise"}  # for `zoo.load`

@@ -15,8 +15,9 @@ import results
 import torch
 from torch import Tensor, nn
 
-from course_utils import apgd, certify, resnet, runtime, signs, training, twins, zoo
+from course_utils import apgd, certify, resnet, runtime, signs, training, zoo
 from course_utils.balls import L2, Linf
+from course_utils.resnet import twins
 
 FOLDER = runtime.DATA / "adversarial"
 SCENES, BATCH, SEED = 4096, 128, 0

@@ -17,7 +17,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from course_utils import branches, reductions, runtime, signs, zoo
+from course_utils import runtime, signs, zoo
+from course_utils.inception import branches, race
 
 FOLDER = runtime.DATA / "inception"
 SEEDS, STEPS, FRESH_SCENES = (0, 1, 2, 3), 300, 1000
@@ -36,9 +37,9 @@ def silenced(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, fil
 
 def seconds_a_step() -> dict[str, float]:
     """Forward and backward pass of one batch in float32 on one core: the processor's time, the median of 15."""
-    networks, times = reductions.pair(device="cpu"), {}
-    images = torch.rand(reductions.BATCH, 3, reductions.SIZE, reductions.SIZE).to(memory_format=torch.channels_last)
-    labels = torch.zeros(reductions.BATCH, dtype=torch.long)
+    networks, times = race.pair(device="cpu"), {}
+    images = torch.rand(race.BATCH, 3, race.SIZE, race.SIZE).to(memory_format=torch.channels_last)
+    labels = torch.zeros(race.BATCH, dtype=torch.long)
     with runtime.threads(1):
         for _ in range(18):
             for name, network in networks.items():
@@ -51,15 +52,15 @@ def seconds_a_step() -> dict[str, float]:
 
 def make_race() -> None:
     """Learning curves of the pair, seed by seed; and which branches the trained ones lean on."""
-    known = reductions.scenes(reductions.SCENES)
-    fresh = reductions.scenes(FRESH_SCENES, seed=reductions.FRESH)
-    steps = list(range(reductions.EVERY, STEPS + 1, reductions.EVERY))
-    told = {reductions.WITH: [], reductions.WITHOUT: []}
+    known = race.scenes(race.SCENES)
+    fresh = race.scenes(FRESH_SCENES, seed=race.FRESH)
+    steps = list(range(race.EVERY, STEPS + 1, race.EVERY))
+    told = {race.WITH: [], race.WITHOUT: []}
     leaning = []
     for seed in SEEDS:
-        networks, curves = reductions.pair(seed), {name: [] for name in told}
+        networks, curves = race.pair(seed), {name: [] for name in told}
         bar = tqdm(total=2 * STEPS, desc=f"race, seed {seed}", mininterval=20, unit="step")
-        for step in reductions.race(networks, known, fresh, steps=STEPS, seed=seed):
+        for step in race.race(networks, known, fresh, steps=STEPS, seed=seed):
             bar.update()
             if step.fresh is not None:
                 curves[step.network].append(round(step.fresh, 4))
@@ -67,11 +68,11 @@ def make_race() -> None:
         for name, curve in curves.items():
             told[name].append(curve)
         print({name: (curve[9], curve[-1]) for name, curve in curves.items()}, flush=True)
-        leaning.append(silenced(networks[reductions.WITH], *fresh, "zero"))
+        leaning.append(silenced(networks[race.WITH], *fresh, "zero"))
         print(leaning[-1], flush=True)
     facts = made(
-        "race", training_precision=results.precision(), seeds=list(SEEDS), batch=reductions.BATCH,
-        scenes=reductions.SCENES, fresh_scenes=FRESH_SCENES, learning_rate=reductions.LEARNING_RATE,
+        "race", training_precision=results.precision(), seeds=list(SEEDS), batch=race.BATCH,
+        scenes=race.SCENES, fresh_scenes=FRESH_SCENES, learning_rate=race.LEARNING_RATE,
         seconds="a step forward and backward, float32, one processor core, median",
     )  # fmt: skip
     content = {"made": facts, "steps": steps, "fresh": told, "seconds": seconds_a_step(), "leaning": leaning}

@@ -16,7 +16,8 @@ import numpy as np
 import results
 from tqdm import tqdm
 
-from course_utils import deletion, landscape, runtime, training, twins, zoo
+from course_utils import runtime, training, zoo
+from course_utils.resnet import loss_surface, missing_blocks, twins
 
 FOLDER = runtime.DATA / "resnet"
 SEEDS = {8: (0,), 20: (0,), 32: (0,), 56: (0, 1, 2)}  # depth → seeds of its pairs
@@ -112,7 +113,9 @@ def make_surface() -> None:
     found = {}
     for name in (twins.PLAIN, twins.RESIDUAL):
         network = zoo.load(twins.STORED[name])
-        steps = landscape.surface_steps(network, images, labels, points=POINTS, reach=REACH, seed=SURFACE_SEED, chunk=4)
+        steps = loss_surface.surface_steps(
+            network, images, labels, points=POINTS, reach=REACH, seed=SURFACE_SEED, chunk=4
+        )
         bar = tqdm(total=POINTS**2, desc=f"surface {name}", mininterval=20, unit="point")
         for last in steps:
             bar.update(int((~last.losses.isnan()).sum()) - bar.n)
@@ -133,7 +136,9 @@ def make_rims() -> None:
     for name in (twins.PLAIN, twins.RESIDUAL):
         network, told["rims"][name] = zoo.load(twins.STORED[name]), {}
         for reach in RIMS:
-            found = [landscape.surface(network, images, labels, points=3, reach=reach, seed=seed) for seed in RIM_SEEDS]
+            found = [
+                loss_surface.surface(network, images, labels, points=3, reach=reach, seed=seed) for seed in RIM_SEEDS
+            ]
             told["rims"][name][str(reach)] = [round(surface.rim, 4) for surface in found]
             print(name, reach, f"{np.median(told['rims'][name][str(reach)]):.3f} in the median", flush=True)
     results.write(FOLDER / "rims.json", told)
@@ -146,7 +151,7 @@ def make_deletion() -> None:
     for name in (twins.PLAIN, twins.RESIDUAL):
         network = zoo.load(twins.STORED[name])
         told["whole"][name] = round(training.accuracy(network, images, labels), 4)
-        found = deletion.deletions(network, images, labels)
+        found = missing_blocks.deletions(network, images, labels)
         told["without"][name] = {deleted.name: round(deleted.accuracy, 4) for deleted in found}
         print(name, told["whole"][name], told["without"][name], flush=True)
     results.write(FOLDER / "deletion.json", told)

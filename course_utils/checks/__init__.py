@@ -6,9 +6,7 @@ Serves all eight notebooks; `base` holds what they share. Papers: see each lesso
 from course_utils.checks.adversarial import check_pgd
 from course_utils.checks.base import Quiz, Verdict, quiz
 from course_utils.checks.gradcam import check_gradcam, check_shortcut
-from course_utils.checks.inception import check_inception
 from course_utils.checks.progress import standing
-from course_utils.checks.resnet import check_residual
 from course_utils.checks.visualization import check_ascent
 
 __all__ = [
@@ -16,9 +14,7 @@ __all__ = [
     "Verdict",
     "check_ascent",
     "check_gradcam",
-    "check_inception",
     "check_pgd",
-    "check_residual",
     "check_shortcut",
     "quiz",
     "standing",

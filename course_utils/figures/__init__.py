@@ -9,9 +9,6 @@ from course_utils.figures import (
     decision_map,
     excite,
     gradcam,
-    inception,
-    landscape,
-    resnet,
     visualization,
 )
 from course_utils.figures.base import (
@@ -70,12 +67,9 @@ __all__ = [
     "fitted",
     "font",
     "gradcam",
-    "inception",
-    "landscape",
     "panels",
     "percent",
     "quick_curves",
-    "resnet",
     "text",
     "top_classes",
     "use",

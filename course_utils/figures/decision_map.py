@@ -29,8 +29,8 @@ from course_utils.figures.base import (
     panels,
     text,
 )
-from course_utils.figures.landscape import SHADES
 from course_utils.figures.style import extra, pen, sheet, stronger, used
+from course_utils.resnet.figures.loss_surface import SHADES
 
 OTHERS = (VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW, "#8C8C8C")  # after the true class's blue
 LEFT, TOP, BELOW = 96, 62, 76  # pixels round a square with axes

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from course_utils import figures
+from course_utils import figures, resnet
 
 
 def picture(shade=128, side=64):
@@ -285,7 +285,7 @@ def ink_heights(pixels: np.ndarray) -> dict[str, int]:
 
 def test_on_stage_no_word_is_cut_at_the_edge(on_stage):
     hollow = np.add.outer(np.arange(5.0), np.arange(5.0))
-    bowls = figures.landscape.mountains({"plain": hollow, "residual": hollow}, 1.0, title="A hollow and a bowl " * 4)
+    bowls = resnet.figures.mountains({"plain": hollow, "residual": hollow}, 1.0, title="A hollow and a bowl " * 4)
     for name, pixels in (drawn_quickly() | {"bowls": bowls}).items():
         edge = np.concatenate([pixels[:2].reshape(-1, 3), pixels[-2:].reshape(-1, 3), pixels[:, :2].reshape(-1, 3)])
         edge = np.concatenate([edge, pixels[:, -2:].reshape(-1, 3)])

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import auxiliary, inception, reductions, runtime, signs, training
+from course_utils import inception, runtime, signs, training
 from course_utils.costs import accounting
+from course_utils.inception import auxiliary
+from course_utils.inception import race as reductions
 
 
 @pytest.fixture(scope="module")

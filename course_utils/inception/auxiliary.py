@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
-from course_utils.inception import MODULES, GoogLeNet
+from course_utils.networks.inception import MODULES, GoogLeNet
 
 ROWS = ("conv1", "conv2", *(f"inception_{name}" for name in MODULES), "linear")  # those with weights, first to last
 WEIGHT = 0.3  # of each auxiliary loss, in the paper

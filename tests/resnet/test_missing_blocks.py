@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from course_utils import deletion, resnet, zoo
+from course_utils import resnet, zoo
+from course_utils.resnet import missing_blocks
 
 IMAGES = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 LABELS = torch.arange(5) % 3
@@ -48,11 +49,11 @@ def by_hand(body, x, missing):
 @pytest.mark.parametrize("how", KINDS)
 def test_without_a_block_its_skip_is_left(how):
     body = small(**how)
-    names = deletion.blocks(body)
+    names = missing_blocks.blocks(body)
     assert names == tuple(f"stage{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1))
     with torch.no_grad():
         for name in names:
-            found = deletion.without(body, name)(IMAGES)
+            found = missing_blocks.without(body, name)(IMAGES)
             assert torch.equal(found, by_hand(body, IMAGES, name)), name
 
 
@@ -66,8 +67,8 @@ def test_the_network_stays_whole(how):
     net = pixels(body)
     net.training, body.training = True, True
     modes = [module.training for module in body.modules()]
-    less = deletion.without(net, "stage1.1", "stage3.1")
-    for _ in deletion.deletions(net, IMAGES, LABELS):
+    less = missing_blocks.without(net, "stage1.1", "stage3.1")
+    for _ in missing_blocks.deletions(net, IMAGES, LABELS):
         assert [module.training for module in body.modules()] == modes
     assert less.training
     assert [name for name, _ in body.named_modules()] == names
@@ -79,31 +80,31 @@ def test_the_network_stays_whole(how):
 def test_without_nothing_is_the_network():
     net = pixels(small())
     with torch.no_grad():
-        assert torch.equal(deletion.without(net)(IMAGES), net(IMAGES))
+        assert torch.equal(missing_blocks.without(net)(IMAGES), net(IMAGES))
 
 
 def test_what_is_left_shares_the_layers():
     net = pixels(small())
     theirs = {id(parameter) for parameter in net.parameters()}
-    assert {id(parameter) for parameter in deletion.without(net, "stage1.0").parameters()} < theirs
+    assert {id(parameter) for parameter in missing_blocks.without(net, "stage1.0").parameters()} < theirs
 
 
 def test_a_block_whose_g_is_zero_is_not_missed():
     body = small(skip=True)
     resnet.set_to_zero(body.stage2[1])
     with torch.no_grad():
-        assert torch.equal(deletion.without(body, "stage2.1")(IMAGES), body(IMAGES))
+        assert torch.equal(missing_blocks.without(body, "stage2.1")(IMAGES), body(IMAGES))
 
 
 @pytest.mark.parametrize("how", KINDS)
 def test_deletions_are_what_without_says_a_block_at_a_time(how):
     net = pixels(small(**how))
-    found = list(deletion.deletions(net, IMAGES, LABELS))
-    assert tuple(deleted.name for deleted in found) == deletion.blocks(net)
+    found = list(missing_blocks.deletions(net, IMAGES, LABELS))
+    assert tuple(deleted.name for deleted in found) == missing_blocks.blocks(net)
     assert len(found) == 6
     for deleted in found:
         with torch.no_grad():
-            logits = deletion.without(net, deleted.name)(IMAGES)
+            logits = missing_blocks.without(net, deleted.name)(IMAGES)
         assert deleted.loss == pytest.approx(cross_entropy(logits, LABELS).item(), rel=1e-5)
         assert deleted.accuracy == pytest.approx((logits.argmax(dim=1) == LABELS).float().mean().item())
 
@@ -112,20 +113,20 @@ def test_the_large_resnets_lose_blocks_too():
     for depth, count in ((18, 8), (50, 16)):  # basic blocks, bottlenecks
         for skip in (True, False):
             body = resnet.ResNet(depth, 3, width=4, skip=skip).eval()
-            names = deletion.blocks(body)
+            names = missing_blocks.blocks(body)
             assert len(names) == count
             with torch.no_grad():
                 for name in names:
-                    assert deletion.without(body, name)(IMAGES).shape == (5, 3)
+                    assert missing_blocks.without(body, name)(IMAGES).shape == (5, 3)
 
 
 def test_an_unknown_block_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match=r"no block 'stage9\.0'.+stage1\.0, stage1\.1"):
-        deletion.without(small(), "stage9.0")
+        missing_blocks.without(small(), "stage9.0")
     with pytest.raises(ValueError, match="no block 'stem'"):
-        deletion.without(small(), "stem")
+        missing_blocks.without(small(), "stem")
 
 
 def test_a_network_of_another_kind_is_refused():
     with pytest.raises(TypeError, match=r"networks of resnet\.py; got Linear"):
-        deletion.blocks(nn.Linear(2, 2))
+        missing_blocks.blocks(nn.Linear(2, 2))

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import branches, inception, runtime, signs, zoo
+from course_utils import inception, runtime, signs, zoo
+from course_utils.inception import branches
 
 
 @pytest.fixture(scope="module")

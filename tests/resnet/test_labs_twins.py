@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from course_utils import deletion, figures, landscape, runtime, twins, zoo
-from course_utils.figures import landscape as drawings
-from course_utils.labs.landscape import LandscapeLab
-from course_utils.labs.twins import TwinsLab
+from course_utils import figures, runtime, zoo
+from course_utils.resnet import loss_surface, missing_blocks, twins
+from course_utils.resnet.figures import loss_surface as drawings
+from course_utils.resnet.labs.loss_surface import LandscapeLab
+from course_utils.resnet.labs.twins import TwinsLab
 
 
 @pytest.fixture(autouse=True)
@@ -124,14 +125,14 @@ def test_the_shipped_runs_say_what_the_lesson_says():
 
 
 def test_the_shipped_surface_is_the_shipped_pair_s():
-    surfaces = landscape.shipped()
+    surfaces = loss_surface.shipped()
     with np.load(runtime.DATA / "resnet" / "surfaces.npz") as stored:
         made = json.loads(str(stored["made"]))
     images, labels = twins.scenes(made["scenes"])
     for name, stored in twins.STORED.items():
         network, surface = zoo.load(stored, device="cpu"), surfaces[name]
         reach = surface.axis[-1].item()
-        corners = landscape.surface(
+        corners = loss_surface.surface(
             network, images, labels, points=3, reach=reach, seed=made["directions_seed"], chunk=3
         )
         fine = surface.losses[:: len(surface.axis) // 2, :: len(surface.axis) // 2]
@@ -141,7 +142,7 @@ def test_the_shipped_surface_is_the_shipped_pair_s():
 
 def test_the_residual_network_stands_in_the_wider_and_deeper_bowl():
     """In the shipped square, and a little way off in ten others."""
-    surfaces = landscape.shipped()
+    surfaces = loss_surface.shipped()
     plain, residual = surfaces[twins.PLAIN].low_share, surfaces[twins.RESIDUAL].low_share
     assert residual > 1.5 * plain
     told = json.loads((runtime.DATA / "resnet" / "rims.json").read_text(encoding="utf-8"))
@@ -156,7 +157,7 @@ def test_the_shipped_pair_is_good_and_only_the_residual_one_spares_a_block():
     for name, stored in twins.STORED.items():
         network = zoo.load(stored, device="cpu")
         assert told["whole"][name] > (0.97 if name == twins.RESIDUAL else 0.6)
-        found = {part.name: part.accuracy for part in deletion.deletions(network, images[:300], labels[:300])}
+        found = {part.name: part.accuracy for part in missing_blocks.deletions(network, images[:300], labels[:300])}
         assert found.keys() == told["without"][name].keys()
         for block, accuracy in found.items():
             assert accuracy == pytest.approx(told["without"][name][block], abs=0.08), block
@@ -258,7 +259,7 @@ def land():
 
 
 def test_the_surface_lab_waits_with_the_fine_surface(land):
-    fine = len(landscape.shipped()[twins.PLAIN].axis)
+    fine = len(loss_surface.shipped()[twins.PLAIN].axis)
     assert words(land.headline).startswith(f"Press Compute. Until then, {fine}×{fine} points")
     assert (land.progress.value, land.running) == (0, False)
 
@@ -270,7 +271,7 @@ def test_the_surface_lab_computes_what_the_method_does(land):
     assert land.progress.value == 1
     assert (pixels_of(land) != before).any()
     network = zoo.load(twins.STORED[twins.RESIDUAL], device="cpu")
-    wanted = landscape.surface(network, *twins.scenes(48), points=5, reach=0.1, seed=4)
+    wanted = loss_surface.surface(network, *twins.scenes(48), points=5, reach=0.1, seed=4)
     assert f"residual: {wanted.centre:.2g} in the middle, {wanted.low_share:.0%} of the square" in words(land.headline)
 
 

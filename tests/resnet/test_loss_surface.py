@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from course_utils import landscape, resnet, zoo
+from course_utils import resnet, zoo
+from course_utils.resnet import loss_surface
 
 IMAGES = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 LABELS = torch.arange(6) % 3
@@ -43,7 +44,7 @@ def loss_at(net, alpha, beta, first, second):
 @pytest.mark.parametrize("skip", [True, False])
 def test_every_filter_of_a_direction_is_as_long_as_the_network_s(skip):
     net = network(skip)
-    found = landscape.direction(net, seed=3)
+    found = loss_surface.direction(net, seed=3)
     filters = {name: weight for name, weight in net.named_parameters() if weight.ndim > 1}
     assert found.keys() == filters.keys()
     for name, weight in filters.items():
@@ -52,7 +53,7 @@ def test_every_filter_of_a_direction_is_as_long_as_the_network_s(skip):
 
 
 def test_biases_and_batch_normalisations_do_not_move():
-    found = landscape.direction(network())
+    found = loss_surface.direction(network())
     assert not [name for name in found if "norm" in name or name.endswith("bias")]
     assert "body.stem.1.weight" not in found  # the stem's batch normalisation
     assert "body.classifier.weight" in found
@@ -62,7 +63,7 @@ def test_a_filter_of_zeros_stays():
     net = network()
     with torch.no_grad():
         net.body.stem[0].weight[1] = 0
-    found = landscape.direction(net)["body.stem.0.weight"]
+    found = loss_surface.direction(net)["body.stem.0.weight"]
     assert (found[1] == 0).all()
     assert (found[0] != 0).any()
 
@@ -73,7 +74,7 @@ def test_the_direction_does_not_care_how_large_a_filter_is():
     with torch.no_grad():
         twice.body.stem[0].weight *= 2
     name = "body.stem.0.weight"
-    assert torch.allclose(landscape.direction(twice)[name], 2 * landscape.direction(net)[name])
+    assert torch.allclose(loss_surface.direction(twice)[name], 2 * loss_surface.direction(net)[name])
 
 
 def test_a_seed_is_a_direction_and_leaves_the_global_generator_alone():
@@ -81,7 +82,7 @@ def test_a_seed_is_a_direction_and_leaves_the_global_generator_alone():
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    first, same, other = (landscape.direction(net, seed) for seed in (0, 0, 1))
+    first, same, other = (loss_surface.direction(net, seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(1), expected)
     for name in first:
         assert torch.equal(first[name], same[name])
@@ -89,7 +90,7 @@ def test_a_seed_is_a_direction_and_leaves_the_global_generator_alone():
 
 
 def test_twins_get_the_same_random_numbers():
-    ways = [landscape.direction(network(skip, depth=14), 5) for skip in (True, False)]
+    ways = [loss_surface.direction(network(skip, depth=14), 5) for skip in (True, False)]
     assert ways[0].keys() == ways[1].keys()
     for name in ways[0]:
         assert torch.allclose(ways[0][name], ways[1][name])  # they are born with the same weights
@@ -100,8 +101,8 @@ def test_twins_get_the_same_random_numbers():
 @pytest.mark.parametrize("chunk", [1, 4, 25])
 def test_side_by_side_equals_one_after_the_other(skip, chunk):
     net = network(skip)
-    found = landscape.surface(net, IMAGES, LABELS, points=5, reach=0.8, seed=2, chunk=chunk)
-    first, second = landscape.direction(net, 4), landscape.direction(net, 5)
+    found = loss_surface.surface(net, IMAGES, LABELS, points=5, reach=0.8, seed=2, chunk=chunk)
+    first, second = loss_surface.direction(net, 4), loss_surface.direction(net, 5)
     for row, beta in enumerate(found.axis.tolist()):
         for column, alpha in enumerate(found.axis.tolist()):
             wanted = loss_at(net, alpha, beta, first, second)
@@ -110,7 +111,7 @@ def test_side_by_side_equals_one_after_the_other(skip, chunk):
 
 def test_in_the_middle_stands_the_network():
     net = network()
-    found = landscape.surface(net, IMAGES, LABELS, points=7)
+    found = loss_surface.surface(net, IMAGES, LABELS, points=7)
     with torch.no_grad():
         wanted = cross_entropy(net(IMAGES), LABELS).item()
     assert found.axis[3] == 0
@@ -131,7 +132,7 @@ def test_a_quadratic_bowl_has_its_known_surface():
 
     net, images, labels = Number(), IMAGES[:1], torch.zeros(1, dtype=torch.long)
     ways = {"w": torch.tensor([[1.0]])}, {"w": torch.tensor([[10.0]])}
-    found = landscape.surface(net, images, labels, points=3, reach=0.5, directions=ways)
+    found = loss_surface.surface(net, images, labels, points=3, reach=0.5, directions=ways)
     for row, beta in enumerate((-0.5, 0, 0.5)):
         for column, alpha in enumerate((-0.5, 0, 0.5)):
             wanted = math.log1p(math.exp(-(2 + alpha + 10 * beta)))
@@ -145,7 +146,7 @@ def test_the_network_does_not_notice(training):
     net.body.stage1.eval()  # a mixture of modes stays a mixture
     modes = [module.training for module in net.modules()]
     state = copy.deepcopy(net.state_dict())
-    steps = landscape.surface_steps(net, IMAGES, LABELS, points=5)
+    steps = loss_surface.surface_steps(net, IMAGES, LABELS, points=5)
     for _ in steps:  # also between two items
         assert [module.training for module in net.modules()] == modes
         assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
@@ -156,7 +157,7 @@ def test_the_network_does_not_notice(training):
 def test_a_loop_left_early_leaves_the_network_as_it_was():
     net = network().train()
     state = copy.deepcopy(net.state_dict())
-    steps = landscape.surface_steps(net, IMAGES, LABELS, points=5, chunk=4)
+    steps = loss_surface.surface_steps(net, IMAGES, LABELS, points=5, chunk=4)
     first = next(steps)
     steps.close()
     assert int((~first.losses.isnan()).sum()) == 4
@@ -166,7 +167,7 @@ def test_a_loop_left_early_leaves_the_network_as_it_was():
 
 def test_training_mode_does_not_change_the_surface():
     """The means and variances are the training's, whatever mode the caller's network is in."""
-    one, other = (landscape.surface(network().train(mode), IMAGES, LABELS, points=3) for mode in (True, False))
+    one, other = (loss_surface.surface(network().train(mode), IMAGES, LABELS, points=3) for mode in (True, False))
     assert torch.equal(one.losses, other.losses)
 
 
@@ -174,12 +175,12 @@ def test_no_warning_reaches_the_student():
     net = network().to(memory_format=torch.channels_last)  # as training.train leaves it
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        landscape.surface(net, IMAGES, LABELS, points=3)
+        loss_surface.surface(net, IMAGES, LABELS, points=3)
 
 
 def test_what_is_known_grows_and_what_was_told_stays():
     shares, before = [], None
-    for step in landscape.surface_steps(network(), IMAGES, LABELS, points=5, chunk=3):
+    for step in loss_surface.surface_steps(network(), IMAGES, LABELS, points=5, chunk=3):
         shares.append(step.share)
         if before is not None:
             known = ~before.losses.isnan()
@@ -194,14 +195,14 @@ def test_what_is_known_grows_and_what_was_told_stays():
 @given(half=st.integers(1, 20))
 def test_the_coarse_order_names_every_place_once_and_the_middle_first(half):
     points = 2 * half + 1
-    order = landscape.coarse_first(points)
+    order = loss_surface.coarse_first(points)
     assert order[0].tolist() == [half, half]
     assert {tuple(place) for place in order.tolist()} == {(i, j) for i in range(points) for j in range(points)}
     assert len(order) == points**2
 
 
 def test_the_coarse_order_goes_from_far_apart_to_close():
-    order = landscape.coarse_first(17) - 8
+    order = loss_surface.coarse_first(17) - 8
     assert (order[:9] % 8 == 0).all()
     assert (order[:25] % 4 == 0).all()
     assert (order[:81] % 2 == 0).all()
@@ -220,26 +221,26 @@ def test_the_coarse_order_goes_from_far_apart_to_close():
 )
 def test_bad_numbers_are_refused_in_a_sentence_at_the_call(how, message):
     with pytest.raises(ValueError, match=message):
-        landscape.surface_steps(network(), IMAGES, LABELS, **how)
+        loss_surface.surface_steps(network(), IMAGES, LABELS, **how)
 
 
 def test_whole_numbers_must_be_whole():
     with pytest.raises(TypeError, match="points must be a whole number"):
-        landscape.surface_steps(network(), IMAGES, LABELS, points=5.0)
+        loss_surface.surface_steps(network(), IMAGES, LABELS, points=5.0)
 
 
 def test_pictures_without_labels_are_refused():
     with pytest.raises(ValueError, match="as many labels"):
-        landscape.surface_steps(network(), IMAGES, LABELS[:2])
+        loss_surface.surface_steps(network(), IMAGES, LABELS[:2])
 
 
 def test_directions_of_another_network_are_refused_by_the_layer_s_name():
     net, deeper = network(), network(depth=14)
-    ways = landscape.direction(deeper), landscape.direction(deeper, 1)
+    ways = loss_surface.direction(deeper), loss_surface.direction(deeper, 1)
     with pytest.raises(ValueError, match=r"body\.stage1\.1\.conv1\.weight"):
-        landscape.surface_steps(net, IMAGES, LABELS, directions=ways)
-    wrong = dict(landscape.direction(net)) | {"body.stem.0.weight": torch.ones(1, 3, 3, 3)}
+        loss_surface.surface_steps(net, IMAGES, LABELS, directions=ways)
+    wrong = dict(loss_surface.direction(net)) | {"body.stem.0.weight": torch.ones(1, 3, 3, 3)}
     with pytest.raises(ValueError, match=r"body\.stem\.0\.weight"):
-        landscape.surface_steps(net, IMAGES, LABELS, directions=(wrong, wrong))
+        loss_surface.surface_steps(net, IMAGES, LABELS, directions=(wrong, wrong))
     with pytest.raises(ValueError, match="same parameters"):
-        landscape.surface_steps(net, IMAGES, LABELS, directions=(landscape.direction(net), {}))
+        loss_surface.surface_steps(net, IMAGES, LABELS, directions=(loss_surface.direction(net), {}))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime
-from course_utils.inception import BRANCHES, Inception
+from course_utils.networks.inception import BRANCHES, Inception
 
 FILLS = ("zero", "mean")  # what may stand in the place of a branch that is switched off
 

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import gradients, resnet, runtime
+from course_utils import resnet, runtime
+from course_utils.resnet import jacobians
 
 
 def block(skip=True, preactivation=False, seed=0, channels=2):
     """A block in float64 with first weights of a seed and statistics of a batch."""
     made = resnet.BasicBlock(channels, channels, skip=skip, preactivation=preactivation).double()
     resnet.initialise(made, "he", seed)
-    gradients.calibrate(made, noise(32, channels))
+    jacobians.calibrate(made, noise(32, channels))
     return made
 
 
@@ -25,12 +26,12 @@ def noise(count, channels, side=4, seed=1):
 def test_the_jacobian_of_a_matrix_product_is_the_matrix():
     matrix = noise(1, 1, 5)[0, 0]
     x = torch.arange(5.0, dtype=torch.float64)
-    assert torch.allclose(gradients.jacobian(lambda v: matrix @ v, x), matrix)
+    assert torch.allclose(jacobians.jacobian(lambda v: matrix @ v, x), matrix)
 
 
 def test_the_jacobian_agrees_with_finite_differences():
     function, x, tiny = block(), noise(1, 2), 1e-6
-    matrix = gradients.jacobian(function, x)
+    matrix = jacobians.jacobian(function, x)
     with torch.no_grad():
         for column in range(0, x.numel(), 5):
             move = torch.zeros_like(x)
@@ -42,8 +43,8 @@ def test_the_jacobian_agrees_with_finite_differences():
 @given(seed=st.integers(0, 1000), channels=st.integers(1, 3), preactivation=st.booleans())
 def test_the_jacobian_of_the_sum_is_that_of_g_and_the_identity(seed, channels, preactivation):
     one, x = block(preactivation=preactivation, seed=seed, channels=channels), noise(1, channels, seed=seed)
-    of_f = gradients.jacobian(lambda x: one.g(x) + x, x)
-    of_g = gradients.jacobian(one.g, x)
+    of_f = jacobians.jacobian(lambda x: one.g(x) + x, x)
+    of_g = jacobians.jacobian(one.g, x)
     assert torch.allclose(of_f, of_g + torch.eye(x.numel(), dtype=x.dtype), atol=1e-12)
 
 
@@ -52,29 +53,29 @@ def test_the_relu_behind_the_sum_wipes_out_rows():
     with torch.no_grad():
         alive = (one.g(x) + x).flatten() > 0
     assert 0 < alive.sum() < len(alive)
-    of_g = gradients.jacobian(one.g, x)
+    of_g = jacobians.jacobian(one.g, x)
     expected = alive[:, None] * (of_g + torch.eye(x.numel(), dtype=x.dtype))
-    assert torch.allclose(gradients.jacobian(one, x), expected, atol=1e-12)
+    assert torch.allclose(jacobians.jacobian(one, x), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("x", [torch.ones(3, dtype=torch.long), [1.0, 2.0]])
 def test_a_jacobian_needs_floats(x):
     with pytest.raises(TypeError, match="a tensor of floats; got"):
-        gradients.jacobian(lambda v: v, x)
+        jacobians.jacobian(lambda v: v, x)
 
 
 # ---- a chain of blocks ---------------------------------------------------------------------------------------------
 def test_the_product_is_the_jacobian_of_the_chain():
     chain, x = nn.Sequential(*(block(seed=seed) for seed in range(4))), noise(1, 2)
-    *_, last = gradients.products(chain, x)
-    assert torch.allclose(last, gradients.jacobian(chain.eval(), x), atol=1e-10)
+    *_, last = jacobians.products(chain, x)
+    assert torch.allclose(last, jacobians.jacobian(chain.eval(), x), atol=1e-10)
 
 
 def test_singular_values_bound_every_stretch():
     chain, x = [block(seed=seed) for seed in range(3)], noise(1, 2)
-    values = gradients.singular_values(chain, x)
+    values = jacobians.singular_values(chain, x)
     assert values.shape == (3, 32)
-    *_, last = gradients.products(chain, x)
+    *_, last = jacobians.products(chain, x)
     for way in noise(10, 2, seed=9).flatten(1):
         assert values[-1, -1] - 1e-9 <= (last @ way).norm() / way.norm() <= values[-1, 0] + 1e-9
 
@@ -83,7 +84,7 @@ def test_a_chain_of_identities_stretches_nothing():
     chain = [block(seed=seed, preactivation=True) for seed in range(3)]
     for one in chain:
         resnet.set_to_zero(one)
-    assert torch.allclose(gradients.singular_values(chain, noise(1, 2)), torch.ones(3, 32, dtype=torch.float64))
+    assert torch.allclose(jacobians.singular_values(chain, noise(1, 2)), torch.ones(3, 32, dtype=torch.float64))
 
 
 def test_the_blocks_are_left_as_they_were():
@@ -91,7 +92,7 @@ def test_the_blocks_are_left_as_they_were():
     chain[1].norm1.eval()
     before = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
     modes = [module.training for module in chain.modules()]
-    gradients.singular_values(chain, noise(1, 2))
+    jacobians.singular_values(chain, noise(1, 2))
     assert [module.training for module in chain.modules()] == modes
     assert all(torch.equal(before[name], tensor) for name, tensor in chain.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in chain.parameters())
@@ -99,7 +100,7 @@ def test_the_blocks_are_left_as_they_were():
 
 def test_calibrated_norms_do_in_evaluation_what_they_did_in_training():
     chain, x = nn.Sequential(block(seed=0), block(seed=1)), 3 * noise(16, 2, seed=4)
-    gradients.calibrate(chain, x)
+    jacobians.calibrate(chain, x)
     assert not any(module.training for module in chain.modules())
     calm = chain(x)
     # The running variance is that of a sample, divided by n - 1; the batch's own is divided by n.
@@ -119,7 +120,7 @@ def test_a_network_that_was_measured_is_as_it_was(how):
     network.stage2.eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
-    sizes = gradients.by_layer(network, *batch())
+    sizes = jacobians.by_layer(network, *batch())
     assert list(sizes) == [1, 3, 5, 7, 9, 11, 13]
     assert all(size > 0 for size in sizes.values())
     assert [module.training for module in network.modules()] == modes
@@ -134,7 +135,7 @@ def test_the_norms_are_those_of_backward():
         getattr(network, name).register_full_backward_hook(lambda _, __, out, name=name: caught.update({name: out[0]}))
     nn.functional.cross_entropy(network.train()(images.requires_grad_()), labels, reduction="sum").backward()
     expected = [caught[name].flatten(1).norm(dim=1).mean().item() for name in ("stem", "stage1", "stage2", "stage3")]
-    assert list(gradients.by_layer(network, images, labels).values()) == pytest.approx(expected)
+    assert list(jacobians.by_layer(network, images, labels).values()) == pytest.approx(expected)
 
 
 def at_both_ends(**how):
@@ -143,7 +144,7 @@ def at_both_ends(**how):
     start = how.pop("start", "he")
     network = resnet.initialise(resnet.SmallResNet(50, width=8, **how).double(), start)
     images = torch.rand(4, 3, 32, 32, generator=runtime.generator(2), dtype=torch.float64) - 0.5
-    sizes = gradients.by_layer(network, images, torch.tensor([0, 1, 2, 3]))
+    sizes = jacobians.by_layer(network, images, torch.tensor([0, 1, 2, 3]))
     return sizes[1] / sizes[49]
 
 
@@ -162,6 +163,6 @@ def test_he_s_weights_lose_the_gradient_in_the_padding_of_small_pictures():
     shares = []
     for side in (8, 32):
         images = torch.rand(4, 3, side, side, generator=runtime.generator(2), dtype=torch.float64) - 0.5
-        sizes = gradients.by_layer(network, images, torch.tensor([0, 1, 2, 3]))
+        sizes = jacobians.by_layer(network, images, torch.tensor([0, 1, 2, 3]))
         shares.append(sizes[1] / sizes[49])
     assert shares[0] < 0.01 < shares[1]

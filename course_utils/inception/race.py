@@ -18,7 +18,7 @@ from torch import Tensor
 
 from course_utils import runtime, signs, training, zoo
 from course_utils.costs import accounting
-from course_utils.inception import SmallInception
+from course_utils.networks.inception import SmallInception
 
 WITH, WITHOUT = "with 1×1 reductions", "without"
 SIZE = 32  # pixels

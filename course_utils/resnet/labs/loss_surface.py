@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from course_utils import landscape, twins, zoo
-from course_utils.figures import landscape as drawings
+from course_utils import zoo
 from course_utils.labs import base, started
+from course_utils.resnet import loss_surface, twins
+from course_utils.resnet.figures import loss_surface as drawings
 
 ALT = "Two loss surfaces from above, of a plain and of a residual network; dark valleys, bright heights."
 REACHES, POINTS, SCENES = (0.05, 0.1, 0.2, 0.5, 1.0), (5, 9, 13, 17, 25), (48, 96, 192)
@@ -25,7 +26,7 @@ TITLE = "The loss round two trained networks: without skips and with them"
 class View:
     """What one drawing needs."""
 
-    surfaces: Mapping[str, landscape.Surface]  # name of the twin → as far as it is known
+    surfaces: Mapping[str, loss_surface.Surface]  # name of the twin → as far as it is known
     depth: int
     reach: float
 
@@ -55,7 +56,7 @@ class LandscapeLab(started.StartedLab):
 
     def waiting(self, seed, reach, points, scenes) -> base.Frame:
         """The fine surfaces that ship."""
-        surfaces = landscape.shipped()
+        surfaces = loss_surface.shipped()
         fine, far = len(surfaces[twins.PLAIN].axis), surfaces[twins.PLAIN].axis[-1].item()
         frame = self.draw(View(surfaces, zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"], far))
         told = f"<b>Press Compute.</b> Until then, {fine}×{fine} points that were computed before. {frame.headline}"
@@ -72,7 +73,7 @@ class LandscapeLab(started.StartedLab):
         how = {"points": points, "reach": reach, "seed": seed, "chunk": max(1, 192 // scenes)}
         with ExitStack() as stack:
             walks = {
-                name: stack.enter_context(closing(landscape.surface_steps(network, *self._scenes[scenes], **how)))
+                name: stack.enter_context(closing(loss_surface.surface_steps(network, *self._scenes[scenes], **how)))
                 for name, network in self._pair.items()
             }
             surfaces = {name: next(walk) for name, walk in walks.items()}

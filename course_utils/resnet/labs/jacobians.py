@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils import figures, gradients, resnet, runtime, signs
-from course_utils.figures import resnet as drawings
+from course_utils import figures, runtime, signs
 from course_utils.labs import base
+from course_utils.networks import resnet
+from course_utils.resnet import jacobians
+from course_utils.resnet.figures import blocks as drawings
 
 ALT = "The size of the gradient at every layer of a deep network, one line with skips and one without."
 DEPTHS = tuple(range(8, 99, 6))
@@ -73,7 +75,7 @@ class GradientLab(base.Lab):
         profiles = {}
         for skip in chosen:
             network = resnet.shortened(deepest(width, norm, start, order, skip, seed), depth)
-            profiles[skip] = gradients.by_layer(network, *pictures(size))
+            profiles[skip] = jacobians.by_layer(network, *pictures(size))
         yield View(depth, profiles)
 
     def draw(self, view: View) -> base.Frame:

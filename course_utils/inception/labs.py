@@ -15,11 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils import branches, figures, images, inception, reductions, runtime, signs, zoo
+from course_utils import figures, images, runtime, signs, zoo
 from course_utils.costs import accounting
-from course_utils.figures.inception import Branch
-from course_utils.inception import BRANCHES, MODULES
+from course_utils.inception import branches, race
+from course_utils.inception import figures as drawings
+from course_utils.inception.figures import Branch
 from course_utils.labs import base, started
+from course_utils.networks import inception
+from course_utils.networks.inception import BRANCHES, MODULES
 
 OWN, BOTH = "your own", "both"
 SIDES = {"3": 28, "4": 14, "5": 7}  # height and width of the modules 3a, 3b, 4a …
@@ -64,7 +67,7 @@ def _drawn_plan(plan: Plan) -> np.ndarray:
         row, pair = cost[name], isinstance(width, tuple)
         reduce, filters = width if pair else (None, width)
         drawn.append(Branch(name, reduce, kernel, filters, row.parameters, row.macs, row.receptive_field[0]))
-    return figures.inception.module(in_channels, drawn, title=plan.title)
+    return drawings.module(in_channels, drawn, title=plan.title)
 
 
 class InceptionLab(base.Lab):
@@ -114,7 +117,7 @@ class InceptionLab(base.Lab):
         name = "A module of your own" if module == OWN else f"inception ({module})"
         title = f"{name}: each bar is as high as it has channels"
         plan = Plan(title, widths, (kernel_three, kernel_five), sliders["side"])
-        yield plan if reductions else plan.without_reductions()
+        yield plan if race else plan.without_reductions()
 
     def draw(self, plan: Plan) -> base.Frame:
         """The module, and its sums in one sentence."""
@@ -220,12 +223,12 @@ class BranchLab(base.Lab):
 
     def draw(self, view: Silence) -> base.Frame:
         """The four views above, the two accuracies below."""
-        above = figures.inception.views(images.to_pixels(view.picture)[0], view.maps, view.off)
+        above = drawings.views(images.to_pixels(view.picture)[0], view.maps, view.off)
         left = "nothing is off" if not view.off else f"without {' and '.join(view.off)}"
         if len(view.off) > 2:
             left = f"without {len(view.off)} branches"
         now = (left, view.reading.accuracy)
-        below = figures.inception.without(("all branches on", view.whole), now, view.reading.asked / view.scenes)
+        below = drawings.without(("all branches on", view.whole), now, view.reading.asked / view.scenes)
         return base.Frame(np.concatenate([above, below]), self._headline(view))
 
     def _headline(self, view: Silence) -> str:
@@ -262,10 +265,10 @@ class RaceLab(started.StartedLab):
         seed: of the first weights and of the order of the scenes.
     """
 
-    def __init__(self, *, steps: int = reductions.STEPS, seed: int = 0):
+    def __init__(self, *, steps: int = race.STEPS, seed: int = 0):
         self._scenes: tuple[Tensor, Tensor] | None = None  # rendered at the first start
         self._pixels_of: tuple[tuple, np.ndarray] | None = None  # the last picture, and what it shows
-        both = [(BOTH, BOTH), (reductions.WITH, reductions.WITH), ("without reductions", reductions.WITHOUT)]
+        both = [(BOTH, BOTH), (race.WITH, race.WITH), ("without reductions", race.WITHOUT)]
         controls = {
             "network": base.menu("network", both, BOTH, "which of the two is trained"),
             "steps": base.whole_slider("steps", 20, 300, steps, "batches of 64 scenes for each network"),
@@ -276,7 +279,7 @@ class RaceLab(started.StartedLab):
 
     def waiting(self, network, steps, seed) -> base.Frame:
         """A run that ships, to its end; another seed, another run, as far as there are some."""
-        shipped = reductions.shipped()
+        shipped = race.shipped()
         *_, whole = shipped.steps
         measured, seconds = {}, {}
         for name, runs in shipped.fresh.items():
@@ -290,15 +293,15 @@ class RaceLab(started.StartedLab):
         """Render the scenes once, then train by turns, asking about fresh scenes every few steps."""
         if self._scenes is None:
             blocks = []
-            for block in reductions.scene_blocks(reductions.SCENES):
+            for block in race.scene_blocks(race.SCENES):
                 blocks.append(block)
-                yield View(steps, rendered=len(blocks) * reductions.BLOCK / reductions.SCENES)
+                yield View(steps, rendered=len(blocks) * race.BLOCK / race.SCENES)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
-        fresh = reductions.scenes(reductions.FRESH_SCENES, seed=reductions.FRESH)
-        pair = {name: one for name, one in reductions.pair(seed).items() if network in (BOTH, name)}
+        fresh = race.scenes(race.FRESH_SCENES, seed=race.FRESH)
+        pair = {name: one for name, one in race.pair(seed).items() if network in (BOTH, name)}
         measured, seconds = dict.fromkeys(pair, ()), dict.fromkeys(pair, 0.0)
         *_, last = pair
-        for step in reductions.race(pair, self._scenes, fresh, steps=steps, seed=seed):
+        for step in race.race(pair, self._scenes, fresh, steps=steps, seed=seed):
             seconds[step.network] = step.seconds
             if step.fresh is not None:
                 measured[step.network] += ((step.index + 1, step.fresh),)
@@ -319,14 +322,14 @@ class RaceLab(started.StartedLab):
 
 
 def _race(steps: int, measured: Mapping[str, tuple[tuple[int, float], ...]]) -> np.ndarray:
-    thousand, billion = reductions.BATCH / 1e3, {name: work / 1e9 for name, work in reductions.work().items()}
+    thousand, billion = race.BATCH / 1e3, {name: work / 1e9 for name, work in race.work().items()}
     by_pictures, by_work = {}, {}
-    for name in reductions.work():
+    for name in race.work():
         at, right = zip(*measured[name], strict=True) if measured.get(name) else ((), ())
         by_pictures[name] = [step * thousand for step in at], right
         by_work[name] = [step * billion[name] for step in at], right
     ends = {"pictures": steps * thousand, "work": steps * max(billion.values())}
-    return figures.inception.race(by_pictures, by_work, goal=reductions.GOAL, **ends)
+    return drawings.race(by_pictures, by_work, goal=race.GOAL, **ends)
 
 
 def _race_headline(view: View) -> str:
@@ -335,7 +338,7 @@ def _race_headline(view: View) -> str:
         return f"The road-sign scenes are rendered first: {view.rendered:.0%} …"
     told = []
     for name, points in view.measured.items():
-        spent = accounting.count(view.done * reductions.work()[name])
+        spent = accounting.count(view.done * race.work()[name])
         right = f"{100 * points[-1][1]:.0f} % right" if points else "…"
         told.append(f"<b>{name}</b>: {right}, {view.seconds[name]:.0f} s, {spent} multiply-adds")
     return f"step {view.done} of {view.steps}; {'; '.join(told)}."

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, relu
 
-from course_utils import checks
+from course_utils.inception.checks import check_inception
 
 
 def answer(
@@ -28,7 +28,7 @@ def answer(
 
 
 def test_the_right_answer_is_right():
-    verdict = checks.check_inception(answer())
+    verdict = check_inception(answer())
     assert verdict.right is True, verdict
 
 
@@ -44,7 +44,7 @@ def test_the_right_answer_may_use_layers_and_keywords():
              conv(pooled, "pool 1x1")), 1,
         )  # fmt: skip
 
-    assert checks.check_inception(forward).right is True
+    assert check_inception(forward).right is True
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_right_answer_may_use_layers_and_keywords():
     ],
 )  # fmt: skip
 def test_a_usual_wrong_answer_is_named(mistake, sentence):
-    verdict = checks.check_inception(answer(**mistake))
+    verdict = check_inception(answer(**mistake))
     assert verdict.right is False
     assert re.search(sentence, verdict.sentence), verdict.sentence
 
@@ -91,7 +91,7 @@ def test_pooling_behind_the_1x1_is_named():
                  max_pool2d(relu(conv2d(x, f["pool 1x1"])), 3, stride=1, padding=1)]  # fmt: skip
         return torch.cat(parts, dim=1)
 
-    assert "pooling first, then the 1×1" in checks.check_inception(forward).sentence
+    assert "pooling first, then the 1×1" in check_inception(forward).sentence
 
 
 def test_a_chain_instead_of_branches_is_not_right():
@@ -99,7 +99,7 @@ def test_a_chain_instead_of_branches_is_not_right():
         x = relu(conv2d(x, f["1x1"]))
         return relu(conv2d(x, f["3x3 reduce"]))
 
-    verdict = checks.check_inception(forward)
+    verdict = check_inception(forward)
     assert verdict.right is False
     assert "“3x3 reduce” take 6 channels and got 3" in verdict.sentence
 
@@ -109,7 +109,7 @@ def test_writing_into_x_is_told():
         x.clamp_(min=0)
         return answer()(x, f)
 
-    assert "leave x as it is" in checks.check_inception(forward).sentence
+    assert "leave x as it is" in check_inception(forward).sentence
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ def test_writing_into_x_is_told():
     ],
 )
 def test_an_unfilled_gap_is_no_mistake(student):
-    verdict = checks.check_inception(student)
+    verdict = check_inception(student)
     assert verdict.right is None
     assert verdict.sentence.startswith("Not yet")
 
 
 def test_a_crash_is_told():
-    verdict = checks.check_inception(lambda x, f: [][0])
+    verdict = check_inception(lambda x, f: [][0])
     assert verdict.right is False
     assert "stopped with IndexError: list index out of range" in verdict.sentence
 
@@ -137,8 +137,8 @@ def test_not_implemented_is_not_yet():
     def forward(x, f):
         raise NotImplementedError
 
-    assert checks.check_inception(forward).right is None
+    assert check_inception(forward).right is None
 
 
 def test_a_wrong_signature_is_told():
-    assert "must take (x, filters)" in checks.check_inception(lambda x: x).sentence
+    assert "must take (x, filters)" in check_inception(lambda x: x).sentence

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import ImageColor
 
-from course_utils import figures, inception, reductions
-from course_utils.figures.inception import Branch
-from course_utils.labs import inception as labs
+from course_utils import figures, inception
+from course_utils.inception import labs, race
+from course_utils.inception.figures import Branch
 from tests.seen import pixels_of, words
 
 
@@ -121,25 +121,25 @@ def test_bars_are_as_high_as_they_have_channels():
         Branch("conv_5x5", 25, 5, 100, 10, 10, 5),
         Branch("pool", None, 3, 50, 10, 10, 3),
     ]
-    pixels = figures.inception.module(200, branches, title="t")[: figures.inception.BOTTOM + 10]
-    x = figures.inception.LAST + 5
-    heights = {branch.name: column(pixels, x, figures.inception.COLOURS[branch.name]) for branch in branches}
+    pixels = inception.figures.module(200, branches, title="t")[: inception.figures.BOTTOM + 10]
+    x = inception.figures.LAST + 5
+    heights = {branch.name: column(pixels, x, inception.figures.COLOURS[branch.name]) for branch in branches}
     unit = heights["conv_3x3"] / 200
     assert unit > 0.4
     for branch in branches:
         assert heights[branch.name] == pytest.approx(branch.filters * unit, abs=2)
-    assert column(pixels, figures.inception.FIRST + 5, figures.PALE) == pytest.approx(200 * unit, abs=3)
-    squeezed = figures.inception.SQUEEZED + 5
+    assert column(pixels, inception.figures.FIRST + 5, figures.PALE) == pytest.approx(200 * unit, abs=3)
+    squeezed = inception.figures.SQUEEZED + 5
     assert column(pixels, squeezed, figures.ORANGE) == pytest.approx(50 * unit, abs=3)
     assert column(pixels, squeezed, figures.PURPLE) == pytest.approx(200 * unit, abs=3)  # pooling keeps all channels
 
 
 def test_a_thin_branch_still_has_room_and_nothing_runs_over_the_edge():
     for filters, channels in (((1, 1, 1, 1), 1024), ((512, 1, 1, 512), 1), ((1, 512, 512, 1), 3)):
-        names = list(figures.inception.COLOURS)
+        names = list(inception.figures.COLOURS)
         drawn = [Branch(name, 256, 3, count, 10, 10, 3) for name, count in zip(names, filters, strict=True)]
-        pixels = figures.inception.module(channels, drawn, title="t")
-        band = pixels[figures.inception.BOTTOM + 12 : 552, 60:1060]  # between the diagram and the shares
+        pixels = inception.figures.module(channels, drawn, title="t")
+        band = pixels[inception.figures.BOTTOM + 12 : 552, 60:1060]  # between the diagram and the shares
         assert (band == 255).all()
 
 
@@ -224,8 +224,8 @@ def test_the_branch_lab_s_questions_have_the_answers_that_the_lesson_means():
 @pytest.fixture
 def race_lab(monkeypatch):
     """A race of seconds: few scenes."""
-    monkeypatch.setattr(reductions, "SCENES", 256)
-    monkeypatch.setattr(reductions, "FRESH_SCENES", 40)
+    monkeypatch.setattr(race, "SCENES", 256)
+    monkeypatch.setattr(race, "FRESH_SCENES", 40)
     return labs.RaceLab(steps=20)
 
 
@@ -236,7 +236,7 @@ def test_before_the_first_start_the_shipped_race_is_shown(race_lab):
     assert "step 300 of 300" in words(race_lab.headline)
     race_lab.controls["seed"].value = 1
     assert race_lab.image.value != before
-    race_lab.controls["network"].value = reductions.WITH
+    race_lab.controls["network"].value = race.WITH
     assert "without:" not in words(race_lab.headline)
     assert not race_lab.running
 
@@ -254,7 +254,7 @@ def test_start_trains_both_to_the_end(race_lab):
 
 
 def test_one_alone_can_be_trained(race_lab):
-    race_lab.set(network=reductions.WITHOUT)
+    race_lab.set(network=race.WITHOUT)
     race_lab.start()
     said = words(race_lab.headline)
     assert said.startswith("step 20 of 20; without: ")
@@ -286,7 +286,7 @@ def test_stop_really_stops_and_a_second_start_breaks_nothing(race_lab):
 
 
 def test_a_race_of_nothing_is_drawn():
-    pixels = figures.inception.race({"a": ([], [])}, {"a": ([], [])}, pictures=9.6, work=800, goal=0.9)
+    pixels = inception.figures.race({"a": ([], [])}, {"a": ([], [])}, pictures=9.6, work=800, goal=0.9)
     assert pixels.shape == (440, figures.WIDTH, 3)
 
 
@@ -294,21 +294,21 @@ def test_a_race_of_nothing_is_drawn():
 def test_tiles_show_the_most_active_channels_first():
     maps = np.zeros((12, 4, 4), dtype=np.float32)
     maps[7] = 1.0
-    pixels = figures.inception.tiles(maps, figures.BLUE, side=200)
+    pixels = inception.figures.tiles(maps, figures.BLUE, side=200)
     assert pixels.shape == (200, 200, 3)
     assert (pixels[30, 30] == 255).all()  # white is most
     assert (pixels[30, 100] == ImageColor.getrgb(figures.INK)).all()  # dark is 0
-    assert figures.inception.tiles(np.zeros((2, 4, 4)), figures.BLUE).shape == (200, 200, 3)
+    assert inception.figures.tiles(np.zeros((2, 4, 4)), figures.BLUE).shape == (200, 200, 3)
 
 
 def test_a_darker_cell_means_more_is_lost():
-    table = figures.inception.losses(np.array([[1.0, 0.2]]), np.array([[0.5, 0.5]]), ["m"], ["a", "b"], title="t")
+    table = inception.figures.losses(np.array([[1.0, 0.2]]), np.array([[0.5, 0.5]]), ["m"], ["a", "b"], title="t")
     left, right = table[150, 200], table[150, 1090]
     assert left.astype(int).sum() > right.astype(int).sum() + 100
 
 
 def test_a_bill_s_bars_have_true_lengths():
-    pixels = figures.inception.bill({"x": (25, 100), "y": (50, 50)}, title="t", says=str)
+    pixels = inception.figures.bill({"x": (25, 100), "y": (50, 50)}, title="t", says=str)
     whole, part = (
         int((pixels[116] == ImageColor.getrgb(colour)).all(axis=1).sum())
         for colour in (figures.VERMILLION, figures.BLUE)

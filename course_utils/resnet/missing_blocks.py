@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime, zoo
-from course_utils.resnet import Block, PaddedSkip
+from course_utils.networks.resnet import Block, PaddedSkip
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course_utils import figures, training, twins
+from course_utils import figures, training
 from course_utils.labs import base, started
+from course_utils.resnet import twins
 
 ALT = "The training loss of two deep networks over the steps, one with skips and one without."
 DEPTHS = (8, 20, 32, 56)

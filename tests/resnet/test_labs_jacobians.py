@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import figures, gradients, resnet
-from course_utils.figures import resnet as drawings
-from course_utils.labs import resnet as labs
+from course_utils import figures, resnet
+from course_utils.resnet import jacobians
+from course_utils.resnet.figures import blocks as drawings
+from course_utils.resnet.labs import jacobians as labs
 from tests.seen import pixels_of, words
 
 
@@ -58,7 +59,7 @@ def test_the_lab_measures_what_the_method_measures(lab):
     (view,) = lab.steps(**lab.choices() | {"depth": 20, "norm": True})
     for skip, sizes in view.profiles.items():
         network = labs.deepest(8, True, "he", False, skip, 0)
-        assert sizes == gradients.by_layer(resnet.shortened(network, 20), *labs.pictures(16))
+        assert sizes == jacobians.by_layer(resnet.shortened(network, 20), *labs.pictures(16))
 
 
 def test_the_twins_of_the_lab_have_the_same_weights():

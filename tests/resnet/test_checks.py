@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.nn.functional import relu
 
-from course_utils import checks
-from course_utils.checks import resnet
+from course_utils.resnet import checks as resnet
+from course_utils.resnet.checks import check_residual
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "05_resnet.ipynb"
+LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "05_resnet.ipynb"
 
 
 def g(block, x):
@@ -115,13 +115,13 @@ WRONG = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_answer_is_right(name):
-    assert checks.check_residual(RIGHT[name]).right is True
+    assert check_residual(RIGHT[name]).right is True
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(name):
     student, message = WRONG[name]
-    verdict = checks.check_residual(student)
+    verdict = check_residual(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
 
@@ -132,7 +132,7 @@ def _unfilled(block, x):
 
 @pytest.mark.parametrize("stub", [lambda block, x: ..., lambda block, x: None, lambda block, x: x, _unfilled])
 def test_an_unfilled_stub_is_told_not_yet(stub):
-    verdict = checks.check_residual(stub)
+    verdict = check_residual(stub)
     assert verdict.right is None
     assert verdict.sentence.startswith("Not yet")
 
@@ -149,7 +149,7 @@ def test_the_check_leaves_the_random_state_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    checks.check_residual(RIGHT["as in the solution"])
+    check_residual(RIGHT["as in the solution"])
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -158,8 +158,8 @@ def test_the_lesson_s_solution_is_right_and_its_stub_is_not_yet():
     sources = ["".join(cell["source"]) for cell in json.loads(LESSON.read_text(encoding="utf-8"))["cells"]]
     space = {"torch": torch, "relu": relu}
     stub = next(source for source in sources if "def bottleneck" in source and "<details>" not in source)
-    exec(stub.split("checks.check_residual")[0], space)
-    assert checks.check_residual(space["bottleneck"]).right is None
+    exec(stub.split("check_residual")[0], space)
+    assert check_residual(space["bottleneck"]).right is None
     folded = next(source for source in sources if "def bottleneck" in source and "<details>" in source)
     exec(re.search(r"```python\n(.*?)```", folded, re.DOTALL)[1], space)
-    assert checks.check_residual(space["bottleneck"]).right is True
+    assert check_residual(space["bottleneck"]).right is True

@@ -16,7 +16,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from course_utils import resnet, runtime, signs, training, zoo
+from course_utils import runtime, signs, training, zoo
+from course_utils.networks import resnet
 
 SIGNS = ("priority road", "yield", "stop", "no entry", "caution", "keep right")  # no two alike in shape and colour
 PLAIN, RESIDUAL = "plain", "residual"

@@ -1,0 +1,36 @@
+"""Lesson 4, Inception: the module branch by branch, GoogLeNet as its table, and a race with and without reductions.
+
+from course_utils import inception
+inception.GoogLeNet()
+"""
+
+from course_utils.inception import auxiliary, branches, figures, race
+from course_utils.networks.inception import (
+    BRANCHES,
+    MODULES,
+    Auxiliary,
+    GoogLeNet,
+    Inception,
+    Logits,
+    SignsInception,
+    SmallInception,
+    conv_norm_relu,
+    from_torchvision,
+)
+
+__all__ = [
+    "BRANCHES",
+    "MODULES",
+    "Auxiliary",
+    "GoogLeNet",
+    "Inception",
+    "Logits",
+    "SignsInception",
+    "SmallInception",
+    "auxiliary",
+    "branches",
+    "conv_norm_relu",
+    "figures",
+    "from_torchvision",
+    "race",
+]

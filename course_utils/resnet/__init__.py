@@ -1,0 +1,47 @@
+"""Lesson 5, residual networks: the blocks, what a skip does to gradients, loss surfaces and missing blocks.
+
+from course_utils import resnet
+resnet.BasicBlock(8, 16, stride=2)
+"""
+
+from course_utils.networks.resnet import (
+    STARTS,
+    TABLE,
+    BasicBlock,
+    Block,
+    Bottleneck,
+    PaddedSkip,
+    ResNet,
+    SignsResNet,
+    SmallResNet,
+    blocks,
+    from_torchvision,
+    initialise,
+    set_to_zero,
+    shortened,
+    stage,
+)
+from course_utils.resnet import figures, jacobians, loss_surface, missing_blocks, twins
+
+__all__ = [
+    "STARTS",
+    "TABLE",
+    "BasicBlock",
+    "Block",
+    "Bottleneck",
+    "PaddedSkip",
+    "ResNet",
+    "SignsResNet",
+    "SmallResNet",
+    "blocks",
+    "figures",
+    "from_torchvision",
+    "initialise",
+    "jacobians",
+    "loss_surface",
+    "missing_blocks",
+    "set_to_zero",
+    "shortened",
+    "stage",
+    "twins",
+]

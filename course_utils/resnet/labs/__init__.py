@@ -1,0 +1,7 @@
+"""Lesson 5's labs."""
+
+from course_utils.resnet.labs.jacobians import GradientLab
+from course_utils.resnet.labs.loss_surface import LandscapeLab
+from course_utils.resnet.labs.twins import TwinsLab
+
+__all__ = ["GradientLab", "LandscapeLab", "TwinsLab"]
