@@ -7,12 +7,10 @@ from course_utils.checks.adversarial import check_pgd
 from course_utils.checks.base import Quiz, Verdict, quiz
 from course_utils.checks.gradcam import check_gradcam, check_shortcut
 from course_utils.checks.progress import standing
-from course_utils.checks.visualization import check_ascent
 
 __all__ = [
     "Quiz",
     "Verdict",
-    "check_ascent",
     "check_gradcam",
     "check_pgd",
     "check_shortcut",

@@ -7,9 +7,7 @@ Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 from course_utils.figures import (
     adversarial,
     decision_map,
-    excite,
     gradcam,
-    visualization,
 )
 from course_utils.figures.base import (
     BLACK,
@@ -63,7 +61,6 @@ __all__ = [
     "bars",
     "curves",
     "decision_map",
-    "excite",
     "fitted",
     "font",
     "gradcam",
@@ -73,5 +70,4 @@ __all__ = [
     "text",
     "top_classes",
     "use",
-    "visualization",
 ]

@@ -13,9 +13,9 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from course_utils import figures, gradcam, images, runtime, signs, zoo
-from course_utils.figures.excite import stored
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET
+from course_utils.visualization.figures.excite import stored
 
 SMALL = 64  # pixels up to which a network and its pictures are small
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils import excite, runtime, signs, visualization, zoo
-from course_utils.labs import dreams as small
-from course_utils.labs import visualization as lesson
+from course_utils import runtime, signs, visualization, zoo
+from course_utils.visualization import excite
+from course_utils.visualization.labs import ascent as lesson
+from course_utils.visualization.labs import dreams as small
 from tests.seen import pixels_of, words
 
 

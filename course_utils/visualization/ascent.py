@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.objectives import Filter, Layer, Logit, Mixture, Neuron, Objective, Probability, Reader
-from course_utils.parameterisation import Fourier, Pixels, seen, squared, total_variation
 from course_utils.runtime import generator as seeded
+from course_utils.visualization.canvas import Fourier, Pixels, seen, squared, total_variation
+from course_utils.visualization.objectives import Filter, Layer, Logit, Mixture, Neuron, Objective, Probability, Reader
 
 __all__ = [
     "ADAM",

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from course_utils import runtime
 from course_utils.costs import receptive_field
 from course_utils.images import ROUNDING, check_range
-from course_utils.objectives import LOGITS, found
+from course_utils.visualization.objectives import LOGITS, found
 
 BATCH = 64  # pictures that go through the network at once
 

@@ -14,13 +14,14 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from course_utils import dreams, excite, figures, images, visualization
-from course_utils.figures import excite as drawings
+from course_utils import figures, images
 from course_utils.figures import gradcam as heat
 from course_utils.history.figures.classical import map_pixels
 from course_utils.labs import base
 from course_utils.labs.own import OwnPicture
-from course_utils.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
+from course_utils.visualization import ascent, dreams, excite
+from course_utils.visualization.figures import excite as drawings
+from course_utils.visualization.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
 
 MAPS_ALT = "A picture, one filter's map over it and alone, and the maps of the filters that answer loudest."
 DREAM_ALT = "A picture, and the same picture after a network dreamt on it."
@@ -195,7 +196,7 @@ class DreamLab(LookingLab):
         layer, filter = self.fitted(looking, filter)
         side = DREAM_SIDE if looking.input_size <= SMALL else looking.input_size
         clean = self.picture(picture, upload, side)
-        objective = visualization.Layer(layer) if filter == self.ALL else visualization.Filter(layer, filter)
+        objective = ascent.Layer(layer) if filter == self.ALL else ascent.Filter(layer, filter)
         how = {"octaves": octaves, "steps": steps, "step_size": step_size / 255, "jitter": jitter, "seed": seed}
         goal, first = f"all of {layer}" if filter == self.ALL else f"filter {filter} of {layer}", 0.0
         for step in dreams.dream_steps(looking, clean, objective, **how):

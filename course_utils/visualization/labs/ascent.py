@@ -15,11 +15,12 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from course_utils import excite, figures, images, signs, visualization, zoo
-from course_utils.figures import excite as drawings
+from course_utils import figures, images, signs, zoo
 from course_utils.labs import base
-from course_utils.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
-from course_utils.objectives import LOGITS
+from course_utils.visualization import ascent, excite
+from course_utils.visualization.figures import excite as drawings
+from course_utils.visualization.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
+from course_utils.visualization.objectives import LOGITS
 
 ONE, NEURON, SIXTEEN, WHOLE = "one filter", "its middle neuron", "16 filters, from this one on", "the whole layer"
 LOGIT, PROBABILITY = "classes, by their logit", "classes, by their probability"
@@ -39,14 +40,14 @@ def block(number: int, size: int) -> Tensor:
 class Climbing:
     """A climb that goes on when it is asked: where it stands, and how far it shall go."""
 
-    path: Iterator[visualization.Step]
+    path: Iterator[ascent.Step]
     network: zoo.PixelNetwork
     layer: str
     filters: tuple[int, ...]
     show: str
     target: int  # the step at which it rests
     wished: int = 0  # the filter that was chosen, which this layer may not have
-    last: visualization.Step | None = None
+    last: ascent.Step | None = None
     scores: list[list[float]] = field(default_factory=list)  # a row a step
 
     def go(self) -> None:
@@ -70,7 +71,7 @@ class View:
     """One moment, with all that its drawing needs."""
 
     climbing: Climbing
-    step: visualization.Step
+    step: ascent.Step
     scores: list[list[float]]
     real: excite.Excited | None  # None while nobody has looked
     scenes: tuple[Tensor, ...] = ()  # [1, 3, S, S] each, the strongest first
@@ -241,10 +242,10 @@ class VisualizationLab(SeeingLab):
 
 
 # ---- what is climbed -----------------------------------------------------------------------------------------------
-def recipe(fourier: bool, colours: bool, jitter: bool, turn: bool, blur: bool, smooth: bool) -> visualization.Recipe:
+def recipe(fourier: bool, colours: bool, jitter: bool, turn: bool, blur: bool, smooth: bool) -> ascent.Recipe:
     """The switches as the engine knows them; each is either off or as strong as the engine has it."""
-    full, naive = visualization.Recipe(), visualization.NAIVE
-    return visualization.Recipe(
+    full, naive = ascent.Recipe(), ascent.NAIVE
+    return ascent.Recipe(
         parameterisation=(full if fourier else naive).parameterisation,
         decorrelated=colours,
         jitter=full.jitter * jitter,
@@ -270,12 +271,12 @@ def begin(network, layer: str, number: int, many: int, show: str, steps: int, st
     if layer in (LOGIT, PROBABILITY):
         if show == WHOLE:
             raise ValueError(f"the classes are no layer that could rise as a whole; climb “{ONE}” or sixteen.")
-        kind = visualization.Logit if layer == LOGIT else visualization.Probability
+        kind = ascent.Logit if layer == LOGIT else ascent.Probability
     else:
-        kind = partial(visualization.Neuron if show == NEURON else visualization.Filter, layer)
+        kind = partial(ascent.Neuron if show == NEURON else ascent.Filter, layer)
     filters = tuple(range(number, min(number + 16, many))) if show == SIXTEEN else (number,)
-    goals = [visualization.Layer(layer)] if show == WHOLE else [kind(one) for one in filters]
-    path = visualization.climb_steps(
+    goals = [ascent.Layer(layer)] if show == WHOLE else [kind(one) for one in filters]
+    path = ascent.climb_steps(
         network, goals, steps=100_000, recipe=how, optimizer=partial(torch.optim.Adam, lr=step_size), seed=seed
     )
     return Climbing(path, network, layer, filters, show, steps)

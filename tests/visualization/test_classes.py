@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
-from course_utils import class_visualization as c
 from course_utils import signs, zoo
 from course_utils.visualization import ADAM, LADDER, NAIVE, Filter, climb, noise, score
+from course_utils.visualization import classes as c
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils import parameterisation as p
 from course_utils import signs
 from course_utils.runtime import generator
+from course_utils.visualization import canvas as p
 
 SIZES = st.tuples(st.integers(2, 17), st.integers(2, 17))
 

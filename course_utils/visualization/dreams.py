@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.objectives import Objective
-from course_utils.visualization import NAIVE, climb_steps
+from course_utils.visualization.ascent import NAIVE, climb_steps
+from course_utils.visualization.objectives import Objective
 
 SMALLEST = 16  # pixels of the shortest edge of the coarsest octave
 

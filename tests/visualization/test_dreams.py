@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from course_utils import dreams, signs, visualization, zoo
-from course_utils.visualization import Filter, Layer
+from course_utils import signs, visualization, zoo
+from course_utils.visualization import Filter, Layer, dreams
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import excite, gradcam, images, signs, zoo
+from course_utils import gradcam, images, signs, zoo
 from course_utils.costs import accounting
-from course_utils.figures import excite as drawings
-from course_utils.objectives import LOGITS
+from course_utils.visualization import excite
+from course_utils.visualization.figures import excite as drawings
+from course_utils.visualization.objectives import LOGITS
 
 LAYERS = (("signs-alexnet", "features.0"), ("signs-alexnet", "features.3"), ("signs-resnet", "stage1"))
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import images, runtime
-from course_utils.visualization import NAIVE, Logit, Probability, Recipe, climb_steps
+from course_utils.visualization.ascent import NAIVE, Logit, Probability, Recipe, climb_steps
 
 FOLDER = runtime.DATA / "visualization"
 NETWORKS = ("signs-alexnet", "signs-inception", "signs-resnet", "signs-resnet-robust")

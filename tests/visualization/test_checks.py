@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from course_utils import checks
-from course_utils.checks import visualization as marking
+from course_utils.visualization import checks as marking
+from course_utils.visualization.checks import check_ascent
 
 
 def answer(*, way=1, clamp="each", filter=0, layer=0, mean=True, step="raw", more=0):
@@ -63,17 +63,17 @@ def test_the_check_leaves_the_random_state_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    checks.check_ascent(answer())
+    check_ascent(answer())
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_the_right_answer_is_right():
-    verdict = checks.check_ascent(answer())
+    verdict = check_ascent(answer())
     assert verdict.right is True, verdict
 
 
 def test_the_slides_way_is_right_too():
-    verdict = checks.check_ascent(of_the_slide)
+    verdict = check_ascent(of_the_slide)
     assert verdict.right is True, verdict
 
 
@@ -82,7 +82,7 @@ def test_the_stub_is_not_yet_begun():
         raise NotImplementedError
 
     for nothing in (stub, raises, lambda *_: None, lambda *_: ...):
-        verdict = checks.check_ascent(nothing)
+        verdict = check_ascent(nothing)
         assert verdict.right is None
         assert "Not yet" in verdict.sentence
 
@@ -111,7 +111,7 @@ def test_the_stub_is_not_yet_begun():
     ],
 )
 def test_every_usual_mistake_is_named(student, told):
-    verdict = checks.check_ascent(student)
+    verdict = check_ascent(student)
     assert verdict.right is False
     assert told in verdict.sentence, verdict
 
@@ -177,13 +177,13 @@ def _callers(network, layer, filter, image, steps, step_size):
     ],
 )
 def test_other_mistakes_are_told_in_a_sentence(student, told):
-    verdict = checks.check_ascent(student)
+    verdict = check_ascent(student)
     assert verdict.right is False
     assert told in verdict.sentence, verdict
 
 
 def test_without_a_gradient_the_reason_is_told():
-    verdict = checks.check_ascent(_no_grad)
+    verdict = check_ascent(_no_grad)
     assert verdict.right is False
     assert re.search("requires_grad_|stopped with|never moves", verdict.sentence), verdict
 

@@ -1,0 +1,6 @@
+"""Lesson 6's labs."""
+
+from course_utils.visualization.labs.ascent import VisualizationLab
+from course_utils.visualization.labs.dreams import DreamLab, LookingLab, MapsLab
+
+__all__ = ["DreamLab", "LookingLab", "MapsLab", "VisualizationLab"]
