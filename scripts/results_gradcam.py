@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course_utils import contest, gradcam, localisation, resnet, runtime, saliency, shortcut, signs, training, zoo
-from course_utils.contest import Interval, interval
+from course_utils import gradcam, resnet, runtime, signs, training, zoo
+from course_utils.gradcam import comparison, localisation, saliency, shortcut
+from course_utils.gradcam.comparison import Interval, interval
 
 FOLDER = runtime.DATA / "gradcam"
 MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
@@ -96,10 +97,10 @@ def measured(network: zoo.PixelNetwork) -> dict:
 def scores() -> None:
     """The table: every method and baseline on scenes with one sign."""
     network = zoo.load(NETWORK, device="cpu")
-    scenes = signs.render(SCENES, seed=FRESH_SEED, dials=contest.DIALS, device="cpu")
+    scenes = signs.render(SCENES, seed=FRESH_SEED, dials=comparison.DIALS, device="cpu")
     rows, first = {}, {}
-    for name, method in tqdm(contest.contestants().items(), desc="scores"):
-        found = contest.scored(network, scenes, {name: method}, walks=WALKS)[name]
+    for name, method in tqdm(comparison.contestants().items(), desc="scores"):
+        found = comparison.scored(network, scenes, {name: method}, walks=WALKS)[name]
         rows[name] = {kind: told(interval(values)) for kind, values in found.items()}
         first[name] = {kind: [round(value, 4) for value in values[:FIRST].tolist()] for kind, values in found.items()}
     facts = {
@@ -115,11 +116,11 @@ def scores() -> None:
 def pairs() -> None:
     """The second table: wide scenes with two signs, each asked for by its own class."""
     network = zoo.load(NETWORK, device="cpu")
-    made = contest.random_pairs(PAIRS, seed=FRESH_SEED, device="cpu")
+    made = comparison.random_pairs(PAIRS, seed=FRESH_SEED, device="cpu")
     rows = {}
-    methods = {name: method for name, method in contest.contestants().items() if name != "occlusion"}  # slow
+    methods = {name: method for name, method in comparison.contestants().items() if name != "occlusion"}  # slow
     for name, method in tqdm(methods.items(), desc="pairs"):
-        found = contest.tell_apart(network, made, {name: method})[name]
+        found = comparison.tell_apart(network, made, {name: method})[name]
         rows[name] = {kind: told(interval(values)) for kind, values in found.items()}
     store("pairs", {"scenes": PAIRS, "seed": FRESH_SEED, "rows": rows})
 
@@ -129,12 +130,12 @@ FEW = ("Grad-CAM, stage3", "Grad-CAM, stage4", "guided backprop", "gradient", "c
 
 def nuisances() -> None:
     """One dial at a time: the energy inside the sign, for some methods, and the sign's share of the picture."""
-    network, chosen = zoo.load(NETWORK, device="cpu"), contest.contestants()
+    network, chosen = zoo.load(NETWORK, device="cpu"), comparison.contestants()
     charts: dict = {}
     for name, dial in NUISANCES.items():
         lines: dict[str, list] = {method: [] for method in (*FEW, "the sign's share of the picture")}
         for level in tqdm(LEVELS, desc=name):
-            dials = replace(contest.DIALS, **{dial: level})
+            dials = replace(comparison.DIALS, **{dial: level})
             scenes = signs.render(DIALED, seed=FRESH_SEED + 7, dials=dials, device="cpu")
             for method in FEW:
                 maps = chosen[method](network, scenes.images, scenes.labels)
@@ -147,7 +148,7 @@ def nuisances() -> None:
 
 def layers() -> None:
     """Grad-CAM at every stage of every network that ships: does the finding hold for others too?"""
-    scenes = signs.render(LAYERS, seed=FRESH_SEED, dials=contest.DIALS, device="cpu")
+    scenes = signs.render(LAYERS, seed=FRESH_SEED, dials=comparison.DIALS, device="cpu")
     rows: dict = {}
     for name in zoo.shipped():
         network = zoo.load(name, device="cpu")
@@ -169,9 +170,9 @@ def layers() -> None:
 def sanity() -> None:
     """Throw the weights away from the top down: how much does each kind of map still look like the trained one?"""
     network = zoo.load(NETWORK, device="cpu")
-    scenes = signs.render(SANITY_SCENES, seed=FRESH_SEED + 3, dials=contest.DIALS, device="cpu")
+    scenes = signs.render(SANITY_SCENES, seed=FRESH_SEED + 3, dials=comparison.DIALS, device="cpu")
     parts = saliency.cascade(network, scenes.images)
-    methods = {name: method for name, method in contest.contestants().items() if name in contest.SANITY}
+    methods = {name: method for name, method in comparison.contestants().items() if name in comparison.SANITY}
     before = {name: method(network, scenes.images, scenes.labels) for name, method in methods.items()}
     found: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
     for count in tqdm(range(len(parts) + 1), desc="sanity"):

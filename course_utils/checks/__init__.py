@@ -5,15 +5,12 @@ Serves all eight notebooks; `base` holds what they share. Papers: see each lesso
 
 from course_utils.checks.adversarial import check_pgd
 from course_utils.checks.base import Quiz, Verdict, quiz
-from course_utils.checks.gradcam import check_gradcam, check_shortcut
 from course_utils.checks.progress import standing
 
 __all__ = [
     "Quiz",
     "Verdict",
-    "check_gradcam",
     "check_pgd",
-    "check_shortcut",
     "quiz",
     "standing",
 ]

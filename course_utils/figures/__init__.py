@@ -7,7 +7,6 @@ Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 from course_utils.figures import (
     adversarial,
     decision_map,
-    gradcam,
 )
 from course_utils.figures.base import (
     BLACK,
@@ -63,7 +62,6 @@ __all__ = [
     "decision_map",
     "fitted",
     "font",
-    "gradcam",
     "panels",
     "percent",
     "quick_curves",

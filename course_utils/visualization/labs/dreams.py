@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from course_utils import figures, images
-from course_utils.figures import gradcam as heat
+from course_utils.gradcam import figures as heat
 from course_utils.history.figures.classical import map_pixels
 from course_utils.labs import base
 from course_utils.labs.own import OwnPicture

@@ -12,7 +12,8 @@ from typing import Any
 import ipywidgets as widgets
 from torch import Tensor
 
-from course_utils import figures, gradcam, images, runtime, signs, zoo
+from course_utils import figures, images, runtime, signs, zoo
+from course_utils.gradcam.gradcam import outer_layers
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET
 from course_utils.visualization.figures.excite import stored
@@ -55,7 +56,7 @@ class SeeingLab(base.Lab):
     def layers(self, network: zoo.PixelNetwork) -> dict[str, tuple[int, int, int]]:
         """The layers for the menu: name → channels, height, width."""
         if network.name not in self._layers:
-            self._layers[network.name] = gradcam.outer_layers(network)
+            self._layers[network.name] = outer_layers(network)
         return self._layers[network.name]
 
     def options(self, network: zoo.PixelNetwork) -> list[tuple[str, str, int]]:

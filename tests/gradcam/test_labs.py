@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import gradcam, runtime, saliency, signs, zoo
-from course_utils.labs import gradcam as lesson
+from course_utils import gradcam, runtime, signs, zoo
+from course_utils.gradcam import labs as lesson
+from course_utils.gradcam import saliency
 from tests.seen import pixels_of, words
 
 WIDE = "STOP and YIELD, side by side"

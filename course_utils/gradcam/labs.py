@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils import contest, figures, gradcam, images, localisation, runtime, saliency, shortcut, signs, zoo
-from course_utils.figures import gradcam as drawings
+from course_utils import figures, images, runtime, signs, zoo
+from course_utils.gradcam import comparison, localisation, saliency, shortcut
+from course_utils.gradcam import figures as drawings
+from course_utils.gradcam.gradcam import METHODS, guided_gradcam, last_layer, outer_layers, resized, spatial_layers
 from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OwnPicture
 
@@ -82,7 +84,7 @@ def scene(name: str, seed: int, size: int) -> Scene:
 def pair(left: str, right: str, seed: int, size: int) -> Scene:
     """One wide scene with two signs, the same on every machine."""
     labels = ([signs.CLASS_NAMES.index(name)] for name in (left, right))
-    made = contest.two_signs(*labels, size=size, seed=seed, device="cpu")
+    made = comparison.two_signs(*labels, size=size, seed=seed, device="cpu")
     return Scene(made.images, {left: made.masks[:, 0], right: made.masks[:, 1]})
 
 
@@ -122,12 +124,12 @@ class GradCamLab(base.Lab):
         known = dict.fromkeys([network, *(networks or zoo.names())])
         menu = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
         loaded = self._load(network)
-        methods = [*gradcam.METHODS, *saliency.METHODS]
+        methods = [*METHODS, *saliency.METHODS]
         controls = {
             "picture": base.menu("picture", [*self._pictures, OWN], first, "what the network looks at"),
             "upload": OwnPicture(),
             "network": base.menu("network", menu, network, "who looks"),
-            "layer": base.menu("layer", _layers(loaded), gradcam.last_layer(loaded), "whose maps are weighted"),
+            "layer": base.menu("layer", _layers(loaded), last_layer(loaded), "whose maps are weighted"),
             "label": base.menu("class", [READ, *loaded.class_names], READ, "which class is explained"),
             "second": base.menu("and", [NOTHING, *loaded.class_names], NOTHING, "a second class beside it"),
             "method": base.menu("method", methods, method, "how the map is made"),
@@ -142,7 +144,7 @@ class GradCamLab(base.Lab):
         looking = self._load(network)
         self.threads = 1 if looking.input_size <= 64 else None  # from the next piece of work on
         with self.quietly():
-            base.keep_choice(self.controls["layer"], _layers(looking), gradcam.last_layer(looking))
+            base.keep_choice(self.controls["layer"], _layers(looking), last_layer(looking))
         layer = self.controls["layer"].value
         shown = self._picture(picture, upload, looking.input_size)
         probabilities = _read(looking, shown.image)
@@ -228,10 +230,10 @@ class GradCamLab(base.Lab):
                 lighter = LIGHTER.get(method, {}) if network.input_size > 64 else {}
                 self._kept = (key, saliency.METHODS[method](network, stack, labels, **lighter), None)
             elif method == "guided Grad-CAM":
-                self._kept = (key, gradcam.guided_gradcam(network, stack, labels, layer=layer), None)
+                self._kept = (key, guided_gradcam(network, stack, labels, layer=layer), None)
             else:
-                coarse = gradcam.METHODS[method](network, stack, labels, layer=layer, enlarge=False)
-                self._kept = (key, gradcam.resized(coarse, image.shape[2:]), coarse[0])
+                coarse = METHODS[method](network, stack, labels, layer=layer, enlarge=False)
+                self._kept = (key, resized(coarse, image.shape[2:]), coarse[0])
         return self._kept[1:]
 
     def _took_upload(self, _change: dict) -> None:
@@ -245,9 +247,9 @@ def _equal(one, other) -> bool:
 
 def _layers(network: zoo.PixelNetwork) -> list[tuple[str, str]]:
     """The menu of layers: “stage4, 4×4” → stage4."""
-    sizes = gradcam.outer_layers(network)
-    last = gradcam.last_layer(network)
-    sizes.setdefault(last, gradcam.spatial_layers(network)[last])
+    sizes = outer_layers(network)
+    last = last_layer(network)
+    sizes.setdefault(last, spatial_layers(network)[last])
     return [(f"{name}, {size[2]}×{size[1]}", name) for name, size in sizes.items()]
 
 

@@ -16,7 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import gradcam, localisation, runtime, saliency, signs
+from course_utils import runtime, signs
+from course_utils.gradcam import localisation, saliency
+from course_utils.gradcam.gradcam import METHODS, gradcam, resized
 from course_utils.signs.backgrounds import Dice, street
 
 DIALS = signs.Dials(distance=0.7)  # the world of the contest: signs of all sizes, some far off the centre
@@ -43,13 +45,13 @@ def sobel_edges(network: nn.Module, images: Tensor, labels=None) -> Tensor:
 def random_blobs(network: nn.Module, images: Tensor, labels=None, *, seed: int = 0) -> Tensor:
     """Dice, as coarse as Grad-CAM's map: 4×4 random numbers, enlarged, [N, H, W]; looks at nothing."""
     draw = runtime.generator(seed, images.device)
-    return gradcam.resized(torch.rand(len(images), 4, 4, generator=draw, device=images.device), images.shape[2:])
+    return resized(torch.rand(len(images), 4, 4, generator=draw, device=images.device), images.shape[2:])
 
 
 def untrained(network: nn.Module, images: Tensor, labels=None, *, seed: int = 0) -> Tensor:
     """Grad-CAM of the same network before it has learnt anything, [N, H, W]: looks with random weights."""
     parts = saliency.cascade(network, images)
-    return gradcam.gradcam(saliency.randomised(network, parts, seed), images, saliency.classes(network, images, labels))
+    return gradcam(saliency.randomised(network, parts, seed), images, saliency.classes(network, images, labels))
 
 
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (network, images, labels) → maps
@@ -114,10 +116,10 @@ def contestants(coarse: str = "stage4", fine: str = "stage3") -> dict[str, Metho
     Args:
         coarse, fine: the last layer and the one before, for networks that call them otherwise than `signs-resnet`.
     """
-    cams = {f"{name}, {fine}": partial(method, layer=fine) for name, method in gradcam.METHODS.items()}
+    cams = {f"{name}, {fine}": partial(method, layer=fine) for name, method in METHODS.items()}
     return {
         **saliency.METHODS,
-        f"Grad-CAM, {coarse}": partial(gradcam.gradcam, layer=coarse),
+        f"Grad-CAM, {coarse}": partial(gradcam, layer=coarse),
         **cams,
         **BASELINES,
     }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matplotlib import colormaps
 
 from course_utils import figures
-from course_utils.figures import gradcam as drawings
+from course_utils.gradcam import figures as drawings
 
 RED = np.full((64, 64, 3), (200, 20, 20), dtype=np.uint8)
 

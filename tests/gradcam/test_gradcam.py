@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import gradcam, runtime, saliency, signs, zoo
+from course_utils import gradcam, runtime, signs, zoo
+from course_utils.gradcam import saliency
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed")
 peer = pytest.importorskip("pytorch_grad_cam", reason="pytorch-grad-cam is not installed")

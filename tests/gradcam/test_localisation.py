@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from course_utils import localisation, runtime, saliency, signs, zoo
+from course_utils import runtime, signs, zoo
+from course_utils.gradcam import localisation, saliency
 
 
 def grid(numbers) -> torch.Tensor:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import runtime, saliency
+from course_utils import runtime
+from course_utils.gradcam import saliency
 
 
 # ---- against the truth: where the sign is ----------------------------------------------------------------------

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from course_utils import gradcam, localisation, shortcut, signs, training, zoo
+from course_utils import gradcam, signs, training, zoo
+from course_utils.gradcam import localisation, shortcut
 
 TRAP, COLOUR = signs.CLASS_NAMES.index(shortcut.GIVEN_AWAY), list(shortcut.COLOURS).index(shortcut.BY)
 

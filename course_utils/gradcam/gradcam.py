@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import runtime, saliency
+from course_utils import runtime
+from course_utils.gradcam import saliency
 
 WEIGHTS = ("mean", "sum")
 SIDEWAYS = (nn.Identity, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

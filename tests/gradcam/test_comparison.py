@@ -8,7 +8,8 @@ import torch
 from scipy import stats
 from skimage.filters import sobel_h, sobel_v
 
-from course_utils import contest, gradcam, localisation, runtime, saliency, signs, zoo
+from course_utils import gradcam, runtime, signs, zoo
+from course_utils.gradcam import comparison, localisation, saliency
 
 
 def random(count=3, side=12, seed=0):
@@ -26,21 +27,21 @@ def scenes():
 
 
 # ---- baselines -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", contest.BASELINES)
+@pytest.mark.parametrize("name", comparison.BASELINES)
 def test_a_baseline_is_a_map_like_any_other(name, network, scenes):
-    maps = contest.BASELINES[name](network, scenes.images, scenes.labels)
+    maps = comparison.BASELINES[name](network, scenes.images, scenes.labels)
     assert maps.shape == (6, 64, 64)
     assert maps.isfinite().all()
     assert maps.min() >= 0
-    assert torch.equal(maps, contest.BASELINES[name](network, scenes.images, scenes.labels))
+    assert torch.equal(maps, comparison.BASELINES[name](network, scenes.images, scenes.labels))
 
 
 def test_the_centre_is_in_the_centre_and_edges_are_at_edges(network):
     x = torch.zeros(1, 3, 16, 16)
     x[..., 8:] = 1
-    centre = contest.centre(network, x)
+    centre = comparison.centre(network, x)
     assert centre[0, 7:9, 7:9].min() == centre.max()
-    edges = contest.sobel_edges(network, x)
+    edges = comparison.sobel_edges(network, x)
     assert (edges[0, :, 7:9] > 0).all()
     assert not edges[0, :, :6].any()
     assert not edges[0, :, 11:].any()
@@ -50,13 +51,13 @@ def test_sobel_is_scikit_images(network):
     x = random(1, 20)[:, None].expand(-1, 3, -1, -1)
     grey = x[0, 0].numpy().astype(float)
     theirs = 4 * np.hypot(sobel_h(grey), sobel_v(grey))
-    ours = contest.sobel_edges(network, x)[0].numpy()
+    ours = comparison.sobel_edges(network, x)[0].numpy()
     np.testing.assert_allclose(ours[1:-1, 1:-1], theirs[1:-1, 1:-1], atol=1e-5)
 
 
 def test_the_untrained_network_is_another_one_and_leaves_the_trained_one_alone(network, scenes):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    maps = contest.untrained(network, scenes.images, scenes.labels)
+    maps = comparison.untrained(network, scenes.images, scenes.labels)
     assert not torch.allclose(maps, gradcam.gradcam(network, scenes.images, scenes.labels))
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
@@ -64,26 +65,26 @@ def test_the_untrained_network_is_another_one_and_leaves_the_trained_one_alone(n
 # ---- error bars ------------------------------------------------------------------------------------------------
 def test_the_interval_is_scipys_bootstrap():
     values = torch.rand(80, generator=runtime.generator(3), dtype=torch.float64) ** 2
-    ours = contest.interval(values, draws=4000)
+    ours = comparison.interval(values, draws=4000)
     theirs = stats.bootstrap((values.numpy(),), np.mean, n_resamples=4000, method="percentile", random_state=0)
     assert ours.mean == pytest.approx(values.mean().item())
     assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.005)
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.005)
-    assert contest.interval(values) == contest.interval(values)
+    assert comparison.interval(values) == comparison.interval(values)
 
 
 def test_nineteen_intervals_of_twenty_hold_the_truth():
     held = 0
     for seed in range(200):
         values = torch.rand(60, generator=runtime.generator(seed))
-        found = contest.interval(values, draws=400, seed=seed)
+        found = comparison.interval(values, draws=400, seed=seed)
         held += found.low <= 0.5 <= found.high
     assert 0.88 <= held / 200 <= 0.99
 
 
 # ---- two signs -------------------------------------------------------------------------------------------------
 def test_two_signs_stand_side_by_side_where_their_masks_say():
-    made = contest.two_signs([signs.STOP, 0], [signs.YIELD, 17], seed=4, device="cpu")
+    made = comparison.two_signs([signs.STOP, 0], [signs.YIELD, 17], seed=4, device="cpu")
     assert made.images.shape == (2, 3, 64, 128)
     assert made.labels.tolist() == [[signs.STOP, signs.YIELD], [0, 17]]
     assert made.masks.shape == (2, 2, 64, 128)
@@ -92,14 +93,14 @@ def test_two_signs_stand_side_by_side_where_their_masks_say():
     assert (made.masks.sum(dim=(2, 3)) > 500).all()
     assert made.images.min() >= 0
     assert made.images.max() <= 1
-    again = contest.two_signs([signs.STOP, 0], [signs.YIELD, 17], seed=4, device="cpu")
+    again = comparison.two_signs([signs.STOP, 0], [signs.YIELD, 17], seed=4, device="cpu")
     assert torch.equal(again.images, made.images)
     with pytest.raises(ValueError, match="as many signs for the left"):
-        contest.two_signs([1], [2, 3])
+        comparison.two_signs([1], [2, 3])
 
 
 def test_two_signs_are_both_read(network):
-    made = contest.random_pairs(60, seed=9, device="cpu")
+    made = comparison.random_pairs(60, seed=9, device="cpu")
     assert (made.labels[:, 0] != made.labels[:, 1]).all()
     with torch.no_grad():
         top = network(made.images).topk(2, dim=1).indices
@@ -111,7 +112,7 @@ def test_two_signs_are_both_read(network):
 def test_the_table_shows_every_number_and_the_best_in_bold():
     rows = {"ours": {"deletion": (0.25, 0.2, 0.3)}, "<b>": {"deletion": (0.5, 0.4, 0.6)}}
     rows |= {"centre": {"deletion": (0.75, 0.7, 0.8)}}
-    shown, plain = contest.Table(rows)._repr_html_(), repr(contest.Table(rows))
+    shown, plain = comparison.Table(rows)._repr_html_(), repr(comparison.Table(rows))
     assert "<b>0.25</b> <small>[0.20, 0.30]</small>" in shown
     assert "<b>0.50</b>" not in shown
     assert "&lt;b&gt;" in shown
@@ -123,15 +124,15 @@ def test_the_table_shows_every_number_and_the_best_in_bold():
 @pytest.fixture(scope="module")
 def world():
     """The score table, and the scenes that it was made of."""
-    table = contest.shipped("scores")
-    return table, signs.render(table["scenes"], seed=table["seed"], dials=contest.DIALS, device="cpu")
+    table = comparison.shipped("scores")
+    return table, signs.render(table["scenes"], seed=table["seed"], dials=comparison.DIALS, device="cpu")
 
 
-@pytest.mark.parametrize("name", contest.contestants())
+@pytest.mark.parametrize("name", comparison.contestants())
 def test_every_row_of_the_score_table_comes_out_again_on_its_first_scenes(network, world, name):
     table, made = world
     stored = table["first"][name]
-    found = contest.scored(network, made[[0, 1, 2]], {name: contest.contestants()[name]})[name]
+    found = comparison.scored(network, made[[0, 1, 2]], {name: comparison.contestants()[name]})[name]
     assert list(found) == list(stored) == list(table["rows"][name])
     for kind, values in found.items():
         assert values.tolist() == pytest.approx(stored[kind][:3], abs=0.005), kind
@@ -141,34 +142,34 @@ def test_the_means_and_error_bars_of_the_score_table_come_out_again(network, wor
     table, made = world
     assert (made.masks > 0.5).float().mean().item() == pytest.approx(table["mask_share"], abs=1e-3)
     for name in ("Grad-CAM, stage3", "centre"):
-        maps = contest.contestants()[name](network, made.images, made.labels)
+        maps = comparison.contestants()[name](network, made.images, made.labels)
         for kind, score in localisation.SCORES.items():
-            found = contest.interval(score(maps, made.masks))
+            found = comparison.interval(score(maps, made.masks))
             assert [found.mean, found.low, found.high] == pytest.approx(table["rows"][name][kind], abs=0.005), kind
 
 
 def test_the_score_table_has_every_contestant_and_four_blind_rivals():
-    table = contest.shipped("scores")
-    assert list(table["rows"]) == list(table["first"]) == list(contest.contestants())
-    assert len(contest.BASELINES) == 4
+    table = comparison.shipped("scores")
+    assert list(table["rows"]) == list(table["first"]) == list(comparison.contestants())
+    assert len(comparison.BASELINES) == 4
 
 
 def test_the_table_of_pairs_comes_out_again_from_its_seed(network):
-    table = contest.shipped("pairs")
-    made = contest.random_pairs(table["scenes"], seed=table["seed"], device="cpu")
-    methods = {name: contest.contestants()[name] for name in ("gradient", "Grad-CAM, stage4", "centre")}
-    for name, kinds in contest.tell_apart(network, made, methods).items():
+    table = comparison.shipped("pairs")
+    made = comparison.random_pairs(table["scenes"], seed=table["seed"], device="cpu")
+    methods = {name: comparison.contestants()[name] for name in ("gradient", "Grad-CAM, stage4", "centre")}
+    for name, kinds in comparison.tell_apart(network, made, methods).items():
         for kind, values in kinds.items():
-            assert contest.interval(values).mean == pytest.approx(table["rows"][name][kind][0], abs=0.01), name
+            assert comparison.interval(values).mean == pytest.approx(table["rows"][name][kind][0], abs=0.01), name
 
 
 def test_the_nuisances_and_the_layers_come_out_again(network):
-    table, layers = contest.shipped("nuisances"), contest.shipped("layers")
-    dials = replace(contest.DIALS, distance=table["levels"][-1])
+    table, layers = comparison.shipped("nuisances"), comparison.shipped("layers")
+    dials = replace(comparison.DIALS, distance=table["levels"][-1])
     made = signs.render(table["scenes"], seed=table["seed"], dials=dials, device="cpu")
     energy = localisation.energy_inside(gradcam.gradcam(network, made.images, made.labels, layer="stage3"), made.masks)
     assert energy.mean().item() == pytest.approx(table["charts"]["size"]["Grad-CAM, stage3"][-1][0], abs=0.005)
-    made = signs.render(layers["scenes"], seed=layers["seed"], dials=contest.DIALS, device="cpu")
+    made = signs.render(layers["scenes"], seed=layers["seed"], dials=comparison.DIALS, device="cpu")
     maps = gradcam.hirescam(network, made.images, made.labels, layer="stage2")
     stored = layers["rows"]["signs-resnet"]["stage2"]["scores"]["HiResCAM"]
     for kind, score in localisation.SCORES.items():
@@ -176,23 +177,23 @@ def test_the_nuisances_and_the_layers_come_out_again(network):
 
 
 def test_the_sanity_table_comes_out_again_from_its_seed(network):
-    table = contest.shipped("sanity")
-    made = signs.render(table["scenes"], seed=table["seed"], dials=contest.DIALS, device="cpu")
+    table = comparison.shipped("sanity")
+    made = signs.render(table["scenes"], seed=table["seed"], dials=comparison.DIALS, device="cpu")
     assert saliency.cascade(network, made.images) == table["parts"]
     for name in ("gradient", "Grad-CAM, stage3", "Sobel edges"):
-        method, alike = contest.contestants()[name], []
+        method, alike = comparison.contestants()[name], []
         before = method(network, made.images, made.labels)
         for seed in range(table["seeds"]):
             empty = saliency.randomised(network, table["parts"][:2], seed)
             after = method(empty, made.images, made.labels)
             alike.append(localisation.rank_correlation(before, after))
-        found = contest.interval(torch.stack(alike).mean(dim=0)).mean
+        found = comparison.interval(torch.stack(alike).mean(dim=0)).mean
         assert found == pytest.approx(table["rows"][name]["rank correlation"][2][0], abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["scores", "pairs", "nuisances", "layers", "sanity"])
 def test_every_table_says_how_it_was_made(name):
-    table = contest.shipped(name)
+    table = comparison.shipped(name)
     assert table["made"]["command"] == f"python scripts/results_gradcam.py {name}"
     assert table["scenes"] >= 30
     assert "seed" in table

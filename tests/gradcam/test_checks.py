@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import interpolate, relu
 
-from course_utils import checks, gradcam, shortcut, signs, zoo
-from course_utils.checks import gradcam as marking
+from course_utils import gradcam, signs, zoo
+from course_utils.gradcam import checks as marking
+from course_utils.gradcam import shortcut
+from course_utils.gradcam.checks import check_gradcam, check_shortcut
 
 
 def answer(*, dims=(2, 3), of="score", whose="label", cut="map", scale="max", weigh=True, average=True, total=False):
@@ -39,12 +41,12 @@ def answer(*, dims=(2, 3), of="score", whose="label", cut="map", scale="max", we
 
 
 def test_the_right_answer_is_right():
-    verdict = checks.check_gradcam(answer())
+    verdict = check_gradcam(answer())
     assert verdict.right is True, verdict
 
 
 def test_the_sum_is_as_right_as_the_mean():
-    assert checks.check_gradcam(answer(total=True)).right is True
+    assert check_gradcam(answer(total=True)).right is True
 
 
 def test_backward_and_plain_numbers_are_right_too():
@@ -57,7 +59,7 @@ def test_backward_and_plain_numbers_are_right_too():
         heat = heat.clamp(min=0)
         return heat if heat.max() == 0 else heat / heat.max()
 
-    assert checks.check_gradcam(student).right is True
+    assert check_gradcam(student).right is True
 
 
 def _of_the_image(features, head, image, label):
@@ -140,7 +142,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(name):
     student, message = WRONG[name]
-    verdict = checks.check_gradcam(student)
+    verdict = check_gradcam(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
     assert "\n" not in verdict.sentence
@@ -173,14 +175,14 @@ def _zeros(features, head, image, label):
 
 @pytest.mark.parametrize("stub", [_raises, _zeros, lambda *_: None, lambda *_: ...])
 def test_an_unfilled_stub_is_told_not_yet(stub):
-    verdict = checks.check_gradcam(stub)
+    verdict = check_gradcam(stub)
     assert verdict.right is None
     assert "Not yet" in verdict.sentence
 
 
 def test_the_check_leaves_autograd_as_it_was():
     with torch.no_grad():
-        assert checks.check_gradcam(answer()).right is True
+        assert check_gradcam(answer()).right is True
         assert not torch.is_grad_enabled()
 
 
@@ -207,7 +209,7 @@ PALER = next(name for name in shortcut.COLOURS if name != shortcut.BY)
     ],
 )
 def test_the_check_of_the_shortcut(suspect, colour, right, words):
-    verdict = checks.check_shortcut(suspect, colour)
+    verdict = check_shortcut(suspect, colour)
     assert verdict.right is right
     assert words in verdict.sentence
 

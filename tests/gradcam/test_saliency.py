@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import runtime, saliency, signs, zoo
+from course_utils import runtime, signs, zoo
+from course_utils.gradcam import saliency
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed")
 

@@ -1,0 +1,43 @@
+"""Lesson 7, where the network looked: saliency maps, Grad-CAM and its kin, and how to score them.
+
+from course_utils.gradcam import gradcam
+gradcam(network, images, layer="stage4")
+"""
+
+from course_utils.gradcam import comparison, figures, localisation, saliency, shortcut
+from course_utils.gradcam.gradcam import (
+    METHODS,
+    WEIGHTS,
+    Evidence,
+    evidence,
+    gradcam,
+    gradcam_plus_plus,
+    guided_gradcam,
+    hirescam,
+    last_layer,
+    layercam,
+    outer_layers,
+    resized,
+    spatial_layers,
+)
+
+__all__ = [
+    "METHODS",
+    "WEIGHTS",
+    "Evidence",
+    "comparison",
+    "evidence",
+    "figures",
+    "gradcam",
+    "gradcam_plus_plus",
+    "guided_gradcam",
+    "hirescam",
+    "last_layer",
+    "layercam",
+    "localisation",
+    "outer_layers",
+    "resized",
+    "saliency",
+    "shortcut",
+    "spatial_layers",
+]
