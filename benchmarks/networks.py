@@ -11,7 +11,8 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils import pgd, runtime, signs, zoo
+from course_utils import runtime, signs, zoo
+from course_utils.adversarial.pgd import loss_and_gradient
 
 
 def milliseconds(network: torch.nn.Module, scenes: signs.Scenes, repeats: int = 60) -> list[float]:
@@ -19,7 +20,7 @@ def milliseconds(network: torch.nn.Module, scenes: signs.Scenes, repeats: int = 
     times = []
     for _ in range(repeats + 10):  # ten to warm up
         begin = time.perf_counter()
-        _, _, gradient = pgd.loss_and_gradient(network, scenes.images, scenes.labels)
+        _, _, gradient = loss_and_gradient(network, scenes.images, scenes.labels)
         gradient.sum().item()  # waits for a GPU to finish
         times.append(1000 * (time.perf_counter() - begin))
     return times[10:]

@@ -23,8 +23,8 @@ from torch.nn.functional import cross_entropy
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from course_utils import runtime
-from course_utils.balls import Linf
-from course_utils.pgd import pgd
+from course_utils.adversarial.balls import Linf
+from course_utils.adversarial.pgd import pgd
 
 EPSILON, STEP_SIZE = 8 / 255, 2 / 255
 

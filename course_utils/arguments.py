@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from course_utils.balls import Ball, check_size
+from course_utils.adversarial.balls import Ball, check_size
 from course_utils.images import check_range
 from course_utils.runtime import kept
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from course_utils import images, inception, resnet, runtime, signs, training, zoo
-from course_utils.balls import Linf
+from course_utils.adversarial.balls import Linf
+from course_utils.adversarial.pgd import pgd, pgd_steps
 from course_utils.networks import alexnet
-from course_utils.pgd import pgd, pgd_steps
 
 EPSILON = 8 / 255
 MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)

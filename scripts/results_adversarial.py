@@ -15,8 +15,9 @@ import results
 import torch
 from torch import nn
 
-from course_utils import masked, patch, robustness, runtime, signs, transfer, zoo
-from course_utils.balls import Linf
+from course_utils import runtime, signs, zoo
+from course_utils.adversarial import obfuscated, patch, robustness, transfer
+from course_utils.adversarial.balls import Linf
 from course_utils.layers import folding
 
 EPSILON, STEPS = 8 / 255, 20
@@ -74,17 +75,17 @@ def make_transfer() -> None:
 def make_masked() -> None:
     """The plain network, the same one made loud, the same one behind a rounding."""
     street, plain, other = scenes(MASKED_SCENES), load("signs-resnet"), load("signs-inception")
-    defences = {"none": plain, "loud": masked.Loud(plain), "rounded": masked.Rounded(plain)}
+    defences = {"none": plain, "loud": obfuscated.Loud(plain), "rounded": obfuscated.Rounded(plain)}
     told = {
         "made": made("masked", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=MASKED_SCENES, scenes_seed=FRESH),
         "network": "signs-resnet", "other": "signs-inception", "flat": {}, "held": {},
     }  # fmt: skip
     for name, defence in defences.items():
         makers = {"clean": lambda images, _labels: images}
-        makers |= masked.attackers(defence, other, ball=Linf(EPSILON), steps=STEPS)
-        told["flat"][name] = masked.flat_share(defence, street.images, street.labels)
+        makers |= obfuscated.attackers(defence, other, ball=Linf(EPSILON), steps=STEPS)
+        told["flat"][name] = obfuscated.flat_share(defence, street.images, street.labels)
         told["held"][name] = {
-            attack: round(masked.held(defence, street.images, street.labels, maker), 4)
+            attack: round(obfuscated.held(defence, street.images, street.labels, maker), 4)
             for attack, maker in makers.items()
         }
         print(name, told["flat"][name], told["held"][name], flush=True)

@@ -15,8 +15,10 @@ import results
 import torch
 from torch import Tensor, nn
 
-from course_utils import apgd, certify, resnet, runtime, signs, training, zoo
-from course_utils.balls import L2, Linf
+from course_utils import resnet, runtime, signs, training, zoo
+from course_utils.adversarial import certify
+from course_utils.adversarial.apgd import attack_radius, strongest
+from course_utils.adversarial.balls import L2, Linf
 from course_utils.resnet import twins
 
 FOLDER = runtime.DATA / "adversarial"
@@ -125,13 +127,13 @@ def make_intervals() -> None:
             proven = certify.certified(network, images, labels, epsilon / 255)
             found["certified"].append(round(proven.float().mean().item(), 4))
             if name != "signs-alexnet":
-                attack = apgd.strongest(network, images, labels, ball=Linf(epsilon / 255), steps=50)
+                attack = strongest(network, images, labels, ball=Linf(epsilon / 255), steps=50)
                 assert not (attack.success & proven).any(), "an attack inside a certified ball"
                 found["stands"].append(round(1 - attack.success.float().mean().item(), 4))
         certified = certify.certified_radius(network, images, labels, halvings=20)
         found["median_radius_255"] = round(255 * certified.median().item(), 6)
         if name != "signs-alexnet":
-            attacked = apgd.attack_radius(network, images, labels, largest=64 / 255, halvings=10, steps=50)
+            attacked = attack_radius(network, images, labels, largest=64 / 255, halvings=10, steps=50)
             found["certified_255"], found["attacked_255"] = rounded(255 * certified, 3), rounded(255 * attacked, 3)
             assert (attacked >= certified).all(), "an attack inside a certified ball"
         told["networks"][name] = found
@@ -149,7 +151,7 @@ def make_smoothing() -> None:
         smooth = certify.smooth_certify(network, images, sigma=SIGMA, samples=COPIES)
         right = smooth.prediction == labels
         proven = torch.where(right, smooth.radius, -1.0)
-        attacked = apgd.attack_radius(network, images[:100], labels[:100], kind=L2, largest=4.0, halvings=6, steps=30)
+        attacked = attack_radius(network, images[:100], labels[:100], kind=L2, largest=4.0, halvings=6, steps=30)
         told["networks"][name] = {
             "clean": round(training.accuracy(network, images, labels), 4),
             "right": round(right.float().mean().item(), 4),
@@ -176,7 +178,7 @@ def make_strongest() -> None:
     ):
         network = zoo.load(name)
         run = {"epsilon_255": epsilon, "scenes": len(labels), "steps": steps, "robust_accuracy": {}}
-        found = apgd.strongest(network, images, labels, ball=Linf(epsilon / 255), steps=steps)
+        found = strongest(network, images, labels, ball=Linf(epsilon / 255), steps=steps)
         run["robust_accuracy"]["ours"] = round(1 - found.success.float().mean().item(), 4)
         run["found_by"] = {by: found.found_by.count(by) for by in sorted(set(found.found_by)) if by}
         standing, how = torch.ones_like(labels, dtype=torch.bool), {"norm": "Linf", "eps": epsilon / 255}

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from course_utils import inception, resnet, signs, training
-from course_utils.balls import Linf
+from course_utils.adversarial.balls import Linf
+from course_utils.adversarial.pgd import pgd, pgd_steps
 from course_utils.networks import alexnet
-from course_utils.pgd import pgd, pgd_steps
 
 ARCHITECTURES = [alexnet.SignsAlexNet, inception.SignsInception, resnet.SignsResNet]
 EASY = (signs.Dials.clean(),)

@@ -3,14 +3,12 @@
 Serves all eight notebooks; `base` holds what they share. Papers: see each lesson's module.
 """
 
-from course_utils.checks.adversarial import check_pgd
 from course_utils.checks.base import Quiz, Verdict, quiz
 from course_utils.checks.progress import standing
 
 __all__ = [
     "Quiz",
     "Verdict",
-    "check_pgd",
     "quiz",
     "standing",
 ]

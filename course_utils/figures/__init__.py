@@ -5,8 +5,6 @@ Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 """
 
 from course_utils.figures import (
-    adversarial,
-    decision_map,
 )
 from course_utils.figures.base import (
     BLACK,
@@ -54,12 +52,10 @@ __all__ = [
     "WIDTH",
     "YELLOW",
     "Picture",
-    "adversarial",
     "amplified",
     "attack",
     "bars",
     "curves",
-    "decision_map",
     "fitted",
     "font",
     "panels",

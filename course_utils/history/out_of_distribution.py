@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils import pgd, runtime, signs, zoo
-from course_utils.balls import Linf
+from course_utils import runtime, signs, zoo
+from course_utils.adversarial.balls import Linf
+from course_utils.adversarial.pgd import pgd
 from course_utils.signs import drawings as sign_drawings
 from course_utils.signs.backgrounds import Dice, grids, over, street
 
@@ -146,7 +147,7 @@ def convincing_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0, st
     wanted = torch.tensor([label], device=where)
     (other,) = ask(network, start).labels.tolist()
     away = torch.tensor([other if other != label else (label + 1) % len(network.class_names)], device=where)
-    reached = pgd.pgd(
+    reached = pgd(
         network, start, away, targets=wanted, ball=Linf(32 / 255), step_size=2 / 255, steps=steps, random_start=False
     )
     return reached.images

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from course_utils import signs, zoo
-from course_utils.balls import L1, L2, Ball, Linf
+from course_utils.adversarial.balls import L1, L2, Ball, Linf
 from course_utils.labs import base
 from course_utils.labs.own import OwnPicture
 

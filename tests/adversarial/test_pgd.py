@@ -10,10 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils.apgd import apgd, strongest
-from course_utils.attack_losses import dlr, margin, targeted_dlr
-from course_utils.balls import L1, L2, Linf
-from course_utils.pgd import SCHEDULES, Step, Variant, best_of, best_restart, fgsm, loss_and_gradient, pgd, pgd_steps
+from course_utils.adversarial.apgd import apgd, strongest
+from course_utils.adversarial.balls import L1, L2, Linf
+from course_utils.adversarial.losses import dlr, margin, targeted_dlr
+from course_utils.adversarial.pgd import (
+    SCHEDULES,
+    Step,
+    Variant,
+    best_of,
+    best_restart,
+    fgsm,
+    loss_and_gradient,
+    pgd,
+    pgd_steps,
+)
 from course_utils.runtime import generator
 
 CLASSES = 4

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from course_utils import masked, signs, training, zoo
-from course_utils.balls import Linf
+from course_utils import signs, training, zoo
+from course_utils.adversarial import obfuscated
+from course_utils.adversarial.balls import Linf
 
 BALL = Linf(8 / 255)
 
@@ -26,43 +27,43 @@ def stop():
 
 
 def test_a_loud_network_reads_the_same_classes(plain, street):
-    loud = masked.Loud(plain)
+    loud = obfuscated.Loud(plain)
     assert torch.equal(
         training.predict(loud, street.images).argmax(dim=1), training.predict(plain, street.images).argmax(dim=1)
     )
-    assert masked.flat_share(loud, street.images, street.labels) > 0.5
-    assert masked.flat_share(plain, street.images, street.labels) == 0
+    assert obfuscated.flat_share(loud, street.images, street.labels) > 0.5
+    assert obfuscated.flat_share(plain, street.images, street.labels) == 0
 
 
 def test_a_rounded_network_sees_few_levels_and_has_no_gradient(plain, street):
-    rounded = masked.Rounded(plain, levels=4)
+    rounded = obfuscated.Rounded(plain, levels=4)
     assert len(rounded.round(street.images).unique()) <= 4
     assert (rounded.round(street.images) - street.images).abs().max() <= 1 / 6 + 1e-6
-    assert masked.flat_share(rounded, street.images, street.labels) == 1
+    assert obfuscated.flat_share(rounded, street.images, street.labels) == 1
 
 
 def test_straight_through_changes_the_way_back_only(plain, street):
-    one, other = masked.Rounded(plain), masked.Rounded(plain, straight_through=True)
+    one, other = obfuscated.Rounded(plain), obfuscated.Rounded(plain, straight_through=True)
     with torch.no_grad():
         assert torch.allclose(one(street.images), other(street.images), atol=1e-4)
-    assert masked.flat_share(other, street.images, street.labels) == 0
+    assert obfuscated.flat_share(other, street.images, street.labels) == 0
 
 
 def test_the_masks_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
     def fooled(defence, attack):
-        maker = masked.attackers(defence, plain, ball=BALL, steps=12)[attack]
-        return masked.held(defence, *stop, maker) == 0
+        maker = obfuscated.attackers(defence, plain, ball=BALL, steps=12)[attack]
+        return obfuscated.held(defence, *stop, maker) == 0
 
     assert fooled(plain, "PGD, cross-entropy")
-    assert not fooled(masked.Loud(plain), "PGD, cross-entropy")
-    assert fooled(masked.Loud(plain), "PGD, margin loss")
-    assert not fooled(masked.Rounded(plain), "PGD, margin loss")
-    assert fooled(masked.Rounded(plain), "PGD through the rounding")
+    assert not fooled(obfuscated.Loud(plain), "PGD, cross-entropy")
+    assert fooled(obfuscated.Loud(plain), "PGD, margin loss")
+    assert not fooled(obfuscated.Rounded(plain), "PGD, margin loss")
+    assert fooled(obfuscated.Rounded(plain), "PGD through the rounding")
 
 
 def test_no_attack_leaves_the_ball(plain, stop):
     images, labels = stop
-    makers = masked.attackers(masked.Rounded(plain), plain, ball=BALL, steps=2)
+    makers = obfuscated.attackers(obfuscated.Rounded(plain), plain, ball=BALL, steps=2)
     assert len(makers) >= 4
     for maker in makers.values():
         made = maker(images, labels)
@@ -72,19 +73,19 @@ def test_no_attack_leaves_the_ball(plain, stop):
 
 def test_what_would_be_no_mask_is_refused(plain):
     with pytest.raises(ValueError, match="factor must be more than 0"):
-        masked.Loud(plain, -1)
+        obfuscated.Loud(plain, -1)
     with pytest.raises(ValueError, match="at least 2 levels"):
-        masked.Rounded(plain, 1)
+        obfuscated.Rounded(plain, 1)
     with pytest.raises(TypeError, match=r"levels of brightness are counted, 2 or more; got 2\.5"):
-        masked.Rounded(plain, 2.5)
+        obfuscated.Rounded(plain, 2.5)
     with pytest.raises(ValueError, match="steps must be at least 1"):
-        masked.attackers(plain, plain, ball=BALL, steps=0)
+        obfuscated.attackers(plain, plain, ball=BALL, steps=0)
     with pytest.raises(TypeError, match=r"got 0\.03"):
-        masked.attackers(plain, plain, ball=0.03)
+        obfuscated.attackers(plain, plain, ball=0.03)
 
 
 def test_what_ships_says_that_a_mask_is_no_armour():
-    told = masked.shipped()
+    told = obfuscated.shipped()
     held, flat = told["held"], told["flat"]
     assert flat["none"] == 0
     assert flat["rounded"] == 1

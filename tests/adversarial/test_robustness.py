@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import robustness, zoo
-from course_utils.balls import L2, Linf
-from course_utils.pgd import pgd
+from course_utils import zoo
+from course_utils.adversarial import robustness
+from course_utils.adversarial.balls import L2, Linf
+from course_utils.adversarial.pgd import pgd
 
 
 class Threshold(nn.Module):

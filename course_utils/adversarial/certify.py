@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils import runtime, training, zoo
+from course_utils.adversarial.balls import Linf, check_size, per_picture
 from course_utils.arguments import check_batch, check_classes, check_count, check_images, check_one_each
-from course_utils.balls import Linf, check_size, per_picture
 from course_utils.networks import alexnet
 from course_utils.resnet.twins import MEAN, SIGNS, SIZE, STD, scenes
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import figures, images, pgd, runtime, signs, zoo
-from course_utils.labs import adversarial
+from course_utils import figures, images, runtime, signs, zoo
+from course_utils.adversarial.labs import attack
+from course_utils.adversarial.pgd import Step
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 
@@ -19,7 +20,7 @@ class Linear(nn.Module):
 
     def __init__(self, size=64):
         super().__init__()
-        examples = torch.cat([adversarial.scene(name, 3, size) for name in signs.CLASS_NAMES]).flatten(1) - 0.5
+        examples = torch.cat([attack.scene(name, 3, size) for name in signs.CLASS_NAMES]).flatten(1) - 0.5
         inverse = torch.linalg.pinv(examples)  # [3 * size², 20]
         noise = torch.randn(inverse.T.shape, generator=torch.Generator().manual_seed(0))
         self.weight = nn.Parameter(8 * inverse.T + 0.01 * (noise - noise @ inverse @ examples))
@@ -43,7 +44,7 @@ def lab(monkeypatch):
     monkeypatch.setattr(zoo, "names", lambda: tuple(known))
     monkeypatch.setattr(zoo, "load", lambda name, progress=True: network(name, known[name]))
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    return adversarial.AdversarialLab("one", epsilon=0)
+    return attack.AdversarialLab("one", epsilon=0)
 
 
 def test_epsilon_zero_says_no_change(lab):
@@ -88,7 +89,7 @@ def test_every_corner_of_the_controls_gives_a_picture(lab, epsilon, steps, step_
 def test_every_picture_and_network_can_be_chosen(lab):
     options = lab.controls["picture"].options, [name for _, name in lab.controls["network"].options]
     for picture, name in itertools.product(*options):
-        if picture != adversarial.OWN:
+        if picture != attack.OWN:
             lab.set(picture=picture, network=name, epsilon=2, steps=2)
             assert lab.message.value == "", picture
 
@@ -99,7 +100,7 @@ def test_another_network_s_classes_are_offered_as_targets_and_the_choice_is_kept
     assert lab.controls["target"].value == "yield"
     lab.set(network="other")
     assert "thing 7" in lab.controls["target"].options
-    assert lab.controls["target"].value == adversarial.UNTARGETED
+    assert lab.controls["target"].value == attack.UNTARGETED
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(lab):
@@ -112,10 +113,10 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_another(lab):
 
 
 def test_an_upload_becomes_the_picture(lab):
-    stop = (adversarial.scene("stop", 3, 64)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    stop = (attack.scene("stop", 3, 64)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     put(lab, png(stop.repeat(3, axis=0).repeat(3, axis=1)))
     assert lab.message.value == ""
-    assert lab.controls["picture"].value == adversarial.OWN
+    assert lab.controls["picture"].value == attack.OWN
     assert "STOP" in words(lab.headline)
     lab.set(epsilon=32)
     assert "fooled" in words(lab.headline)
@@ -126,7 +127,7 @@ def test_a_broken_upload_is_told_and_the_picture_stays(lab):
 
 
 def test_one_s_own_picture_must_be_uploaded_first(lab):
-    lab.set(picture=adversarial.OWN)
+    lab.set(picture=attack.OWN)
     assert "press “Upload a picture”" in words(lab.message)
 
 
@@ -154,13 +155,13 @@ def test_the_lab_leaves_the_network_and_the_random_state_alone(lab):
 
 
 def test_before_and_after_is_the_lab_s_picture_standing_still():
-    clean = adversarial.scene("stop", 3, 64)
-    shown = adversarial.before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
+    clean = attack.scene("stop", 3, 64)
+    shown = attack.before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
     assert shown.pixels.shape[1] == figures.WIDTH
     assert repr(shown).startswith("[A picture")
 
 
-@pytest.mark.parametrize("norm", adversarial.NORMS)
+@pytest.mark.parametrize("norm", attack.NORMS)
 def test_every_norm_attacks_and_never_leaves_its_ball(lab, norm):
     lab.set(norm=norm, epsilon=32, steps=3)
     assert lab.message.value == ""
@@ -169,7 +170,7 @@ def test_every_norm_attacks_and_never_leaves_its_ball(lab, norm):
     draw = lab.draw
     lab.draw = lambda view: (seen.append(view), draw(view))[1]
     lab.set(epsilon=12)
-    side, kind = seen[-1].sides[0], adversarial.NORMS[norm]
+    side, kind = seen[-1].sides[0], attack.NORMS[norm]
     distance = kind.ball(0).norm(side.images - side.clean).item()
     assert 0 < distance <= 12 * kind.unit * (1 + 1e-5)
 
@@ -201,7 +202,7 @@ def test_a_second_network_stands_beside_the_first(lab):
     assert pixels_of(lab).shape != alone
     assert re.match(r"one reads STOP .+two reads STOP", words(lab.headline))
     assert len(last_view(lab, second="one").sides) == 1  # itself is no second one
-    for below in (adversarial.BARS, adversarial.MAP):  # another network's classes are others: no common bars
+    for below in (attack.BARS, attack.MAP):  # another network's classes are others: no common bars
         lab.set(second="other", below=below)
         assert lab.message.value == ""
 
@@ -214,12 +215,12 @@ def test_the_map_follows_the_attack_and_shows_where_it_ended(lab):
     place = side.found.plane.places(side.images)[0] / side.found.reach
     column, row = ((place + 1) / 2 * 64).round().int().tolist()
     assert side.found.classes[row, column] == int(side.after.argmax())
-    assert last_view(lab, below=adversarial.BARS).sides[0].found is None
+    assert last_view(lab, below=attack.BARS).sides[0].found is None
     assert len(side.losses) == len(side.path) == 5
 
 
 def test_a_picture_that_does_not_move_has_no_map(lab):
-    view = last_view(lab, epsilon=8, step=adversarial.RAW, step_size=0.1, random_start=False, steps=1)
+    view = last_view(lab, epsilon=8, step=attack.RAW, step_size=0.1, random_start=False, steps=1)
     assert view.sides[0].index == 1
     assert lab.message.value == ""
 
@@ -241,14 +242,14 @@ def test_a_step_brings_its_numbers_to_the_processor_once(monkeypatch):
         return lambda tensor: (copies.append(name), fetch(tensor))[1]
 
     clean, losses = torch.zeros(1, 3, 4, 4), torch.rand(6, 3)
-    side = adversarial.Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
-    path = adversarial._Path(side, restarts=3, steps=5)
+    side = attack.Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
+    path = attack._Path(side, restarts=3, steps=5)
     with monkeypatch.context() as patched:
         for name in ("item", "tolist", "cpu", "__int__", "__float__"):
             patched.setattr(torch.Tensor, name, counted(name))
         for index, loss in enumerate(losses):
             pictures = torch.full((3, 3, 4, 4), 0.1 * index)
-            side = path.followed(side, pgd.Step(index, pictures, loss, torch.tensor([[2.0, 0.0]] * 3)))
+            side = path.followed(side, Step(index, pictures, loss, torch.tensor([[2.0, 0.0]] * 3)))
     assert copies == ["tolist"] * 6
     assert side.losses == tuple(losses[:, losses[-1].argmax()].tolist())  # all of the one that is ahead in the end
     assert [float(picture.mean()) for picture in side.path] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -261,20 +262,20 @@ def test_a_story_moves_every_control_and_a_moved_control_ends_it(lab):
     assert {name: choices[name] for name in lab._stories["too large η"]} == lab._stories["too large η"]
     assert (choices["epsilon"], choices["step_size"], choices["norm"], choices["seed"]) == (5, 32, "L∞", 0)
     lab.controls["steps"].value = 7
-    assert lab.controls["preset"].value == adversarial.FREE
+    assert lab.controls["preset"].value == attack.FREE
     assert lab.controls["step_size"].value == 32
     assert "robust network" not in lab._stories  # that network is not here
 
 
 def test_a_lab_may_begin_with_a_story(lab):
-    told = adversarial.AdversarialLab("one", preset="one step")
+    told = attack.AdversarialLab("one", preset="one step")
     assert told.choices()["steps"] == 1
     assert told.controls["preset"].value == "one step"
     told.set(steps=9)
     told.reset()
     assert told.choices()["steps"] == 1
     with pytest.raises(ValueError, match=r"there is no story 'two steps'; choose one of 'one step'"):
-        adversarial.AdversarialLab("one", preset="two steps")
+        attack.AdversarialLab("one", preset="two steps")
 
 
 SHIPPED = [name for name in ("signs-resnet",) if name in zoo.shipped()]
@@ -282,7 +283,7 @@ SHIPPED = [name for name in ("signs-resnet",) if name in zoo.shipped()]
 
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_shipped_network_reads_stop_until_epsilon_moves():
-    lab = adversarial.AdversarialLab("signs-resnet", epsilon=0)
+    lab = attack.AdversarialLab("signs-resnet", epsilon=0)
     assert "no change. The network reads STOP" in words(lab.headline)
     clean = pixels_of(lab)
     lab.controls["epsilon"].value = 8
@@ -293,7 +294,7 @@ def test_the_shipped_network_reads_stop_until_epsilon_moves():
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab = adversarial.AdversarialLab("signs-resnet", epsilon=5, below=adversarial.BARS)  # the maps take time
+    lab = attack.AdversarialLab("signs-resnet", epsilon=5, below=attack.BARS)  # the maps take time
 
     def fooled(**choices):
         return "▲ fooled" in words(lab.set(**choices).headline)
@@ -316,7 +317,7 @@ def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch)
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_stories_tell_what_their_names_promise(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab = adversarial.AdversarialLab("signs-resnet", below=adversarial.BARS)
+    lab = attack.AdversarialLab("signs-resnet", below=attack.BARS)
 
     def told(story):
         return words(lab.set(preset=story).headline)
@@ -337,7 +338,7 @@ def test_the_stories_tell_what_their_names_promise(monkeypatch):
 def test_a_finished_attack_is_ready_soon_after_the_slider_stops(monkeypatch):
     """PGD-20 and its drawing, in seconds of the processor: 0.2 where it was measured, the first frame 0.04."""
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab, first, whole = adversarial.AdversarialLab("signs-resnet"), [], []
+    lab, first, whole = attack.AdversarialLab("signs-resnet"), [], []
     for epsilon in (3, 8, 5, 9, 12):
         begin, frames = time.thread_time(), 0
         with runtime.threads(1):

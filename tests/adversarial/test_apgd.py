@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import apgd as module
-from course_utils.apgd import apgd, apgd_steps, attack_radius, checkpoints, strongest
-from course_utils.balls import L1, L2, Linf
-from course_utils.pgd import pgd
+from course_utils.adversarial.apgd import _Judged, apgd, apgd_steps, attack_radius, checkpoints, strongest
+from course_utils.adversarial.balls import L1, L2, Linf
+from course_utils.adversarial.pgd import pgd
 from course_utils.runtime import generator
 
 CLASSES, ROUNDING = 5, 5e-6
@@ -97,7 +96,7 @@ def test_every_picture_walks_as_algorithm_1_says(network, batch):
 def test_steps_that_were_just_halved_are_not_halved_again_for_a_best_that_stays():
     """Condition 2 of algorithm 1: the loss climbs at every step, and never as high as it once was."""
     picture = torch.zeros(1, 3, 2, 2)
-    judged = module._Judged(picture, torch.tensor([10.0]), picture, torch.tensor([1.0]))
+    judged = _Judged(picture, torch.tensor([10.0]), picture, torch.tensor([1.0]))
     sizes = []
     for _ in range(4):  # checkpoints; the first counts as if the steps had just been halved
         for height in range(5):
@@ -195,7 +194,7 @@ def test_the_attack_s_radius_is_where_it_begins_to_succeed(network, batch):
 def test_a_picture_that_withstands_the_largest_ball_is_attacked_once(network, batch, monkeypatch):
     images, labels = batch[0][:12], batch[1][:12].clone()
     labels[0] = (labels[0] + 1) % CLASSES  # wrong from the beginning: its radius is 0 and needs no attack
-    asked, attack = [], module.apgd
+    asked, attack = [], apgd
     monkeypatch.setattr(
         module, "apgd", lambda _, x, *rest, **how: (asked.append(len(x)), attack(_, x, *rest, **how))[1]
     )
@@ -217,9 +216,9 @@ def test_nobody_s_random_state_moves(network, batch):
 
 def test_the_loop_may_be_left_and_its_step_sizes_are_per_picture(network, batch, monkeypatch):
     seen = []
-    whole = module._Judged.halve_where_stalled
+    whole = _Judged.halve_where_stalled
     monkeypatch.setattr(
-        module._Judged, "halve_where_stalled", lambda self: (seen.append(self.step_size.clone()), whole(self))[1]
+        _Judged, "halve_where_stalled", lambda self: (seen.append(self.step_size.clone()), whole(self))[1]
     )
     for step in apgd_steps(network, *batch, ball=Linf(0.05), steps=30):
         if step.index == 29:

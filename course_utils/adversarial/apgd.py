@@ -15,10 +15,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from course_utils import attack_losses
+from course_utils.adversarial import losses
+from course_utils.adversarial.balls import L2, Ball, Linf, per_picture
+from course_utils.adversarial.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
 from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
-from course_utils.balls import L2, Ball, Linf, per_picture
-from course_utils.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
 from course_utils.runtime import generator, kept
 
 PATIENCE = 0.75  # ρ: the share of steps that must have gained for the step size to stay
@@ -73,7 +73,7 @@ def apgd_steps(
     check_batch(images, labels, targets, ball)
     _check_kind(ball)
     check_count("steps", steps)
-    attack_losses.named(loss)
+    losses.named(loss)
     labels, targets = check_classes(network, images, labels, targets)
     centre, goal = images.detach(), labels if targets is None else targets
     start = ball.random_start(centre, generator(seed, centre.device)) if random_start else centre.clone()
@@ -87,7 +87,7 @@ def _climb(
     goal: Tensor,
     ball: Ball,
     steps: int,
-    loss: str | attack_losses.Loss,
+    loss: str | losses.Loss,
     direction: int,
 ) -> Iterator[Step]:
     """Algorithm 1 for a whole batch: every picture has its own step size and its own best point."""
@@ -248,7 +248,7 @@ def strongest(
         if not len(rows):
             break
         if rank is not None:
-            loss = partial(attack_losses.targeted_dlr, towards=rivals[rows, rank])
+            loss = partial(losses.targeted_dlr, towards=rivals[rows, rank])
         attack = _untargeted(
             network, images[rows], labels[rows], ball, steps, loss, restarts if rank is None else 1, seed
         )

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.balls import L1, L2, Linf, per_picture, raw_ascend
+from course_utils.adversarial.balls import L1, L2, Linf, per_picture, raw_ascend
 from course_utils.runtime import generator
 
 ROUNDING = 5e-6  # a few dozen numbers of single precision, added up

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from course_utils import runtime, signs, zoo
-from course_utils.apgd import apgd, strongest
-from course_utils.balls import L1, L2, Linf
-from course_utils.pgd import pgd
+from course_utils.adversarial.apgd import apgd, strongest
+from course_utils.adversarial.balls import L1, L2, Linf
+from course_utils.adversarial.pgd import pgd
 
 STEPS, ROUNDING = 8, 1e-5
 NETWORK = "signs-alexnet"  # the quickest of the four

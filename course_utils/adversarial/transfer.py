@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
+from course_utils.adversarial.balls import Ball
+from course_utils.adversarial.pgd import pgd
 from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
-from course_utils.balls import Ball
-from course_utils.pgd import pgd
 
 RESULTS = runtime.DATA / "adversarial" / "transfer.json"  # what scripts/results_adversarial.py measured
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import decision_map, figures, images, pgd, runtime, signs, zoo
-from course_utils.figures import attack_lab
-from course_utils.labs import base
-from course_utils.labs.attack_settings import (
+from course_utils import figures, images, runtime, signs, zoo
+from course_utils.adversarial import decision_map
+from course_utils.adversarial.figures import lab
+from course_utils.adversarial.labs.settings import (
     BARS,
     EPSILONS,
     FREE,
@@ -36,6 +36,8 @@ from course_utils.labs.attack_settings import (
     relabel,
     stories,
 )
+from course_utils.adversarial.pgd import Step, best_restart, pgd_steps
+from course_utils.labs import base
 from course_utils.labs.own import NONE_YET
 from course_utils.layers.folding import folded
 
@@ -156,7 +158,7 @@ class AdversarialLab(base.Lab):
     def draw(self, view: View) -> base.Frame:
         """The slide's picture with the present step, what is below it, and what happened in one sentence."""
         target = view.sides[0].target
-        pixels = attack_lab.scene(
+        pixels = lab.scene(
             [_drawn(side, view) for side in view.sides],
             below="bars" if view.below == BARS else "map",
             loss="the true class: the attack climbs" if target is None else "the target: the attack descends",
@@ -237,7 +239,7 @@ def _attacked(view: View, step_size: float, choices: Mapping[str, Any]) -> Itera
     for side in sides:
         many = {"device": side.clean.device, "dtype": torch.int64}
         walks.append(
-            pgd.pgd_steps(
+            pgd_steps(
                 side.network,
                 side.clean.repeat(restarts, 1, 1, 1),
                 torch.full((restarts,), side.label, **many),
@@ -269,9 +271,9 @@ class _Path:
         self.images: list[Tensor] = []  # of each step, [restarts, 3, S, S]
         self.losses: list[list[float]] = []  # of each step, [restarts]
 
-    def followed(self, side: Side, last: pgd.Step) -> Side:
+    def followed(self, side: Side, last: Step) -> Side:
         """The side one step later, in the restart that is ahead; its path when it is whole."""
-        ahead = pgd.best_restart(last, self.label, self.target, self.restarts)  # [1]
+        ahead = best_restart(last, self.label, self.target, self.restarts)  # [1]
         row, *losses = torch.cat([ahead.to(last.loss), last.loss]).tolist()  # the one copy to the processor
         self.images.append(last.images)
         self.losses.append(losses)
@@ -302,21 +304,21 @@ def _mapped(view: View) -> Iterator[View]:
 
 
 # ---- from tensors to arrays and words --------------------------------------------------------------------------------
-def _drawn(side: Side, view: View) -> attack_lab.Side:
+def _drawn(side: Side, view: View) -> lab.Side:
     """A side as arrays."""
     change, decision = side.images - side.clean, "no ball, no map"
     if view.epsilon and side.found is None:
         stuck = side.index == view.steps and not change.any()
         decision = "the picture did not move" if stuck else "… the map follows the attack"
     elif side.found is not None:
-        decision = attack_lab.Map(
+        decision = lab.Map(
             classes=side.found.classes.numpy(),
             confidence=side.found.confidence.numpy(),
             reach=side.found.reach,
             edge=side.edge.numpy(),
             path=side.shadow.numpy(),
         )
-    return attack_lab.Side(
+    return lab.Side(
         name=side.network.name,
         clean=images.to_pixels(side.clean)[0],
         noise=change[0].movedim(0, -1).cpu().numpy(),

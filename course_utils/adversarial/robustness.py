@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
+from course_utils.adversarial.balls import Ball, Linf
+from course_utils.adversarial.pgd import Variant, pgd
 from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
-from course_utils.balls import Ball, Linf
-from course_utils.pgd import Variant, pgd
 
 RESULTS = runtime.DATA / "adversarial" / "robustness.json"  # what scripts/results_adversarial.py measured
 Siege = Callable[[nn.Module, Tensor, Tensor, Ball], Tensor]  # (network, images, labels, ball) → fooled, bool [N]

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import certify, runtime, training, zoo
-from course_utils.apgd import attack_radius, strongest
-from course_utils.balls import Linf
+from course_utils import runtime, training, zoo
+from course_utils.adversarial import certify
+from course_utils.adversarial.apgd import attack_radius, strongest
+from course_utils.adversarial.balls import Linf
 from course_utils.runtime import generator
 
 CLASSES, ROUNDING = 4, 1e-4

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import transfer, zoo
-from course_utils.balls import Linf
+from course_utils import zoo
+from course_utils.adversarial import transfer
+from course_utils.adversarial.balls import Linf
 
 
 class Mean(nn.Module):

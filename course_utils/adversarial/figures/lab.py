@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from course_utils.adversarial.figures.decision_map import class_colours, square_regions
 from course_utils.figures.base import (
     BLUE,
     MARGIN,
@@ -26,7 +27,6 @@ from course_utils.figures.base import (
     top_classes,
 )
 from course_utils.figures.charts import quick_curves
-from course_utils.figures.decision_map import class_colours, square_regions
 from course_utils.figures.style import pen
 
 EMPTY = "#EFEFEF"  # where a map will stand

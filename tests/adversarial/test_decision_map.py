@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import decision_map, pgd, signs, zoo
-from course_utils.balls import L1, L2, Linf
+from course_utils import signs, zoo
+from course_utils.adversarial import decision_map
+from course_utils.adversarial.balls import L1, L2, Linf
+from course_utils.adversarial.pgd import fgsm, loss_and_gradient, pgd, pgd_steps
 
 EPSILON = 8 / 255
 
@@ -48,7 +50,7 @@ def label():
 @pytest.fixture(scope="module")
 def attacks(network, stop, label):
     how = {"ball": Linf(EPSILON), "step_size": EPSILON / 4, "steps": 8}
-    return [pgd.pgd(network, stop, label, seed=seed, **how).images for seed in (0, 1)]
+    return [pgd(network, stop, label, seed=seed, **how).images for seed in (0, 1)]
 
 
 # ---- planes ------------------------------------------------------------------------------------------------------
@@ -63,7 +65,7 @@ def test_the_axes_have_length_one_and_stand_at_right_angles(network, stop, label
 def test_the_first_axis_is_the_step_of_fgsm(network, stop, label):
     plane = decision_map.gradient_plane(network, stop, label, ball=Linf(EPSILON))
     there = plane.images(torch.tensor([[EPSILON, 0.0]]))
-    assert torch.allclose(there, pgd.fgsm(network, stop, label, EPSILON), atol=1e-6)
+    assert torch.allclose(there, fgsm(network, stop, label, EPSILON), atol=1e-6)
 
 
 class Slopes(nn.Module):
@@ -107,7 +109,7 @@ def test_the_plane_of_two_attacks_holds_both(stop, attacks):
 
 def test_the_plane_of_a_path_holds_its_end(network, stop, label):
     how = {"ball": Linf(EPSILON), "step_size": EPSILON / 4, "steps": 6}
-    path = torch.cat([step.images for step in pgd.pgd_steps(network, stop, label, **how)])
+    path = torch.cat([step.images for step in pgd_steps(network, stop, label, **how)])
     plane = decision_map.path_plane(stop, path, ball=Linf(EPSILON))
     end = plane.places(path[-1:])
     assert torch.allclose(plane.images(end), path[-1:], atol=1e-5)
@@ -127,7 +129,7 @@ def test_a_saturated_network_still_has_a_direction(network, stop, label):
         def forward(self, images):
             return 1000 * network(images)
 
-    assert not pgd.loss_and_gradient(Loud(), stop, label)[2].any()
+    assert not loss_and_gradient(Loud(), stop, label)[2].any()
     plane = decision_map.gradient_plane(Loud(), stop, label, ball=Linf(EPSILON))
     assert plane.first.any()
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from course_utils import figures
-from course_utils.figures import adversarial, decision_map
+from course_utils.adversarial.figures import attacks, decision_map
 
 NAMES = ("stop", "yield", "caution")
 POINTS = 17
@@ -120,7 +120,7 @@ def test_the_mountain_shows_the_path():
 
 # ---- the rest ----------------------------------------------------------------------------------------------------
 def test_the_three_balls_have_the_areas_of_their_norms():
-    pixels = adversarial.balls(("L1", "L2", "L∞"), ("a", "b", "c"), title="Balls")
+    pixels = attacks.balls(("L1", "L2", "L∞"), ("a", "b", "c"), title="Balls")
     filled = []
     for k, colour in enumerate((figures.BLUE, figures.VERMILLION, figures.GREEN)):
         part = pixels[100:400, k * 373 : (k + 1) * 373].astype(float)
@@ -132,7 +132,7 @@ def test_the_three_balls_have_the_areas_of_their_norms():
 
 def test_a_table_is_darker_where_the_share_is_higher():
     rates = np.array([[0.9, 0.1], [np.nan, 0.5]])
-    pixels = adversarial.matrix(rates, ("a", "b"), title="Table", rows="made on", columns="shown to").astype(int)
+    pixels = attacks.matrix(rates, ("a", "b"), title="Table", rows="made on", columns="shown to").astype(int)
 
     def shade(row, column):  # near the upper left corner of a cell
         return pixels[132 + row * 74 + 10, 330 + column * 385 + 20].sum()
@@ -142,25 +142,25 @@ def test_a_table_is_darker_where_the_share_is_higher():
 
 def test_bars_are_as_long_as_their_shares():
     held = {"none": {"noise": 1.0, "PGD": 0.25}, "masked": {"noise": 1.0, "PGD": 0.75}}
-    pixels = adversarial.sieges(held, title="Held", x_label="still right")
+    pixels = attacks.sieges(held, title="Held", x_label="still right")
     long = [(pixels == rgb(figures.VERMILLION)).all(axis=2).sum(axis=1).max(), 0.75 * (figures.WIDTH - 90 - 420)]
     assert long[0] == pytest.approx(long[1], abs=3)
 
 
 def test_rows_hold_every_picture():
     row = [np.full((8, 8, 3), shade, dtype=np.uint8) for shade in (10, 90, 170)]
-    pixels = adversarial.rows({"one\nline": row, "two": row}, title="Rows", captions={"one\nline": "abc", "two": "def"})
+    pixels = attacks.rows({"one\nline": row, "two": row}, title="Rows", captions={"one\nline": "abc", "two": "def"})
     for shade in (10, 90, 170):
         assert (pixels == shade).all(axis=2).sum() > 2 * 100**2
 
 
 def test_a_gradient_of_any_size_fills_the_range():
     gradient = np.random.default_rng(0).normal(size=(16, 16, 3))
-    shown = adversarial.gradient_picture(gradient)
-    assert np.array_equal(shown, adversarial.gradient_picture(1e-9 * gradient))
+    shown = attacks.gradient_picture(gradient)
+    assert np.array_equal(shown, attacks.gradient_picture(1e-9 * gradient))
     assert shown.min() == 0
     assert shown.max() == 255
-    assert np.unique(adversarial.gradient_picture(0 * gradient)).tolist() == [128]
+    assert np.unique(attacks.gradient_picture(0 * gradient)).tolist() == [128]
 
 
 def test_a_picture_with_few_colours_is_smaller_and_looks_alike():

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from course_utils import pgd, runtime
+from course_utils import runtime
+from course_utils.adversarial.balls import Ball
+from course_utils.adversarial.pgd import loss_and_gradient
 from course_utils.arguments import check_classes, check_images, check_labels
-from course_utils.balls import Ball
 
 COARSE = 8  # cells along the first, coarse grid; halved until `points` are there
 ANGLES = 180  # corners of the polygon that stands for a ball's edge
@@ -89,7 +90,7 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
     check_images(x)
     check_labels("labels", labels, 1)
     labels, _ = check_classes(network, x, labels, None)
-    _, logits, gradient = pgd.loss_and_gradient(network, x, labels)
+    _, logits, gradient = loss_and_gradient(network, x, labels)
     if not gradient.any():  # so sure that 1 - p rounds to 0: the margin of the logits still has a direction
         gradient = _margin_gradient(network, x, labels, logits)
     if not gradient.any():

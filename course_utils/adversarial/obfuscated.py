@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
-from course_utils.apgd import apgd
+from course_utils.adversarial.apgd import apgd
+from course_utils.adversarial.balls import Ball
+from course_utils.adversarial.pgd import Variant, loss_and_gradient, pgd
 from course_utils.arguments import check_count, check_one_size
-from course_utils.balls import Ball
-from course_utils.pgd import Variant, loss_and_gradient, pgd
 
 RESULTS = runtime.DATA / "adversarial" / "masked.json"  # what scripts/results_adversarial.py measured
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_utils import attack_losses
+from course_utils.adversarial import losses as attack_losses
+from course_utils.adversarial.balls import Ball, Linf, per_picture, raw_ascend
 from course_utils.arguments import check_batch, check_classes, check_count, check_step
-from course_utils.balls import Ball, Linf, per_picture, raw_ascend
 from course_utils.runtime import generator, kept
 
 SCHEDULES = {  # how long the step is when the share t of all steps is done, as a part of η

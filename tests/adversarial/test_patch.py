@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from course_utils import patch, signs, zoo
+from course_utils import signs, zoo
+from course_utils.adversarial import patch
 
 TARGET = signs.CLASS_NAMES.index("caution")
 

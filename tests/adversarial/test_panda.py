@@ -8,8 +8,9 @@ import pytest
 import torch
 from torchvision import models
 
-from course_utils import images, pgd, runtime, zoo
-from course_utils.labs.adversarial import before_and_after
+from course_utils import images, runtime, zoo
+from course_utils.adversarial.labs.attack import before_and_after
+from course_utils.adversarial.pgd import fgsm
 from scripts import notebooks
 
 REFERENCE = os.environ.get("COURSE_REFERENCE")
@@ -40,7 +41,7 @@ def test_one_step_of_fgsm_at_0_007_turns_a_real_panda_into_something_else():
     network, photo = names["googlenet"], names["photo"]
     panda = network.class_names.index("giant panda")
     assert names["answer"].tolist() == [panda]
-    adversarial = pgd.fgsm(network, photo, names["answer"], 0.007)
+    adversarial = fgsm(network, photo, names["answer"], 0.007)
     assert (adversarial - photo).abs().max() <= 0.007 + 1e-6
     assert network(adversarial).argmax(dim=1).tolist() != [panda]
     assert np.ptp(names["shown"].pixels) == 255  # a drawing, not an empty sheet

@@ -10,9 +10,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from course_utils import checks
-from course_utils.checks import adversarial
+from course_utils.adversarial import checks as adversarial
+from course_utils.adversarial.checks import check_pgd
 
-LESSON = Path(__file__).parent.parent / "notebooks" / "08_adversarial.ipynb"
+LESSON = Path(__file__).parents[2] / "notebooks" / "08_adversarial.ipynb"
 
 
 def answer(*, goal="targets", sign=-1, centre="images", box=True, accumulate=False, raw=False, start="random", less=0):
@@ -39,7 +40,7 @@ def answer(*, goal="targets", sign=-1, centre="images", box=True, accumulate=Fal
 
 
 def test_the_right_answer_is_right():
-    verdict = checks.check_pgd(answer())
+    verdict = check_pgd(answer())
     assert verdict.right is True, verdict
     assert verdict
 
@@ -54,7 +55,7 @@ def test_the_right_answer_may_use_backward():
                 x = (x - step_size * x.grad.sign()).clamp(images - epsilon, images + epsilon).clamp(0, 1)
         return x
 
-    assert checks.check_pgd(attack).right is True
+    assert check_pgd(attack).right is True
 
 
 WRONG = {
@@ -79,7 +80,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(name):
     student, message = WRONG[name]
-    verdict = checks.check_pgd(student)
+    verdict = check_pgd(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
     assert not verdict
@@ -119,7 +120,7 @@ def _noise_without_network(network, images, labels, targets, epsilon, step_size,
     "stub", [_returns(None), _returns(...), _unfilled, _unchanged, _asked_but_not_moved, _noise_without_network]
 )
 def test_an_unfilled_stub_is_told_not_yet(stub):
-    verdict = checks.check_pgd(stub)
+    verdict = check_pgd(stub)
     assert verdict.right is None
     assert verdict.sentence.startswith("Not yet")
 
@@ -152,7 +153,7 @@ def _starts_far_away(network, images, labels, targets, epsilon, step_size, steps
     ],
 )
 def test_other_mishaps_become_a_sentence(student, message):
-    verdict = checks.check_pgd(student)
+    verdict = check_pgd(student)
     assert verdict.right is False
     assert re.search(message, verdict.sentence), verdict.sentence
 
@@ -161,7 +162,7 @@ def test_the_check_leaves_the_random_state_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    checks.check_pgd(answer())
+    check_pgd(answer())
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -212,8 +213,8 @@ def test_the_lesson_s_solution_is_right_and_its_stub_is_not_yet():
     sources = ["".join(cell["source"]) for cell in cells]
     space = {"torch": torch, "cross_entropy": cross_entropy}
     stub = next(source for source in sources if "def targeted_pgd" in source and "<details>" not in source)
-    exec(stub.split("checks.check_pgd")[0], space)
-    assert checks.check_pgd(space["targeted_pgd"]).right is None
+    exec(stub.split("check_pgd")[0], space)
+    assert check_pgd(space["targeted_pgd"]).right is None
     folded = next(source for source in sources if "def targeted_pgd" in source and "<details>" in source)
     exec(re.search(r"```python\n(.*?)```", folded, re.DOTALL)[1], space)
-    assert checks.check_pgd(space["targeted_pgd"]).right is True
+    assert check_pgd(space["targeted_pgd"]).right is True

@@ -1,0 +1,56 @@
+"""Lesson 8, adversarial examples: balls, PGD and stronger attacks, decision maps, robustness, certificates.
+
+from course_utils.adversarial import Linf, pgd
+pgd(network, images, labels, ball=Linf(8 / 255), step_size=2 / 255)
+"""
+
+from course_utils.adversarial import (
+    certify,
+    decision_map,
+    figures,
+    losses,
+    obfuscated,
+    patch,
+    robustness,
+    transfer,
+)
+from course_utils.adversarial.apgd import apgd, apgd_steps, attack_radius
+from course_utils.adversarial.balls import L1, L2, Ball, Linf
+from course_utils.adversarial.pgd import (
+    Attack,
+    Step,
+    Variant,
+    fgsm,
+    loss_and_gradient,
+    loss_and_logits,
+    pgd,
+    pgd_steps,
+    succeeded,
+)
+
+__all__ = [
+    "L1",
+    "L2",
+    "Attack",
+    "Ball",
+    "Linf",
+    "Step",
+    "Variant",
+    "apgd",
+    "apgd_steps",
+    "attack_radius",
+    "certify",
+    "decision_map",
+    "fgsm",
+    "figures",
+    "loss_and_gradient",
+    "loss_and_logits",
+    "losses",
+    "obfuscated",
+    "patch",
+    "pgd",
+    "pgd_steps",
+    "robustness",
+    "succeeded",
+    "transfer",
+]
