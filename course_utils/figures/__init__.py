@@ -4,8 +4,6 @@ Serves all eight notebooks and their labs. Nothing here computes: it shows what 
 Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
 """
 
-from course_utils.figures import (
-)
 from course_utils.figures.base import (
     BLACK,
     BLUE,

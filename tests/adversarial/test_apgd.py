@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from itertools import pairwise
 
 import pytest
@@ -196,7 +197,9 @@ def test_a_picture_that_withstands_the_largest_ball_is_attacked_once(network, ba
     labels[0] = (labels[0] + 1) % CLASSES  # wrong from the beginning: its radius is 0 and needs no attack
     asked, attack = [], apgd
     monkeypatch.setattr(
-        module, "apgd", lambda _, x, *rest, **how: (asked.append(len(x)), attack(_, x, *rest, **how))[1]
+        sys.modules["course_utils.adversarial.apgd"],
+        "apgd",
+        lambda _, x, *rest, **how: (asked.append(len(x)), attack(_, x, *rest, **how))[1],
     )
     radius = attack_radius(network, images, labels, largest=0.02, halvings=3, steps=5)
     fell = int((radius.isfinite() & (radius > 0)).sum())

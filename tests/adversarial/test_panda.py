@@ -35,7 +35,7 @@ def test_one_step_of_fgsm_at_0_007_turns_a_real_panda_into_something_else():
     (cell,) = (cell.source for cell in cells if 'zoo.load("googlenet")' in cell.source)
     photograph = str(Path(REFERENCE) / "photographs" / "n02510455_giant_panda.jpg")
     assert 'photograph = ""' in cell
-    names = {"zoo": Zoo, "images": images, "pgd": pgd, "runtime": runtime, "before_and_after": before_and_after}
+    names = {"zoo": Zoo, "images": images, "fgsm": fgsm, "runtime": runtime, "before_and_after": before_and_after}
     exec(cell.replace('photograph = ""', f"photograph = {photograph!r}"), names)
 
     network, photo = names["googlenet"], names["photo"]

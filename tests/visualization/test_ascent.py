@@ -15,7 +15,7 @@ from torch import nn
 from course_utils import gradcam, zoo
 from course_utils import visualization as v
 from course_utils.runtime import generator
-from course_utils.visualization import (
+from course_utils.visualization.ascent import (
     ADAM,
     LADDER,
     NAIVE,

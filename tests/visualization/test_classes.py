@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from course_utils import signs, zoo
-from course_utils.visualization import ADAM, LADDER, NAIVE, Filter, climb, noise, score
 from course_utils.visualization import classes as c
+from course_utils.visualization.ascent import ADAM, LADDER, NAIVE, Filter, climb, noise, score
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_each_network_believes_its_own_pictures_and_the_others_believe_the_regul
 
 def test_the_slides_picture_convinces_its_own_network_and_not_all_others(networks):
     """alexnet's STOP without regularisers, twelve steps: 1 by itself, and few of the others follow."""
-    from course_utils.visualization import Logit
+    from course_utils.visualization.ascent import Logit
 
     found = climb(networks[0], Logit(signs.STOP), steps=30, recipe=NAIVE, optimizer=ADAM, seed=1).images
     read = c.opinions(networks, found)[0, :, signs.STOP]
