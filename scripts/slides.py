@@ -49,7 +49,7 @@ def deck(notebook: NotebookNode, name: str, size: int = SIZE) -> str:
         raise ValueError(f"{name} has no cell to show: tag one of them “slide”.")
     for cell in shown.cells:
         if cell.cell_type == "code":
-            cell.source = without_asserts(cell.source)
+            cell.source = without_claims(cell.source)
         lab = app.builds_lab(cell.source) if cell.cell_type == "code" else None
         cell.metadata["tags"] = [lab] if lab else []  # the only tag that deck.js meets
     rendered, headings = pages.cells(shown, name)
@@ -66,16 +66,24 @@ def deck(notebook: NotebookNode, name: str, size: int = SIZE) -> str:
     )
 
 
-def without_asserts(source: str) -> str:
+def without_claims(source: str) -> str:
     """Code as the back row wants it: without the lines that only prove, to us, what the text says."""
     try:
         statements = ast.parse(source).body
     except SyntaxError:  # a line of IPython's own: nothing is left out
         return source
-    proofs = [statement for statement in statements if isinstance(statement, ast.Assert)]
+    proofs = [statement for statement in statements if _is_claim(statement)]
     left_out = {line for proof in proofs for line in range(proof.lineno, proof.end_lineno + 1)}
     lines = source.splitlines()
     return "\n".join(line for number, line in enumerate(lines, start=1) if number not in left_out).strip()
+
+
+def _is_claim(statement: ast.stmt) -> bool:
+    """Whether a statement is `claim(…)`, `claim.always(…)` or `claim.timed(…)`."""
+    if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
+        return False
+    called = statement.value.func
+    return getattr(called.value if isinstance(called, ast.Attribute) else called, "id", "") == "claim"
 
 
 def topics(tags: list[str], rendered: list[str]) -> list[str]:

@@ -15,6 +15,8 @@ settings.load_profile("course")
 os.environ["COURSE_PROGRESS"] = tempfile.mkdtemp(prefix="progress-")
 SOLVED = tempfile.mkdtemp(prefix="progress-")  # what tests of the checks solve, so that no notebook hears of it
 
+os.environ["COURSE_CLAIMS"] = "strict"  # a claim of a lesson that does not hold stops the test
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
