@@ -117,7 +117,7 @@ class InceptionLab(base.Lab):
         name = "A module of your own" if module == OWN else f"inception ({module})"
         title = f"{name}: each bar is as high as it has channels"
         plan = Plan(title, widths, (kernel_three, kernel_five), sliders["side"])
-        yield plan if race else plan.without_reductions()
+        yield plan if reductions else plan.without_reductions()
 
     def draw(self, plan: Plan) -> base.Frame:
         """The module, and its sums in one sentence."""
