@@ -12,8 +12,6 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,14 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, web
+from course_utils.networks.alexnet import SignsAlexNet
+from course_utils.networks.certifiable import CertifiableNet
+from course_utils.networks.inception import SignsInception
+from course_utils.networks.pixels import PixelNetwork
+from course_utils.networks.pooled import SignsPoolNet
+from course_utils.networks.resnet import SignsResNet, SmallResNet
 
-ARCHITECTURES = {  # what a card may name: module and constructor, imported when they are needed
-    "alexnet.SignsAlexNet": ("course_utils.networks.alexnet", "SignsAlexNet"),
-    "certify.CertifiableNet": ("course_utils.certify", "CertifiableNet"),
-    "inception.SignsInception": ("course_utils.inception", "SignsInception"),
-    "pooling.SignsPoolNet": ("course_utils.pooling", "SignsPoolNet"),
-    "resnet.SignsResNet": ("course_utils.resnet", "SignsResNet"),
-    "resnet.SmallResNet": ("course_utils.resnet", "SmallResNet"),
+ARCHITECTURES = {  # what a card may name, and nothing else is ever called
+    "alexnet.SignsAlexNet": SignsAlexNet,
+    "certify.CertifiableNet": CertifiableNet,
+    "inception.SignsInception": SignsInception,
+    "pooling.SignsPoolNet": SignsPoolNet,
+    "resnet.SignsResNet": SignsResNet,
+    "resnet.SmallResNet": SmallResNet,
 }
 PRETRAINED = (
     "alexnet",
@@ -48,68 +52,6 @@ WEIGHTS = "IMAGENET1K_V1"  # the papers' own training; the later V2 recipes give
 HASH = re.compile(r"-([a-f0-9]+)\.\w+$")  # torchvision ends a file's name with the beginning of its sha256
 
 
-class PixelNetwork(nn.Module):
-    """A network that takes pixels: it normalises inside and passes the picture on to `body`.
-
-    Args:
-        body: the network itself, for normalised pictures; its layers are reached through this attribute.
-        name: what it is called in menus and messages.
-        class_names: one name for each logit.
-        input_size: height and width of the pictures it was trained on, in pixels.
-        mean, std: what to subtract from and divide by, for red, green and blue.
-    """
-
-    def __init__(
-        self,
-        body: nn.Module,
-        *,
-        name: str,
-        class_names: Sequence[str],
-        input_size: int,
-        mean: Sequence[float] = (0.5, 0.5, 0.5),
-        std: Sequence[float] = (0.5, 0.5, 0.5),
-    ) -> None:
-        super().__init__()
-        self.body = body
-        self.name = name
-        self.class_names = tuple(class_names)
-        self.input_size = input_size
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Pictures [N, 3, H, W] in [0, 1] → logits [N, classes]."""
-        self._check(images)
-        try:
-            return self.body((images - self.mean) / self.std)
-        except RuntimeError as error:
-            height, width = images.shape[2:]
-            if min(height, width) >= self.input_size:
-                raise
-            raise ValueError(
-                f"{self.name} was made for pictures of {self.input_size}×{self.input_size} pixels and cannot "
-                f"take {height}×{width}; enlarge them first."
-            ) from error
-
-    def _check(self, images: Tensor) -> None:
-        """Refuse what is no batch of pictures; only what costs nothing is looked at, no pixel is."""
-        if not isinstance(images, Tensor):
-            got = type(images).__name__
-            raise TypeError(f"{self.name} takes a tensor [N, 3, H, W] and got {got}; see images.to_tensor.")
-        if not images.is_floating_point():
-            got = str(images.dtype).removeprefix("torch.")
-            raise TypeError(f"{self.name} takes float pixels from 0 to 1 and got {got}; divide by 255 first.")
-        if images.ndim != 4 or images.shape[1] != 3:
-            hint = "add the batch with image[None]" if images.ndim == 3 else "order the axes like that"
-            raise ValueError(f"{self.name} takes [N, 3, H, W] and got {list(images.shape)}; {hint}.")
-        if images.device != self.mean.device:
-            place = self.mean.device
-            raise ValueError(f"{self.name} is on {place}, the pictures on {images.device}; move one of them.")
-
-    def extra_repr(self) -> str:
-        return f"name={self.name!r}, classes={len(self.class_names)}, input_size={self.input_size}"
-
-
 def load(name: str, *, device: str | torch.device | None = None, progress: bool = True) -> PixelNetwork:
     """Load a trained network, ready to be asked: in evaluation mode, float32, its parameters not frozen.
 
@@ -125,7 +67,7 @@ def load(name: str, *, device: str | torch.device | None = None, progress: bool 
         The network, for pixels in [0, 1].
 
     Raises:
-        ValueError: no such network, a damaged file, or (`downloads.DownloadError`) one that cannot be had.
+        ValueError: no such network, a damaged file, or (`web.DownloadError`) one that cannot be had.
     """
     description = card(name)
     where = runtime.device(device)
@@ -296,15 +238,14 @@ def _damaged(name: str, what: str) -> ValueError:
 
 
 def _shipped_body(card: dict, state: dict[str, Tensor]) -> nn.Module:
-    """The network that a card names, filled; only the constructors in `ARCHITECTURES` are ever called."""
+    """The network that a card names, filled."""
     name, architecture, arguments = card["name"], card.get("architecture"), card.get("arguments", {})
     if architecture not in ARCHITECTURES:
         allowed = ", ".join(ARCHITECTURES)
         raise ValueError(f"{name} asks for the architecture {architecture!r}; only {allowed} are allowed.")
-    module, constructor = ARCHITECTURES[architecture]
     try:
         with torch.random.fork_rng(devices=[]):  # the random first weights shall not move the caller's generator
-            body = getattr(import_module(module), constructor)(**arguments)
+            body = ARCHITECTURES[architecture](**arguments)
         body.load_state_dict(state, strict=True)
     except (RuntimeError, TypeError):
         raise ValueError(f"the weights of {name} do not fit {architecture} with {arguments}.") from None

@@ -22,33 +22,12 @@ from course_utils import runtime, training, zoo
 from course_utils.adversarial.balls import Linf, check_size, per_picture
 from course_utils.arguments import check_batch, check_classes, check_count, check_images, check_one_each
 from course_utils.networks import alexnet
+from course_utils.networks.certifiable import CertifiableNet
 from course_utils.resnet.twins import MEAN, SIGNS, SIZE, STD, scenes
 
-__all__ = ["MEAN", "SIGNS", "SIZE", "STD", "scenes"]  # the small world of these networks is that of the twins
+__all__ = ["MEAN", "SIGNS", "SIZE", "STD", "CertifiableNet", "scenes"]  # the small world of the twins
 STORED = {"plain": "certify-plain", "interval": "certify-interval", "noise": "certify-noise"}  # for `zoo.load`
 ROUNDING = 1e-4  # of a logit: what sums of `exact_products` may be off; a certificate must have more room than that
-
-
-class CertifiableNet(nn.Sequential):
-    """Two convolutions and two linear layers with ReLUs between, for pictures of 32×32 pixels: short, so that the
-    intervals do not blow up on their way.
-
-    Args:
-        classes: how many logits come out.
-        width: filters of the first layer; the second has twice as many.
-    """
-
-    def __init__(self, classes: int = len(SIGNS), width: int = 16):
-        super().__init__(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),  # [N, 16, 16, 16]
-            nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # [N, 32, 8, 8]
-            nn.ReLU(),
-            nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten()),  # larger pictures are averaged down to 8×8 here
-            nn.Linear(2 * width * 8 * 8, 64),
-            nn.ReLU(),
-            nn.Linear(64, classes),
-        )
 
 
 # ---- interval bounds ---------------------------------------------------------------------------------------------
