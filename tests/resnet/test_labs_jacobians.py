@@ -9,7 +9,7 @@ import torch
 
 from course_utils import figures, resnet
 from course_utils.resnet import jacobians
-from course_utils.resnet.figures import blocks as drawings
+from course_utils.resnet.figures import plans as drawings
 from course_utils.resnet.labs import jacobians as labs
 from tests.seen import pixels_of, words
 

@@ -1,7 +1,7 @@
 """Lesson 5's pictures."""
 
-from course_utils.resnet.figures.blocks import Drawn, blocks, diverging, fate, fates, matrices, times
 from course_utils.resnet.figures.loss_surface import contours, filled, heat, missing_blocks, mountains
+from course_utils.resnet.figures.plans import Drawn, blocks, diverging, fate, fates, matrices, times
 
 __all__ = [
     "Drawn",

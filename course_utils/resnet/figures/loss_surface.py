@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import BLUE, GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, text
+from course_utils.figures.base import MARGIN, WIDTH, text
+from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION
 from course_utils.figures.style import extra, pen, settle, sheet, stronger, used
 
 LOWEST, HIGHEST = 0.001, 1000.0  # losses outside are drawn as these

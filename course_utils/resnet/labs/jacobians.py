@@ -18,7 +18,7 @@ from course_utils import figures, runtime, signs
 from course_utils.labs import base
 from course_utils.networks import resnet
 from course_utils.resnet import jacobians
-from course_utils.resnet.figures import blocks as drawings
+from course_utils.resnet.figures import plans as drawings
 
 ALT = "The size of the gradient at every layer of a deep network, one line with skips and one without."
 DEPTHS = tuple(range(8, 99, 6))

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import GRID, INK, MARGIN, PALE, PAPER, VERMILLION, WIDTH, YELLOW, fitted, panels, text
+from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, text
 from course_utils.figures.charts import quick_curves
+from course_utils.figures.colours import GRID, INK, PALE, PAPER, VERMILLION, YELLOW
 from course_utils.figures.style import pen
 
 ROW = 8  # scenes below a climb

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import BLUE, INK, PALE, PAPER, SKY, VERMILLION, WIDTH, font, panels, text
+from course_utils.figures.base import WIDTH, font, panels, text
+from course_utils.figures.colours import BLUE, INK, PALE, PAPER, SKY, VERMILLION
 from course_utils.figures.style import extra, pen
 
 ROW = 232  # pixels of height that one block takes

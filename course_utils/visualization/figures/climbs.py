@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import BLUE, INK, MARGIN, PALE, PAPER, WIDTH, fitted, percent, text
+from course_utils.figures.base import MARGIN, WIDTH, fitted, percent, text
+from course_utils.figures.colours import BLUE, INK, PALE, PAPER
 from course_utils.figures.style import pen
 
 GAP = 14  # pixels between pictures
