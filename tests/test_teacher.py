@@ -6,7 +6,6 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_utils import checks
 from scripts import notebooks, teacher
 
 STUB = '''def double(x):
@@ -16,7 +15,7 @@ STUB = '''def double(x):
     return y
 
 
-checks.check_double(double)'''
+check_double(double)'''
 ANSWER = "<details><summary>A hint</summary>\n\n`+`\n\n</details>\n\n<details><summary>The solution</summary>\n\n"
 ANSWER += "```python\ndef double(x):\n    return x + x  # or 2 * x\n```\n\n</details>"
 
@@ -29,14 +28,14 @@ def test_the_solution_takes_the_stubs_place_and_the_check_stays():
     notebook = lesson(new_code_cell("x = 2"), new_code_cell(STUB), new_markdown_cell(ANSWER))
     edition = teacher.solved(notebook)
     assert edition.cells[1].source == "x = 2"
-    assert edition.cells[2].source == "def double(x):\n    return x + x  # or 2 * x\n\n\nchecks.check_double(double)"
+    assert edition.cells[2].source == "def double(x):\n    return x + x  # or 2 * x\n\n\ncheck_double(double)"
     assert notebook.cells[2].source == STUB  # the student's is as it was
 
 
 def test_names_to_be_filled_in_are_filled_in():
-    stub = 'which, colour = ..., ...  # such as "stop"\nchecks.check_which(which, colour)'
+    stub = 'which, colour = ..., ...  # such as "stop"\ncheck_which(which, colour)'
     solution = 'print("looked")\nwhich, colour = "yield", "red"\n'
-    assert teacher.filled(stub, solution) == f"{solution}checks.check_which(which, colour)"
+    assert teacher.filled(stub, solution) == f"{solution}check_which(which, colour)"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +74,7 @@ def test_the_solution_is_green_and_the_gap_is_not(path):
 
 def verdicts(notebook, exercise) -> list[bool | None]:
     """What the exercise's checks say after imports, definitions and the exercise itself, and nothing else, have run."""
-    space: dict = {"checks": checks}
+    space: dict = {}
     for cell in notebook.cells[: exercise.first]:
         if cell.cell_type == "code" and "%pip" not in cell.source:
             needed = [one for one in ast.parse(cell.source).body if isinstance(one, NEEDED) or is_parameter(cell)]
