@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test rehearse notebooks networks results sheet report slides app teacher publish wheel clean
+.PHONY: help lab test portable rehearse notebooks networks results sheet report slides app teacher publish wheel clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,12 +30,16 @@ lab: $(VENV)/lab.stamp  ## open the course in JupyterLab
 test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, lessons, a real browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/notebooks.py --check --quick
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || echo \
 		"There is no Chromium, so the browser tests will be skipped; on Debian: sudo apt-get install chromium"
 	OMP_NUM_THREADS=1 COURSE_DEVICE=$${COURSE_DEVICE:-cpu} $(BIN)/python -m pytest -n auto --maxprocesses=4 \
 		--dist=loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 \
-		--nbval-sanitize-with=tests/nbval.cfg tests notebooks $(TEST_ARGS)
+		--nbval-sanitize-with=tests/nbval.cfg --doctest-modules course_utils tests notebooks $(TEST_ARGS)
+
+portable: $(VENV)/test.stamp  ## run the tests as other processors, Pythons and versions would (two hours; NAMES=avx2 …)
+	$(BIN)/python scripts/portable.py $(NAMES)
 
 rehearse: $(VENV)/test.stamp  ## run all lessons under Colab's old Jupyter stack (`make test` takes three of them)
 	OMP_NUM_THREADS=1 COURSE_DEVICE=cpu COURSE_REHEARSE=all $(BIN)/python -m pytest tests/test_colab.py

@@ -26,7 +26,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"pytorch": "torch"}  # what conda calls otherwise
 COMMANDS = {"lab", "test", "notebooks", "networks", "results", "sheet", "wheel", "clean", "teacher", "publish", "help"}
-COMMANDS |= {"report", "slides", "app", "rehearse"}
+COMMANDS |= {"report", "slides", "app", "rehearse", "portable"}
 
 
 def project() -> dict:
