@@ -36,6 +36,12 @@ def test_a_method_never_draws(graph, wing):
         assert not drawn, f"{wing}.{room} is a method and imports {drawn}"
 
 
+def test_the_readme_s_map_names_every_room(graph):
+    readme = (notebooks.ROOT / "README.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"\w+", readme.split("```\ncourse_utils/")[1].split("notebooks/")[0]))
+    assert {name.rsplit(".", 1)[1] for name in graph.find_children("course_utils")} <= told
+
+
 def test_nothing_is_imported_by_a_string():
     for path in sorted((notebooks.ROOT / "course_utils").rglob("*.py")):
         assert not re.search(r"import_module|__import__", path.read_text(encoding="utf-8")), path
