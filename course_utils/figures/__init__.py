@@ -1,24 +1,11 @@
-"""From arrays to pictures: what all figures share stands here; a lesson's own drawings in a module of its name.
+"""From arrays to pictures: what all figures share stands here; a lesson's own drawings in its wing.
 
-Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given.
-Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
+Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given. Papers: none.
 """
 
 from course_utils.figures.base import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
     MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    SKY,
-    VERMILLION,
     WIDTH,
-    YELLOW,
     Picture,
     amplified,
     attack,
@@ -31,24 +18,35 @@ from course_utils.figures.base import (
     top_classes,
 )
 from course_utils.figures.charts import curves, quick_curves
+from course_utils.figures.colours import (
+    BLUE,
+    GREEN,
+    GRID,
+    HEATS,
+    INK,
+    ORANGE,
+    PALE,
+    PURPLE,
+    VERMILLION,
+    heat,
+    map_pixels,
+    overlaid,
+)
 from course_utils.figures.style import STYLES, use
 
 __all__ = [
-    "BLACK",
     "BLUE",
     "GREEN",
     "GRID",
+    "HEATS",
     "INK",
     "MARGIN",
     "ORANGE",
     "PALE",
-    "PAPER",
     "PURPLE",
-    "SKY",
     "STYLES",
     "VERMILLION",
     "WIDTH",
-    "YELLOW",
     "Picture",
     "amplified",
     "attack",
@@ -56,6 +54,9 @@ __all__ = [
     "curves",
     "fitted",
     "font",
+    "heat",
+    "map_pixels",
+    "overlaid",
     "panels",
     "percent",
     "quick_curves",

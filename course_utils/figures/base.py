@@ -1,7 +1,6 @@
-"""What all figures share, composed as pixels so that a slider redraws at once: palette, type, panels, bars.
+"""What all figures share, composed as pixels so that a slider redraws at once: type, panels, bars.
 
-Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given.
-Papers: Okabe and Ito (2008), "Color Universal Design", for the palette.
+Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given. Papers: none.
 """
 
 from __future__ import annotations
@@ -16,12 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION
 from course_utils.figures.style import pen, type_size
-
-# Okabe and Ito's palette: eight colours that colour-blind readers tell apart.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-INK, PALE, GRID, PAPER = "#1A1A1A", "#5A5A5A", "#DDDDDD", "#FFFFFF"
 
 WIDTH = 1120  # pixels of a composed figure; shown at some 800 points it stays sharp on dense screens
 MARGIN = 20
@@ -231,9 +226,6 @@ def attack(
     class_names: Sequence[str],
     before: np.ndarray,
     after: np.ndarray,
-    *,
-    title: str = "picture + noise",
-    width: int = WIDTH,
 ) -> np.ndarray:
     """The slide's picture: a picture, plus noise, equals another picture; and what the network reads in the two.
 
@@ -242,11 +234,9 @@ def attack(
         noise: float [H, W, 3], the adversarial picture less the clean one; drawn amplified, with the factor told.
         class_names: of all classes.
         before, after: probabilities of all classes, float [classes].
-        title: over the third picture.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     if not len(class_names) == len(before) == len(after):
@@ -260,7 +250,7 @@ def attack(
     changes = f"no pixel moves more than {round(largest, 1):g}/255" if largest > 0 else "nothing changed"
     above = panels(
         [clean, shown, adversarial],
-        ["picture", f"noise, amplified ×{factor}", title],
+        ["picture", f"noise, amplified ×{factor}", "picture + noise"],
         [
             f"“{class_names[first]}”, {percent(before[first])}",
             changes,
@@ -268,11 +258,10 @@ def attack(
         ],
         colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
         signs="+=",
-        width=width,
     )
     top = top_classes(before, after)
     names = [class_names[label] for label in top]
-    below = bars(names, before[top], after[top], titles=("the network, before", "the network, after"), width=width)
+    below = bars(names, before[top], after[top], titles=("the network, before", "the network, after"))
     return np.concatenate([above, below])
 
 

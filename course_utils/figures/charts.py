@@ -13,21 +13,8 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WIDTH,
-    font,
-    text,
-)
+from course_utils.figures.base import WIDTH, font, text
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, SKY, VERMILLION
 from course_utils.figures.style import extra, pen, settle, sheet, stronger
 
 Series = Mapping[str, Sequence]  # name → values, or name → (x values, values)

@@ -1,99 +1,19 @@
 """Heat maps over pictures, and how good they are: the drawings of notebook 7 and its lab.
 
-Serves notebook 7. Nothing here computes: it shows what it is given. Colours: inferno and viridis (Smith and van der
-Walt 2015) and turbo (Mikhailov 2019) from a few of their own values; in between they are mixed.
+Serves notebook 7. Nothing here computes: it shows what it is given. Papers: none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import (
-    BLUE,
-    GRID,
-    INK,
-    MARGIN,
-    PALE,
-    PAPER,
-    VERMILLION,
-    WIDTH,
-    fitted,
-    panels,
-    percent,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, percent, text
 from course_utils.figures.charts import LOOKS
+from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION, shades
 from course_utils.figures.style import pen, settle, sheet, stronger, used
-
-COLOURS = {  # cold to hot
-    "inferno": ("000004", "1b0c41", "4a0c6b", "781c6d", "a52c60", "cf4446", "ed6925", "fb9b06", "f7d13d", "fcffa4"),
-    "viridis": ("440154", "482878", "3e4a89", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"),
-    "turbo": (
-        "30123b",
-        "434eba",
-        "4685fa",
-        "28bceb",
-        "1ae4b6",
-        "55fa76",
-        "a4fc3c",
-        "d9e436",
-        "faba39",
-        "fb7e21",
-        "e4450a",
-        "b91e02",
-        "7a0403",
-    ),
-    "grey": ("000000", "ffffff"),
-}
-
-
-# ---- heat ------------------------------------------------------------------------------------------------------
-@lru_cache(maxsize=8)
-def _ladder(colours: str) -> np.ndarray:
-    """256 colours from cold to hot, uint8 [256, 3]."""
-    if colours not in COLOURS:
-        raise ValueError(f"there are no colours called {colours!r}; choose one of {', '.join(COLOURS)}.")
-    anchors = np.array([[int(anchor[k : k + 2], 16) for k in (0, 2, 4)] for anchor in COLOURS[colours]])
-    place = np.linspace(0, len(anchors) - 1, 256)
-    return np.stack([np.interp(place, range(len(anchors)), anchors[:, k]) for k in range(3)], axis=1).astype(np.uint8)
-
-
-def heat(values: np.ndarray, colours: str = "inferno") -> np.ndarray:
-    """A map in colours.
-
-    Args:
-        values: float [H, W] in [0, 1].
-        colours: one of `COLOURS`.
-
-    Returns:
-        uint8 [H, W, 3].
-    """
-    steps = np.clip(np.round(255 * np.nan_to_num(np.asarray(values, dtype=np.float32))), 0, 255)
-    return _ladder(colours)[steps.astype(np.uint8)]
-
-
-def overlaid(pixels: np.ndarray, values: np.ndarray, *, opacity: float = 0.6, colours: str = "inferno") -> np.ndarray:
-    """A map over the picture, which turns grey below it, so that red paint is not taken for heat.
-
-    Args:
-        pixels: uint8 [H, W, 3].
-        values: float [H, W] in [0, 1].
-        opacity: 0 shows the picture alone, in its colours; 1 the map alone.
-        colours: one of `COLOURS`.
-
-    Returns:
-        uint8 [H, W, 3].
-    """
-    picture = np.asarray(pixels, dtype=np.float32)
-    if picture.shape[:2] != np.shape(values):
-        raise ValueError(f"a map over a picture has its size {list(picture.shape[:2])}; got {list(np.shape(values))}.")
-    grey = picture @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    below = picture + min(1.0, 3 * opacity) * (grey[..., None] - picture)
-    return np.round(below + opacity * (heat(values, colours) - below)).astype(np.uint8)
 
 
 # ---- pictures in rows and columns ------------------------------------------------------------------------------
@@ -105,7 +25,6 @@ def grid(
     names: Sequence[str] = (),
     notes: Sequence[Sequence[str]] | None = None,
     side: int = 200,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Pictures in rows and columns.
 
@@ -116,20 +35,19 @@ def grid(
         names: the rows' names, on the left, or none.
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     left = MARGIN + (200 if names else 0)
-    step = (width - MARGIN - left + 12) / max(len(row) for row in rows)
+    step = (WIDTH - MARGIN - left + 12) / max(len(row) for row in rows)
     side = min(side, int(step) - 12)
     drawn = [[fitted(picture, side) for picture in row] for row in rows]
     tall = [max(picture.height for picture in row) + (40 if notes else 12) for row in drawn]
     top = 86 if columns else 54
-    canvas = Image.new("RGB", (width, top + sum(tall) + 4), PAPER)
+    canvas = Image.new("RGB", (WIDTH, top + sum(tall) + 4), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k, name in enumerate(columns):
         text(draw, (left + (k + 0.5) * step - 6, 66), name, size=19, colour=PALE, width=step - 6)
     for i, row in enumerate(drawn):
@@ -166,7 +84,6 @@ def look(
     chosen: Sequence[int],
     *,
     colours: str = "inferno",
-    width: int = WIDTH,
 ) -> np.ndarray:
     """The lab's picture: a scene, heat over it for one class or two, and what the network reads.
 
@@ -177,36 +94,35 @@ def look(
         probabilities: float [classes].
         chosen: the classes that are explained; their bars stand out.
         colours: those of the maps, for the scale.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     if pictures[0].shape[1] > pictures[0].shape[0]:  # a wide scene gets all the room that there is
         pictures = [picture.repeat(4, axis=0).repeat(4, axis=1) for picture in pictures]
-    above = panels(pictures, titles, captions, side=320 if len(pictures) > 2 else 440, width=width)
+    above = panels(pictures, titles, captions, side=320 if len(pictures) > 2 else 440)
     probabilities = np.asarray(probabilities, dtype=float)
     top = list(dict.fromkeys([*np.argsort(-probabilities, kind="stable")[:5].tolist(), *chosen]))[:6]
-    canvas = Image.new("RGB", (width, 58 + 34 * len(top)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 58 + 34 * len(top)), PAPER)
     draw = pen(canvas)
-    _scale(canvas, colours, width)
+    _scale(canvas, colours)
     text(draw, (MARGIN, 22), "what the network reads", size=20, bold=True, anchor="lm")
     for k, label in enumerate(sorted(top, key=lambda label: -probabilities[label])):
         y, value = 58 + 34 * k, float(probabilities[label])
         looks = dict(zip(chosen, (VERMILLION, BLUE), strict=False))
-        end = 260 + (width - 400) * value
+        end = 260 + (WIDTH - 400) * value
         text(draw, (244, y), class_names[label], size=20, bold=label in looks, anchor="rm", width=224)
         draw.rectangle((260, y - 12, max(end, 262), y + 12), fill=looks.get(label, PALE))
         text(draw, (max(end, 262) + 10, y), percent(value), size=19, anchor="lm")
     return np.concatenate([above, np.asarray(canvas)])
 
 
-def _scale(canvas: Image.Image, colours: str, width: int) -> None:
+def _scale(canvas: Image.Image, colours: str) -> None:
     """From cold to hot, at the upper right."""
-    draw, ladder = pen(canvas), _ladder(colours)[None].repeat(14, axis=0)
-    canvas.paste(Image.fromarray(ladder), (width - MARGIN - 256 - 50, 15))
-    text(draw, (width - MARGIN - 256 - 60, 22), "0", size=18, colour=PALE, anchor="rm")
-    text(draw, (width - MARGIN, 22), "max", size=18, colour=PALE, anchor="rm")
+    draw, ladder = pen(canvas), shades(colours)[None].repeat(14, axis=0)
+    canvas.paste(Image.fromarray(np.round(ladder).astype(np.uint8)), (WIDTH - MARGIN - 256 - 50, 15))
+    text(draw, (WIDTH - MARGIN - 256 - 60, 22), "0", size=18, colour=PALE, anchor="rm")
+    text(draw, (WIDTH - MARGIN, 22), "max", size=18, colour=PALE, anchor="rm")
 
 
 # ---- scores ----------------------------------------------------------------------------------------------------
@@ -215,34 +131,30 @@ def scores(
     *,
     title: str,
     baselines: Sequence[str],
-    smaller_is_better: Sequence[str] = ("deletion",),
-    width: int = WIDTH,
 ) -> np.ndarray:
-    """A contest: one row a method, one column a score, a dot with its error bar; dashed, the best blind baseline.
+    """One row a method, one column a score, a dot with its error bar; dashed, the best blind baseline.
 
     Args:
         table: name of the method → name of the score → (mean, lower, upper).
         title: the figure's one message.
         baselines: which rows are no methods.
-        smaller_is_better: scores of which less is more.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     kinds = list(next(iter(table.values())))
     row, left, top = 34, 300, 118
-    wide = (width - left - MARGIN) // len(kinds)
-    canvas = Image.new("RGB", (width, top + row * len(table) + 54), PAPER)
+    wide = (WIDTH - left - MARGIN) // len(kinds)
+    canvas = Image.new("RGB", (WIDTH, top + row * len(table) + 54), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for i, name in enumerate(table):
         y = top + row * i + row // 2
         if name in baselines:
-            draw.rectangle((MARGIN, y - row // 2, width - MARGIN, y + row // 2 - 1), fill="#EFEFEF")
+            draw.rectangle((MARGIN, y - row // 2, WIDTH - MARGIN, y + row // 2 - 1), fill="#EFEFEF")
         text(draw, (left - 16, y), name, size=19, anchor="rm", width=left - 40)
     for k, kind in enumerate(kinds):
-        less = kind in smaller_is_better
+        less = kind == "deletion"
         box = (left + k * wide + 14, left + (k + 1) * wide - 14)
         text(draw, ((box[0] + box[1]) / 2, 66), kind, size=20, bold=True, width=wide - 26)
         text(draw, ((box[0] + box[1]) / 2, 92), "← better" if less else "better →", size=17, colour=PALE)
@@ -282,8 +194,6 @@ def small_curves(
     y_label: str,
     y_range: tuple[float, float] = (0.0, 1.0),
     bands: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]] | None = None,
-    width: int = WIDTH,
-    height: int = 460,
 ) -> np.ndarray:
     """Several charts side by side over the same upright axis, the same lines in each. For what stands still.
 
@@ -294,13 +204,12 @@ def small_curves(
         y_label: of the upright axis, with its unit.
         y_range: what it spans.
         bands: as `charts`, with (lower, upper).
-        width, height: in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [460, WIDTH, 3].
     """
 
-    figure, canvas = sheet(width, height, layout="constrained")
+    figure, canvas = sheet(WIDTH, 460, layout="constrained")
     every = figure.subplots(1, len(charts), sharey=True, squeeze=False)[0]
     for axes, (label, lines) in zip(every, charts.items(), strict=True):
         for (name, values), (colour, dashes) in zip(lines.items(), LOOKS, strict=False):

@@ -134,7 +134,7 @@ class GradCamLab(base.Lab):
             "second": base.menu("and", [NOTHING, *loaded.class_names], NOTHING, "a second class beside it"),
             "method": base.menu("method", methods, method, "how the map is made"),
             "opacity": base.whole_slider("opacity", 0, 100, 60, "how strongly the map covers the picture, in percent"),
-            "colours": base.menu("colours", list(drawings.COLOURS), "inferno", "from cold to hot"),
+            "colours": base.menu("colours", list(figures.HEATS), "inferno", "from cold to hot"),
         }
         controls["upload"].observe(self._took_upload, "value")
         super().__init__(controls, alt=ALT)
@@ -163,14 +163,14 @@ class GradCamLab(base.Lab):
         clean = images.to_pixels(view.scene.image)[0]
         heat = saliency.normalised(view.maps).cpu().numpy()
         look = {"opacity": view.opacity, "colours": view.colours}
-        pictures = [clean, *(drawings.overlaid(clean, one, **look) for one in heat)]
+        pictures = [clean, *(figures.overlaid(clean, one, **look) for one in heat)]
         titles = ["picture", *(f"{view.method}: “{view.class_names[label]}”" for label in view.chosen)]
         sure = [figures.percent(view.probabilities[label]) for label in view.chosen]
         captions = [f"{clean.shape[1]}×{clean.shape[0]} pixels"]
         captions += [_where(view, k) or f"read with {sure[k]}" for k in range(len(view.chosen))]
         if len(view.chosen) == 1:
             raw = heat[0] if view.coarse is None else saliency.normalised(view.coarse).cpu().numpy()
-            pictures.append(drawings.heat(raw, view.colours))
+            pictures.append(figures.heat(raw, view.colours))
             titles.append("the map alone" if view.coarse is None else f"as “{view.layer}” has it")
             captions.append(f"{raw.shape[1]}×{raw.shape[0]} places")
         pixels = drawings.look(
@@ -287,7 +287,7 @@ def warmed(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7, colours: str
     """
     heat = saliency.normalised(maps).cpu().numpy()
     pairs = zip(images.to_pixels(pictures), heat, strict=True)
-    return [drawings.fewer_shades(drawings.overlaid(x, one, opacity=opacity, colours=colours)) for x, one in pairs]
+    return [drawings.fewer_shades(figures.overlaid(x, one, opacity=opacity, colours=colours)) for x, one in pairs]
 
 
 def headline(view: View) -> str:

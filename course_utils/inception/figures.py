@@ -11,25 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor
 
-from course_utils.figures.base import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    VERMILLION,
-    WIDTH,
-    panels,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, panels, text
 from course_utils.figures.charts import Series, quick_curves
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended, mixed
 from course_utils.figures.style import extra, pen
 
 COLOURS = {"conv_1x1": BLUE, "conv_3x3": ORANGE, "conv_5x5": GREEN, "pool": PURPLE}
+SIDE = 200  # pixels of a picture in `views`
 
 
 # ---- the module ------------------------------------------------------------------------------------------------
@@ -52,21 +40,20 @@ FIRST, LAST = 66, 1016  # where the bars of the input and the output stand
 LEAST, ABOVE = 46, 24  # height of a row at least, and of the words above it
 
 
-def module(in_channels: int, branches: Sequence[Branch], *, title: str, width: int = WIDTH) -> np.ndarray:
+def module(in_channels: int, branches: Sequence[Branch], *, title: str) -> np.ndarray:
     """An Inception module from left to right: every bar is as high as it has channels, on one scale.
 
     Args:
         in_channels: channels that come in.
         branches: top to bottom.
         title: the figure's one message.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [660, width, 3].
+        uint8 [660, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, 660), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 660), PAPER)
     draw = pen(canvas, "RGBA")
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     scale = _scale(in_channels, branches)
     middle, out = (TOP + BOTTOM) / 2, sum(branch.filters for branch in branches)
     entry = _bar(draw, FIRST, middle, in_channels * scale, PALE, f"{in_channels} in")
@@ -79,7 +66,7 @@ def module(in_channels: int, branches: Sequence[Branch], *, title: str, width: i
         _branch(draw, branch, in_channels, entry, row, scale, (exit_top, exit_bottom))
         exit_top, top = exit_bottom, top + height
     text(draw, (LAST + THICK / 2, middle - out * scale / 2 - 14), f"{out} out", size=20, bold=True)
-    _shares(draw, branches, width)
+    _shares(draw, branches)
     return np.asarray(canvas)
 
 
@@ -141,13 +128,13 @@ def _branch(draw, branch: Branch, in_channels: int, entry, row: float, scale: fl
     text(draw, (FILTERED + THICK + 44, row + 12), costs, size=18, anchor="lm", width=440)
 
 
-def _shares(draw, branches: Sequence[Branch], width: int) -> None:
+def _shares(draw, branches: Sequence[Branch]) -> None:
     """Who brings the channels, and who costs: two bars of 100 %. (Parameters are shared out as multiply-adds are.)"""
     rows = {
         "channels out": [branch.filters for branch in branches],
         "multiply-adds": [branch.macs for branch in branches],
     }
-    left, right = 176, width - MARGIN
+    left, right = 176, WIDTH - MARGIN
     for k, (name, values) in enumerate(rows.items()):
         y, begin = 574 + 52 * k, left
         text(draw, (left - 14, y), name, size=20, anchor="rm")
@@ -161,29 +148,25 @@ def _shares(draw, branches: Sequence[Branch], width: int) -> None:
 
 
 # ---- what the branches see -------------------------------------------------------------------------------------
-def tiles(maps: np.ndarray, colour: str, *, side: int = 200, rows: int = 3) -> np.ndarray:
-    """The maps that say most, as a square of small pictures: dark is 0, the branch's colour is half, white is most.
+def tiles(maps: np.ndarray, colour: str) -> np.ndarray:
+    """The nine maps that say most, in a square: dark is 0, the branch's colour is half, white is most.
 
     Args:
         maps: float [channels, H, W], at least 0.
         colour: of the branch.
-        side: of the square, in pixels.
-        rows: and columns.
 
     Returns:
-        uint8 [side, side, 3].
+        uint8 [SIDE, SIDE, 3].
     """
     maps = np.asarray(maps, dtype=np.float32)
-    order = np.argsort(-maps.mean(axis=(1, 2)), kind="stable")[: rows * rows]
-    edge = (side - 4 * (rows - 1)) // rows
-    canvas = Image.new("RGB", (side, side), PAPER)
-    lights = np.linspace(0, 1, 256)[:, None]
-    dark, full = np.array(ImageColor.getrgb(INK)), np.array(ImageColor.getrgb(colour))
-    ramp = np.where(lights < 0.5, dark + 2 * lights * (full - dark), full + (2 * lights - 1) * (255 - full))
+    order = np.argsort(-maps.mean(axis=(1, 2)), kind="stable")[:9]
+    edge = (SIDE - 8) // 3
+    canvas = Image.new("RGB", (SIDE, SIDE), PAPER)
+    ramp = blended(np.linspace(0, 1, 256), INK, colour, PAPER).astype(np.uint8)
     for k, channel in enumerate(order):
         values = maps[channel] / max(float(maps[channel].max()), 1e-9)
-        tile = Image.fromarray(ramp[(255 * values).astype(np.uint8)].astype(np.uint8))
-        place = (k % rows) * (edge + 4), (k // rows) * (edge + 4)
+        tile = Image.fromarray(ramp[(255 * values).astype(np.uint8)])
+        place = (k % 3) * (edge + 4), (k // 3) * (edge + 4)
         canvas.paste(tile.resize((edge, edge), Image.Resampling.NEAREST), place)
     return np.asarray(canvas)
 
@@ -206,31 +189,30 @@ def views(picture: np.ndarray, maps: Mapping[str, np.ndarray], off: Sequence[str
         else:
             shown.append(tiles(values, COLOURS[branch]))
         captions.append("off" if branch in off else f"{min(9, len(values))} of {len(values)} channels")
-    return panels(shown, ["x", *maps], captions, side=200)
+    return panels(shown, ["x", *maps], captions, side=SIDE)
 
 
-def _off(side: int = 200) -> np.ndarray:
-    canvas = Image.new("RGB", (side, side), GRID)
+def _off() -> np.ndarray:
+    canvas = Image.new("RGB", (SIDE, SIDE), GRID)
     draw = pen(canvas)
-    for ends in ((50, 50, side - 50, side - 50), (50, side - 50, side - 50, 50)):
+    for ends in ((50, 50, SIDE - 50, SIDE - 50), (50, SIDE - 50, SIDE - 50, 50)):
         draw.line(ends, fill=PALE, width=8)
     return np.asarray(canvas)
 
 
-def without(before: tuple[str, float], after: tuple[str, float], share: float, *, width: int = WIDTH) -> np.ndarray:
+def without(before: tuple[str, float], after: tuple[str, float], share: float) -> np.ndarray:
     """Two bars: how many scenes are read right with all branches, and with those that are left.
 
     Args:
         before, after: words, and a share in [0, 1].
         share: of the scenes that were asked so far, for the second bar, in [0, 1].
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [120, width, 3].
+        uint8 [120, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, 120), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 120), PAPER)
     draw = pen(canvas)
-    left, right = 300, width - 110
+    left, right = 300, WIDTH - 110
     for k, ((words, value), colour) in enumerate(((before, BLUE), (after, VERMILLION))):
         y = 32 + 54 * k
         text(draw, (left - 14, y), words, size=20, anchor="rm", width=left - 24)
@@ -266,7 +248,6 @@ def losses(
     canvas = Image.new("RGB", (WIDTH, 96 + tall * len(rows) + 16), PAPER)
     draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    paper, full = np.array(ImageColor.getrgb("#FFF6EF")), np.array(ImageColor.getrgb(VERMILLION))
     for k, column in enumerate(columns):
         text(draw, (left + (k + 0.5) * wide, 72), f"without {column}", size=20, bold=True, width=wide - 8)
     for j, row in enumerate(rows):
@@ -274,7 +255,7 @@ def losses(
         text(draw, (left - 16, y + tall / 2), row, size=20, bold=True, anchor="rm")
         for k in range(len(columns)):
             x, share = left + k * wide, float(shares[j][k])
-            fill = tuple(np.round(paper + min(1.0, 1.6 * (1 - share)) * (full - paper)).astype(int).tolist())
+            fill = mixed(1.6 * (1 - share), "#FFF6EF", VERMILLION)
             draw.rectangle((x + 2, y + 2, x + wide - 2, y + tall - 2), fill=fill)
             text(draw, (x + wide / 2, y + 30), f"{_said(share)} right", size=22, bold=True)
             small = f"{100 * float(channels[j][k]):.0f} % of the channels"

@@ -11,21 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import (
-    BLACK,
-    BLUE,
-    GRID,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    VERMILLION,
-    WIDTH,
-    YELLOW,
-    fitted,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, fitted, text
+from course_utils.figures.colours import BLACK, BLUE, GRID, INK, ORANGE, PALE, PAPER, VERMILLION, YELLOW, blended
 from course_utils.figures.style import pen
 
 _WINDOW, _WINNER, _EMPTY = "#FDF0D0", "#F6C244", "#F3F3F3"  # pale, full and faint
@@ -72,7 +59,6 @@ def window(
     index: int,
     padding: int = 0,
     gradient: np.ndarray | None = None,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """One stop of a window: the numbers with the window on them, its sum or its maximum, the results so far.
 
@@ -85,16 +71,15 @@ def window(
         index: of the window, counted as one reads.
         padding: rows and columns around the numbers.
         gradient: float [H, W]; given, it is written into the cells in place of the numbers, and results become 1.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     edge, height = _EDGES[kind], 560
     padded = np.pad(np.asarray(numbers, dtype=float), padding, constant_values=edge)  # [H + 2p, W + 2p]
     row, column = corner[0] + padding, corner[1] + padding
     seen = padded[row : row + kernel_size, column : column + kernel_size]
-    canvas = Image.new("RGB", (width, height), PAPER)
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
     shown = padded if gradient is None else np.pad(np.asarray(gradient, dtype=float), padding)
     side = min(96, 400 / max(padded.shape))
@@ -108,11 +93,11 @@ def window(
               for j in range(padded.shape[1])] for k in range(padded.shape[0])]  # fmt: skip
     _cells(draw, left, top, side, words, fills, winner, {p for p in np.ndindex(padded.shape) if not inside[p]})
     _frame(draw, left, top, side, (row, column), seen.shape, VERMILLION)
-    _results(draw, np.asarray(results), index, width, gradient is not None)
+    _results(draw, np.asarray(results), index, gradient is not None)
     title = f"the picture, {_size(numbers)}" if gradient is None else "what comes back to each number"
     text(draw, (MARGIN + 210, 30), title, size=22, bold=True, width=420)
     said = _sum(seen, kind, float(results.flat[index])) if gradient is None else _GOES[kind]
-    text(draw, (width / 2, height - 44), said, size=28, colour=INK, width=width - 2 * MARGIN)
+    text(draw, (WIDTH / 2, height - 44), said, size=28, colour=INK, width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
 
 
@@ -123,11 +108,11 @@ _GOES = {
 }
 
 
-def _results(draw, results: np.ndarray, index: int, width: int, gradient: bool) -> None:
+def _results(draw, results: np.ndarray, index: int, gradient: bool) -> None:
     """The grid on the right, as far as it is filled, and an arrow to it."""
     rows, columns = results.shape
     side = min(96, 400 / max(rows, columns))
-    left, top = width - MARGIN - 210 - side * columns / 2, 260 - side * rows / 2
+    left, top = WIDTH - MARGIN - 210 - side * columns / 2, 260 - side * rows / 2
     here = divmod(index, columns)
     words = [["" if k * columns + j > index else "1" if gradient else number(results[k, j]) for j in range(columns)]
              for k in range(rows)]  # fmt: skip
@@ -135,12 +120,12 @@ def _results(draw, results: np.ndarray, index: int, width: int, gradient: bool) 
     _cells(draw, left, top, side, words, fills | {here: _WINDOW}, {here}, set())
     _frame(draw, left, top, side, here, (1, 1), VERMILLION)
     title = "a gradient of 1 for each result" if gradient else f"the result, {_size(results)}"
-    text(draw, (width - MARGIN - 210, 30), title, size=22, bold=True, width=420)
-    start, end = (width / 2 - 60, width / 2 + 60) if not gradient else (width / 2 + 60, width / 2 - 60)
+    text(draw, (WIDTH - MARGIN - 210, 30), title, size=22, bold=True, width=420)
+    start, end = (WIDTH / 2 - 60, WIDTH / 2 + 60) if not gradient else (WIDTH / 2 + 60, WIDTH / 2 - 60)
     draw.line((start, 260, end, 260), fill=VERMILLION, width=5)
     tip = math.copysign(18, end - start)
     draw.polygon([(end + tip / 2, 260), (end - tip, 246), (end - tip, 274)], fill=VERMILLION)
-    text(draw, (width / 2, 226), f"window {index + 1} of {results.size}", size=20, colour=PALE)
+    text(draw, (WIDTH / 2, 226), f"window {index + 1} of {results.size}", size=20, colour=PALE)
 
 
 def _sum(seen: np.ndarray, kind: str, result: float) -> str:
@@ -162,7 +147,6 @@ def number_grids(
     *,
     marked: Sequence[np.ndarray] | None = None,
     blocks: int = 2,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Grids of numbers side by side, each with a title and a caption; those that are marked stand out.
 
@@ -171,10 +155,9 @@ def number_grids(
         titles, captions: one a grid.
         marked: bool [H, W] a grid; none where left out.
         blocks: thick lines after so many rows and columns, where windows meet; 0 for none.
-        width: of the figure, in pixels.
     """
-    step, height = (width - 2 * MARGIN) / len(grids), 440
-    canvas = Image.new("RGB", (width, height), PAPER)
+    step, height = (WIDTH - 2 * MARGIN) / len(grids), 440
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
     for k, grid in enumerate(grids):
         rows, columns = np.shape(grid)
@@ -202,7 +185,6 @@ def pooled_picture(
     dilation: int,
     lines: Sequence[str],
     name: str = "after",
-    width: int = WIDTH,
 ) -> np.ndarray:
     """A picture with two of its windows drawn in, the pooled picture as large beside it, and the arithmetic below.
 
@@ -211,14 +193,13 @@ def pooled_picture(
         kernel_size, stride, padding, dilation: of the pooling, in pixels; windows are drawn at their true size.
         lines: the arithmetic, a line each.
         name: of the picture on the right.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    side = (width - 2 * MARGIN - 40) // 2
+    side = (WIDTH - 2 * MARGIN - 40) // 2
     tall = 44 + side + 14
-    canvas = Image.new("RGB", (width, tall + 40 * len(lines) + 10), PAPER)
+    canvas = Image.new("RGB", (WIDTH, tall + 40 * len(lines) + 10), PAPER)
     draw = pen(canvas)
     for k, (pixels, words) in enumerate(((before, "before"), (after, name))):
         drawn = fitted(pixels, side)
@@ -230,7 +211,7 @@ def pooled_picture(
         words = f"{words}: {pixels.shape[0]}×{pixels.shape[1]} pixels"
         text(draw, (MARGIN + k * (side + 40) + side / 2, 22), words, size=24, bold=True, width=side)
     for k, line in enumerate(lines):
-        text(draw, (MARGIN, tall + 20 + 40 * k), line, size=24, anchor="lm", width=width - 2 * MARGIN)
+        text(draw, (MARGIN, tall + 20 + 40 * k), line, size=24, anchor="lm", width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
 
 
@@ -260,8 +241,7 @@ def gradient_map(gradient: np.ndarray, largest: float | None = None) -> np.ndarr
     share = np.asarray(gradient, dtype=float)
     whole = float(share.max(initial=0.0)) if largest is None else largest
     share = np.sqrt(np.clip(share / max(whole, 1e-12), 0, 1))  # the root, so that little is seen too
-    colour = np.array([int(ORANGE[k : k + 2], 16) for k in (1, 3, 5)])
-    return np.round(share[..., None] * colour).astype(np.uint8)
+    return np.round(blended(share, BLACK, ORANGE)).astype(np.uint8)
 
 
 # ---- GoogLeNet's bill ------------------------------------------------------------------------------------------
@@ -271,7 +251,6 @@ def bill(
     title: str,
     unit: str,
     total: tuple[str, str],
-    width: int = WIDTH,
 ) -> np.ndarray:
     """A network's table twice: with its pooling layers (blue) and without (red), output sizes and bars.
 
@@ -280,18 +259,17 @@ def bill(
         title: the figure's one message.
         unit: of the costs, for the axis, such as "MACs (millions)".
         total: the sums, in words, with and without.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     step, top = 36, 124
-    canvas = Image.new("RGB", (width, top + step * len(rows) + 96), PAPER)
+    canvas = Image.new("RGB", (WIDTH, top + step * len(rows) + 96), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 28), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     costs = [cost for row in rows for cost in row[3:] if cost > 0]
     low, high = math.floor(math.log10(min(costs))), math.log10(max(costs))
-    left, right = 560, width - MARGIN - 90
+    left, right = 560, WIDTH - MARGIN - 90
     bottom = top + step * len(rows)
     for power in range(low, math.ceil(high) + 1):
         x = left + (right - left) * (power - low) / (math.ceil(high) - low)
@@ -316,9 +294,7 @@ def bill(
     return np.asarray(canvas)
 
 
-def factors(
-    names: Sequence[str], values: Sequence[float], *, title: str, note: str = "", width: int = WIDTH
-) -> np.ndarray:
+def factors(names: Sequence[str], values: Sequence[float], *, title: str, note: str = "") -> np.ndarray:
     """How many times as much: one bar a quantity, and a mark where "as much" would be.
 
     Args:
@@ -326,16 +302,15 @@ def factors(
         values: how many times as much, more than 0.
         title: the figure's one message.
         note: a line below.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    left, right, top, step = 400, width - MARGIN - 110, 66, 56
+    left, right, top, step = 400, WIDTH - MARGIN - 110, 66, 56
     height = top + step * len(names) + (60 if note else 16)
-    canvas = Image.new("RGB", (width, height), PAPER)
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 30), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 30), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     scale = (right - left) / max(*values, 1.0)
     for k, (name, value) in enumerate(zip(names, values, strict=True)):
         y = top + step * (k + 0.5)
@@ -346,5 +321,5 @@ def factors(
     bottom = top + step * len(names)
     draw.line((left + scale, top - 4, left + scale, bottom), fill=BLUE, width=4)
     if note:
-        text(draw, (MARGIN, bottom + 30), note, size=20, colour=PALE, anchor="lm", width=width - 2 * MARGIN)
+        text(draw, (MARGIN, bottom + 30), note, size=20, colour=PALE, anchor="lm", width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from course_utils import figures, resnet
+from course_utils.figures import colours
 
 
 def picture(shade=128, side=64):
@@ -92,6 +93,28 @@ def test_what_is_no_picture_is_refused(wrong, error):
 def test_the_first_answer_s_favourite_has_the_top_bar():
     before, after = np.array([0.01, 0.97, 0.02]), np.array([0.005, 0.005, 0.99])
     assert figures.top_classes(before, after, count=2) == [1, 2]
+
+
+# ---- colours ---------------------------------------------------------------------------------------------------
+@given(st.floats(min_value=0, max_value=1))
+def test_a_mixture_lies_between_its_neighbours(share):
+    ends = [np.array(colours.mixed(end, "#FFFFFF", figures.BLUE)) for end in (0, 1)]
+    assert ends[0].tolist() == [255] * 3
+    assert ends[1].tolist() == [0x00, 0x72, 0xB2]
+    assert ((ends[1] <= colours.mixed(share, "#FFFFFF", figures.BLUE)) & (ends[0] >= ends[1])).all()
+    assert colours.mixed(7.0, "#FFFFFF", figures.BLUE) == tuple(ends[1].tolist())  # what lies outside is held
+
+
+def test_three_colours_stand_at_equal_distances():
+    found = colours.blended(np.array([0, 0.25, 0.5, 1]), "#000000", "#FF0000", "#FFFFFF")
+    assert found.tolist() == [[0, 0, 0], [127.5, 0, 0], [255, 0, 0], [255, 255, 255]]
+
+
+@pytest.mark.parametrize("name", figures.HEATS)
+def test_shades_go_from_end_to_end_however_many_there_are(name):
+    few, many = colours.shades(name, 20), colours.shades(name, 256)
+    assert few.shape == (20, 3)
+    assert np.array_equal(few[[0, -1]], many[[0, -1]])
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------

@@ -27,37 +27,36 @@ def paler(colour):
 
 
 @pytest.mark.parametrize("name", ["inferno", "viridis", "turbo"])
-def test_the_colours_are_matplotlibs_to_the_eye(name):
-    ours = drawings.heat(np.linspace(0, 1, 256)[None], name)[0].astype(int)
+def test_the_colours_are_matplotlibs(name):
+    ours = figures.heat(np.linspace(0, 1, 256)[None], name)[0].astype(int)
     theirs = np.round(255 * colormaps[name](np.arange(256))[:, :3]).astype(int)
-    assert np.abs(ours - theirs).max() <= 16
-    assert np.abs(ours - theirs).mean() < 5
+    assert (ours == theirs).all()
 
 
 @pytest.mark.parametrize("name", ["inferno", "viridis", "grey"])
 def test_hotter_is_brighter(name):
-    ladder = drawings.heat(np.linspace(0, 1, 64)[None], name)[0] @ np.array([0.299, 0.587, 0.114])
+    ladder = figures.heat(np.linspace(0, 1, 64)[None], name)[0] @ np.array([0.299, 0.587, 0.114])
     assert (np.diff(ladder) > 0).all()
 
 
 def test_heat_is_cut_at_its_ends_and_nan_is_cold():
     values = np.array([[-3.0, 0.0, 1.0, 7.0, np.nan]])
-    found = drawings.heat(values)[0]
+    found = figures.heat(values)[0]
     assert (found[0] == found[1]).all()
     assert (found[2] == found[3]).all()
     assert (found[4] == found[0]).all()
     with pytest.raises(ValueError, match="no colours called 'jet'; choose one of inferno"):
-        drawings.heat(values, "jet")
+        figures.heat(values, "jet")
 
 
 def test_opacity_goes_from_the_picture_to_the_map():
     values = np.linspace(0, 1, 64)[None].repeat(64, axis=0)
-    assert (drawings.overlaid(RED, values, opacity=0) == RED).all()
-    assert (drawings.overlaid(RED, values, opacity=1) == drawings.heat(values)).all()
-    cold = drawings.overlaid(RED, np.zeros((64, 64)), opacity=0.5, colours="grey")[0, 0].astype(int)
+    assert (figures.overlaid(RED, values, opacity=0) == RED).all()
+    assert (figures.overlaid(RED, values, opacity=1) == figures.heat(values)).all()
+    cold = figures.overlaid(RED, np.zeros((64, 64)), opacity=0.5, colours="grey")[0, 0].astype(int)
     assert np.ptp(cold) <= 1  # red paint is no heat: it turned grey
     with pytest.raises(ValueError, match=r"has its size \[64, 64\]; got \[4, 4\]"):
-        drawings.overlaid(RED, np.zeros((4, 4)))
+        figures.overlaid(RED, np.zeros((4, 4)))
 
 
 def test_a_grid_shows_every_picture():

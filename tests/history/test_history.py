@@ -134,7 +134,7 @@ def test_a_thread_that_is_followed_keeps_its_colour_and_the_others_lose_theirs()
 
 
 def test_no_dot_of_the_timeline_hides_another():
-    places = drawings._places(ENTRIES, figures.WIDTH)
+    places = drawings._places(ENTRIES)
     for k, one in enumerate(places):
         for other in places[:k]:
             assert np.hypot(one[0] - other[0], one[1] - other[1]) >= 2 * drawings._DOT

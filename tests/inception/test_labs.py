@@ -294,7 +294,7 @@ def test_a_race_of_nothing_is_drawn():
 def test_tiles_show_the_most_active_channels_first():
     maps = np.zeros((12, 4, 4), dtype=np.float32)
     maps[7] = 1.0
-    pixels = inception.figures.tiles(maps, figures.BLUE, side=200)
+    pixels = inception.figures.tiles(maps, figures.BLUE)
     assert pixels.shape == (200, 200, 3)
     assert (pixels[30, 30] == 255).all()  # white is most
     assert (pixels[30, 100] == ImageColor.getrgb(figures.INK)).all()  # dark is 0

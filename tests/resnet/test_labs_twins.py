@@ -321,7 +321,7 @@ def test_a_heat_map_is_dark_where_the_loss_is_low_and_has_beta_upwards():
 def test_infinite_losses_are_drawn_as_the_highest():
     losses = np.full((3, 3), np.inf)
     losses[1, 1] = 0.0
-    for draw in (drawings.heat, drawings.mountains, drawings.contours):
+    for draw in (drawings.heat, drawings.mountains):
         assert draw({"one": losses, "two": losses}, 1.0, title="t").shape[1] == figures.WIDTH
 
 

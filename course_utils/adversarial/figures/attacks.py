@@ -10,50 +10,36 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    VERMILLION,
-    WIDTH,
-    fitted,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, fitted, text
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, mixed
 from course_utils.figures.style import pen
 
 FINE = 3  # lines are drawn so many times larger, then scaled down
 LOOKS = (BLUE, VERMILLION, GREEN, PURPLE)
 
 
-def balls(names: Sequence[str], formulas: Sequence[str], *, title: str, width: int = WIDTH) -> np.ndarray:
+def balls(names: Sequence[str], formulas: Sequence[str], *, title: str) -> np.ndarray:
     """The balls of L1, L2 and L∞ in two dimensions: a picture with two pixels, and all pictures within ε of it.
 
     Args:
         names: of the three norms.
         formulas: what each ball says, a line below it.
         title: the figure's one message.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     side, top = 300, 100
-    canvas = Image.new("RGB", (width, top + side + 60), PAPER)
+    canvas = Image.new("RGB", (WIDTH, top + side + 60), PAPER)
     angles = np.linspace(0, 2 * np.pi, 361)
     ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # [361, 2]
     lengths = (np.abs(ways).sum(axis=1), np.ones(len(ways)), np.abs(ways).max(axis=1))
     for k, (name, formula, length) in enumerate(zip(names, formulas, lengths, strict=True)):
-        left = round(MARGIN + (k + 0.5) * (width - 2 * MARGIN) / 3 - side / 2)
+        left = round(MARGIN + (k + 0.5) * (WIDTH - 2 * MARGIN) / 3 - side / 2)
         plate = Image.new("RGB", (side * FINE, side * FINE), PAPER)
         draw, middle, radius = pen(plate), side * FINE / 2, 0.36 * side * FINE
         edge = [(middle + radius * x, middle - radius * y) for x, y in ways / length[:, None]]
-        draw.polygon(edge, fill=_pale(LOOKS[k]))
+        draw.polygon(edge, fill=mixed(0.2, PAPER, LOOKS[k]))
         for line in ((0, middle, side * FINE, middle), (middle, 0, middle, side * FINE)):
             draw.line(line, fill=PALE, width=FINE)
         draw.line(edge, fill=LOOKS[k], width=4 * FINE, joint="curve")
@@ -64,17 +50,15 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str, width: i
         text(draw, (left + side / 2, top - 22), name, size=24, bold=True, colour=LOOKS[k])
         text(draw, (left + side / 2 + 14, top + side / 2 + 18), "x", size=22, bold=True)
         text(draw, (left + side / 2 + 0.36 * side + 14, top + side / 2 - 16), "ε", size=22, bold=True)
-        text(draw, (left + side / 2, top + side + 26), formula, size=20, width=width / 3 - 20)
+        text(draw, (left + side / 2, top + side + 26), formula, size=20, width=WIDTH / 3 - 20)
     draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     text(draw, (MARGIN, top + side - 6), "first pixel →", size=18, colour=PALE, anchor="lm")
     text(draw, (MARGIN, top + 6), "second pixel ↑", size=18, colour=PALE, anchor="lm")
     return np.asarray(canvas)
 
 
-def matrix(
-    rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, columns: str, width: int = WIDTH
-) -> np.ndarray:
+def matrix(rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, columns: str) -> np.ndarray:
     """A table of shares, the larger the darker: who was attacked, and who was fooled by it.
 
     Args:
@@ -82,18 +66,17 @@ def matrix(
         names: of the rows and of the columns.
         title: the figure's one message.
         rows, columns: what the rows and the columns are.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     rates = np.asarray(rates, dtype=float)
     count, left, top, tall = len(names), 330, 132, 74
-    wide = (width - left - MARGIN) / count
-    canvas = Image.new("RGB", (width, round(top + count * tall + 20)), PAPER)
+    wide = (WIDTH - left - MARGIN) / count
+    canvas = Image.new("RGB", (WIDTH, round(top + count * tall + 20)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
-    text(draw, (left + (width - left - MARGIN) / 2, 70), f"{columns} →", size=20, colour=PALE)
+    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    text(draw, (left + (WIDTH - left - MARGIN) / 2, 70), f"{columns} →", size=20, colour=PALE)
     text(draw, (MARGIN, top - 24), f"{rows} ↓", size=20, colour=PALE, anchor="lm", width=left - 30)
     for k, name in enumerate(names):
         text(draw, (left + (k + 0.5) * wide, top - 24), name, size=20, bold=True, width=wide - 12)
@@ -102,29 +85,26 @@ def matrix(
         for c in range(count):
             box = (left + c * wide + 2, top + r * tall + 2, left + (c + 1) * wide - 2, top + (r + 1) * tall - 2)
             share = rates[r, c]
-            draw.rectangle(box, fill=_pale(VERMILLION, 0 if np.isnan(share) else float(share)), outline=GRID)
+            draw.rectangle(box, fill=mixed(0.8 * np.nan_to_num(share), PAPER, VERMILLION), outline=GRID)
             if not np.isnan(share):
                 middle = (left + (c + 0.5) * wide, top + (r + 0.5) * tall)
                 text(draw, middle, f"{share:.0%}".replace("%", " %"), size=26, bold=r == c)
     return np.asarray(canvas)
 
 
-def sieges(
-    held: Mapping[str, Mapping[str, float]], *, title: str, x_label: str, colours: Mapping[str, str] | None = None
-) -> np.ndarray:
+def sieges(held: Mapping[str, Mapping[str, float]], *, title: str, x_label: str) -> np.ndarray:
     """What of a network's accuracy is left under attacks of several kinds: a group a defence, a bar an attack.
 
     Args:
         held: defence → attack → share still right, 0 to 1.
         title: the figure's one message.
         x_label: what the shares are of.
-        colours: attack → colour; the palette's, in turn, where left out.
 
     Returns:
         uint8 [height, WIDTH, 3].
     """
     every = list(dict.fromkeys(attack for attacks in held.values() for attack in attacks))
-    colours = colours or {attack: (*LOOKS, ORANGE, INK)[k % 6] for k, attack in enumerate(every)}
+    colours = {attack: (*LOOKS, ORANGE, INK)[k % 6] for k, attack in enumerate(every)}
     left, right, row, gap, top = 420, WIDTH - 90, 38, 52, 62
     height = top + sum(len(attacks) * row + gap for attacks in held.values()) + 52
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
@@ -154,9 +134,6 @@ def rows(
     *,
     title: str,
     captions: Mapping[str, Sequence[str]] | None = None,
-    colours: Mapping[str, Sequence[str]] | None = None,
-    left: int = 170,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Pictures in rows, every row with its name, every picture with a line below.
 
@@ -164,20 +141,18 @@ def rows(
         pictures: name of the row → uint8 [H, W, 3] each; a name may have several lines.
         title: the figure's one message.
         captions: name of the row → a line a picture.
-        colours: name of the row → colour of each line.
-        left: pixels for the names.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    count, gap, below = max(len(row) for row in pictures.values()), 14, 34 if captions else 8
-    side = (width - left - MARGIN - (count - 1) * gap) // count
+    left, count, gap = 170, max(len(row) for row in pictures.values()), 14
+    below = 34 if captions else 8
+    side = (WIDTH - left - MARGIN - (count - 1) * gap) // count
     side = max(fitted(picture, side).height for row in pictures.values() for picture in row)  # a whole factor
-    step = (width - left - MARGIN + gap) / count
-    canvas = Image.new("RGB", (width, 60 + len(pictures) * (side + below + gap)), PAPER)
+    step = (WIDTH - left - MARGIN + gap) / count
+    canvas = Image.new("RGB", (WIDTH, 60 + len(pictures) * (side + below + gap)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for r, (name, row) in enumerate(pictures.items()):
         top = 58 + r * (side + below + gap)
         lines = name.split("\n")
@@ -192,8 +167,7 @@ def rows(
             edges = (x + aside - 1, top + down - 1, x + aside + shown.width, top + down + shown.height)
             draw.rectangle(edges, outline=PALE)
             if captions:
-                colour = colours[name][k] if colours else PALE
-                text(draw, (x + side / 2, top + side + 18), captions[name][k], size=19, colour=colour, width=step - 6)
+                text(draw, (x + side / 2, top + side + 18), captions[name][k], size=19, colour=PALE, width=step - 6)
     return np.asarray(canvas)
 
 
@@ -209,9 +183,3 @@ def gradient_picture(gradient: np.ndarray) -> np.ndarray:
     gradient = np.asarray(gradient, dtype=np.float64)
     largest = float(np.quantile(np.abs(gradient), 0.99)) or 1.0
     return np.round(255 * np.clip(0.5 + 0.5 * gradient / largest, 0, 1)).astype(np.uint8)
-
-
-def _pale(colour: str, share: float = 0.25) -> tuple[int, int, int]:
-    """A colour on paper, `share` of it."""
-    parts = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return tuple(round(255 - share * 0.8 * (255 - part)) for part in parts)

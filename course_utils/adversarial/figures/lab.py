@@ -12,21 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.adversarial.figures.decision_map import class_colours, square_regions
-from course_utils.figures.base import (
-    BLUE,
-    MARGIN,
-    PALE,
-    PAPER,
-    VERMILLION,
-    WIDTH,
-    amplified,
-    bars,
-    panels,
-    percent,
-    text,
-    top_classes,
-)
+from course_utils.figures.base import MARGIN, WIDTH, amplified, bars, panels, percent, text, top_classes
 from course_utils.figures.charts import quick_curves
+from course_utils.figures.colours import BLUE, PALE, PAPER, VERMILLION
 from course_utils.figures.style import pen
 
 EMPTY = "#EFEFEF"  # where a map will stand
@@ -61,7 +49,7 @@ class Side:
     decision: Map | str  # or words, while there is none
 
 
-def scene(sides: Sequence[Side], *, below: str, loss: str, steps: int, width: int = WIDTH) -> np.ndarray:
+def scene(sides: Sequence[Side], *, below: str, loss: str, steps: int) -> np.ndarray:
     """The whole picture of the lab.
 
     Args:
@@ -69,20 +57,19 @@ def scene(sides: Sequence[Side], *, below: str, loss: str, steps: int, width: in
         below: "bars" for probabilities, "map" for the loss over the steps and the decision maps.
         loss: what the loss is of, for the title of its curve.
         steps: k, where the curve will end.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    rows = [row(side, named=len(sides) > 1, width=width) for side in sides]
+    rows = [row(side, named=len(sides) > 1) for side in sides]
     if below == "bars":
-        rows.append(_probabilities(sides, width))
+        rows.append(_probabilities(sides))
     else:
-        rows.append(_climb_and_maps(sides, loss, steps, width))
+        rows.append(_climb_and_maps(sides, loss, steps))
     return np.concatenate(rows)
 
 
-def row(side: Side, *, named: bool, width: int = WIDTH) -> np.ndarray:
+def row(side: Side, *, named: bool) -> np.ndarray:
     """A picture, plus amplified noise, equals another; smaller, and with the network's name, where there are two."""
     first, second = int(np.argmax(side.before)), int(np.argmax(side.after))
     shown, factor = amplified(side.noise)
@@ -97,11 +84,10 @@ def row(side: Side, *, named: bool, width: int = WIDTH) -> np.ndarray:
         colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
         signs="+=",
         side=200 if named else 320,
-        width=width,
     )
 
 
-def _probabilities(sides: Sequence[Side], width: int) -> np.ndarray:
+def _probabilities(sides: Sequence[Side]) -> np.ndarray:
     """One network before and after; or two, both after, where they know the same classes."""
     side = sides[0]
     before, after, titles = side.before, side.after, ("the network, before", "the network, after")
@@ -109,13 +95,13 @@ def _probabilities(sides: Sequence[Side], width: int) -> np.ndarray:
         before, after = side.after, sides[1].after
         titles = tuple(f"{side.name}, after" for side in sides)
     top = top_classes(before, after)
-    return bars([side.class_names[k] for k in top], before[top], after[top], titles=titles, width=width)
+    return bars([side.class_names[k] for k in top], before[top], after[top], titles=titles)
 
 
-def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int, width: int) -> np.ndarray:
+def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int) -> np.ndarray:
     """The loss over the steps, and beside it a decision map for each network, in the colours of one legend."""
     square = 330 if len(sides) == 1 else 270
-    height, left = square + 126, width - len(sides) * (square + MARGIN) - MARGIN
+    height, left = square + 126, WIDTH - len(sides) * (square + MARGIN) - MARGIN
     series = {side.name: (list(range(len(side.losses))), list(side.losses)) for side in sides}
     highest = max((max(side.losses, default=0.0) for side in sides), default=0.0)
     curve = quick_curves(
@@ -128,7 +114,7 @@ def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int, width: int) ->
         width=left,
         height=height,
     )
-    canvas = Image.new("RGB", (width, height), PAPER)
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     canvas.paste(Image.fromarray(curve), (0, 0))
     draw = pen(canvas)
     colours = _shared_colours(sides)

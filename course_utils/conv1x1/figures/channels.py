@@ -9,55 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
-from course_utils.figures.base import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    VERMILLION,
-    WIDTH,
-    fitted,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, fitted, text
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended
 from course_utils.figures.style import pen
 
 # From blue over white to vermillion: below 0, 0, above 0.
-_RAMP = np.stack(
-    [
-        np.interp(np.arange(256), (0, 128, 255), ends)
-        for ends in zip(*(ImageColor.getrgb(colour) for colour in (BLUE, PAPER, VERMILLION)), strict=True)
-    ],
-    axis=1,
-).astype(np.uint8)
+_RAMP = blended(np.interp(np.arange(256), (0, 128, 255), (0, 0.5, 1)), BLUE, PAPER, VERMILLION).astype(np.uint8)
 
 
-def signed(values: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Numbers as colours: blue below 0, white at 0, vermillion above.
+def signed(values: np.ndarray) -> np.ndarray:
+    """Numbers as colours: blue below 0, white at 0, vermillion above; the largest size among them in full colour.
 
     Args:
         values: float [H, W].
-        largest: the number that is drawn in full colour; None takes the largest size among the values.
 
     Returns:
         uint8 [H, W, 3].
     """
     values = np.asarray(values, dtype=np.float32)
-    largest = largest or float(np.abs(values).max(initial=0.0)) or 1.0
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
     return _RAMP[np.clip(np.round(128 + 127 * values / largest), 0, 255).astype(np.uint8)]
 
 
-def grey(values: np.ndarray, largest: float | None = None) -> np.ndarray:
+def grey(values: np.ndarray, largest: float) -> np.ndarray:
     """Numbers from 0 on as a grey picture: black at 0, white at the largest; uint8 [H, W, 3]."""
     values = np.asarray(values, dtype=np.float32)
-    largest = largest or float(values.max(initial=0.0)) or 1.0
-    levels = np.round(255 * np.clip(values / largest, 0, 1)).astype(np.uint8)
+    levels = np.round(255 * np.clip(values / (largest or 1.0), 0, 1)).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=2)
 
 
@@ -70,7 +49,6 @@ def mixture(
     *,
     picture: np.ndarray,
     formula: str,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Channels with their weights on the left, the channel that they are mixed to on the right.
 
@@ -80,14 +58,13 @@ def mixture(
         new: float [H, W], the mixture.
         picture: uint8 [H, W, 3], what the channels come from.
         formula: what the mixture is, in one line.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     beside = 2 if len(channels) < 4 else 4  # tiles in a row
     tile, step, start, height = (160, 290, 70, 540) if beside == 2 else (148, 163, MARGIN, 540)
-    canvas = Image.new("RGB", (width, height), PAPER)
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
     together = max((float(channel.max(initial=0.0)) for channel in channels), default=1.0)
     tiles = [(name, grey(channel, together)) for name, channel in zip(names, channels, strict=True)]
@@ -99,13 +76,13 @@ def mixture(
         draw.rectangle((left - 1, y + 17, left + tile, y + 18 + tile), outline=PALE)
         if k < len(tiles):
             _weight(draw, left, y + 18 + tile + 24, tile, float(weights[k]))
-    side, left = 400, width - MARGIN - 400
+    side, left = 400, WIDTH - MARGIN - 400
     text(draw, (left - 24, 44 + side / 2), "=", size=44, bold=True, colour=PALE)
     text(draw, (left + side / 2, 22), "new channel", size=24, bold=True)
     canvas.paste(Image.fromarray(signed(new)).resize((side, side), Image.Resampling.NEAREST), (left, 44))
     draw.rectangle((left - 1, 43, left + side, 44 + side), outline=PALE)
     _legend(canvas, draw, (left + 90, 44 + side + 14), side - 180, float(np.abs(new).max(initial=0.0)))
-    text(draw, (width / 2, height - 18), formula, size=22, colour=PALE, width=width - 2 * MARGIN)
+    text(draw, (WIDTH / 2, height - 18), formula, size=22, colour=PALE, width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
 
 
@@ -131,7 +108,7 @@ def _legend(
 
 
 # ---- weights and maps --------------------------------------------------------------------------------------------
-def matrix(weights: np.ndarray, *, title: str, width: int = WIDTH) -> np.ndarray:
+def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
     """A matrix as colours: a row for each new map, a column for each map that comes in.
 
     Args:
@@ -139,15 +116,15 @@ def matrix(weights: np.ndarray, *, title: str, width: int = WIDTH) -> np.ndarray
         title: the figure's one message.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     rows, columns = weights.shape
     left, top = 120, 52
     tall = max(2, min(26, 420 // rows))
-    canvas = Image.new("RGB", (width, top + rows * tall + 84), PAPER)
+    canvas = Image.new("RGB", (WIDTH, top + rows * tall + 84), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
-    size = width - left - MARGIN, rows * tall
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    size = WIDTH - left - MARGIN, rows * tall
     canvas.paste(Image.fromarray(signed(weights)).resize(size, Image.Resampling.NEAREST), (left, top))
     draw.rectangle((left - 1, top - 1, left + size[0], top + size[1]), outline=PALE)
     text(draw, (left - 12, top + 14), "1", size=18, colour=PALE, anchor="rm")
@@ -161,7 +138,7 @@ def matrix(weights: np.ndarray, *, title: str, width: int = WIDTH) -> np.ndarray
     return np.asarray(canvas)
 
 
-def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str, width: int = WIDTH) -> np.ndarray:
+def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> np.ndarray:
     """Maps in rows, each row with its name; one grey scale for a column, so that its maps can be compared.
 
     Args:
@@ -169,14 +146,14 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str, width: int = W
         title: the figure's one message.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     count = len(next(iter(rows.values())))
     left, gap = 200, 10
-    side = (width - left - MARGIN - (count - 1) * gap) // count
-    canvas = Image.new("RGB", (width, 56 + len(rows) * (side + gap)), PAPER)
+    side = (WIDTH - left - MARGIN - (count - 1) * gap) // count
+    canvas = Image.new("RGB", (WIDTH, 56 + len(rows) * (side + gap)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     first = next(iter(rows.values()))
     for r, (name, row) in enumerate(rows.items()):
         y = 52 + r * (side + gap)
@@ -188,7 +165,7 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str, width: int = W
     return np.asarray(canvas)
 
 
-def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str, width: int = WIDTH) -> np.ndarray:
+def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str) -> np.ndarray:
     """Shares of one kind side by side: a line for each thing, a mark of its own shape for each way.
 
     Args:
@@ -197,12 +174,12 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str,
         x_label: what the shares are of.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    left, right, row, top = 390, width - 50, 46, 96
-    canvas = Image.new("RGB", (width, top + row * len(rows) + 62), PAPER)
+    left, right, row, top = 390, WIDTH - 50, 46, 96
+    canvas = Image.new("RGB", (WIDTH, top + row * len(rows) + 62), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     bottom = top + row * len(rows)
     for tenth in range(0, 11, 2):
         x = left + (right - left) * tenth / 10

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
 from course_utils.conv1x1.figures.channels import mark
-from course_utils.figures.base import BLUE, GREEN, GRID, INK, MARGIN, ORANGE, PALE, PAPER, SKY, WIDTH, font, text
+from course_utils.figures.base import MARGIN, WIDTH, font, text
+from course_utils.figures.colours import BLACK, BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, SKY, mixed
 from course_utils.figures.style import extra, pen
 
 KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORANGE}
@@ -31,7 +32,7 @@ class Block:
     channels: int
 
 
-def funnel(blocks: Sequence[Block], *, title: str, width: int = WIDTH) -> np.ndarray:
+def funnel(blocks: Sequence[Block], *, title: str) -> np.ndarray:
     """Every layer's maps as a solid: as high and deep as the maps are, as long as there are many of them.
 
     Args:
@@ -39,16 +40,16 @@ def funnel(blocks: Sequence[Block], *, title: str, width: int = WIDTH) -> np.nda
         title: the figure's one message.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     tallest, together = max(block.height for block in blocks), sum(block.channels for block in blocks)
     up, deep = 250 / tallest, 0.32
     gap = 12.0
     depth = [deep * up * block.width for block in blocks]
-    free = width - 2 * MARGIN - gap * len(blocks) - 0.8 * sum(depth) - 40
+    free = WIDTH - 2 * MARGIN - gap * len(blocks) - 0.8 * sum(depth) - 40
     along = free / together
     scale, axis = 2, 300
-    canvas = Image.new("RGB", (width * scale, 560 * scale), PAPER)
+    canvas = Image.new("RGB", (WIDTH * scale, 560 * scale), PAPER)
     draw, labels, x = pen(canvas), [], MARGIN + 30.0
     for block, behind in zip(blocks, depth, strict=True):
         tall, long = max(4.0, up * block.height), max(3.0, along * block.channels)
@@ -58,8 +59,8 @@ def funnel(blocks: Sequence[Block], *, title: str, width: int = WIDTH) -> np.nda
         x += long + gap + 0.8 * behind
     canvas = canvas.reduce(scale)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
-    _funnel_words(draw, blocks, labels, width)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    _funnel_words(draw, blocks, labels)
     return np.asarray(canvas)
 
 
@@ -69,11 +70,8 @@ def _solid(draw, x: float, top: float, long: float, tall: float, behind: float, 
     front = [(x, top), (x + long, top), (x + long, top + tall), (x, top + tall)]
     roof = [front[0], front[1], (x + long + dx, top + dy), (x + dx, top + dy)]
     side = [front[1], front[2], (x + long + dx, top + tall + dy), (x + long + dx, top + dy)]
-    rgb = np.array(ImageColor.getrgb(colour), dtype=float)
-    for face, light in ((roof, 0.45), (side, -0.18), (front, 0.0)):
-        shade = rgb + (255 - rgb) * light if light > 0 else rgb * (1 + light)
-        points = [(a * scale, b * scale) for a, b in face]
-        draw.polygon(points, fill=tuple(int(value) for value in shade), outline=PAPER)
+    for face, shade in ((roof, mixed(0.45, colour, PAPER)), (side, mixed(0.18, colour, BLACK)), (front, colour)):
+        draw.polygon([(a * scale, b * scale) for a, b in face], fill=shade, outline=PAPER)
 
 
 def _room(draw, words: str, size: int) -> float:
@@ -81,9 +79,9 @@ def _room(draw, words: str, size: int) -> float:
     return draw.textlength(words, font=font(size, True)) + extra(10)
 
 
-def _funnel_words(draw, blocks: Sequence[Block], labels: Sequence[tuple], width: int) -> None:
+def _funnel_words(draw, blocks: Sequence[Block], labels: Sequence[tuple]) -> None:
     """Numbers of maps above, their sizes below, and what the colours mean."""
-    text(draw, (width - MARGIN, 66), "number of maps", size=18, colour=PALE, anchor="rm")
+    text(draw, (WIDTH - MARGIN, 66), "number of maps", size=18, colour=PALE, anchor="rm")
     last = -100.0
     for block, (middle, _, _) in zip(blocks, labels, strict=True):
         place = max(middle, last + 44)
@@ -99,7 +97,7 @@ def _funnel_words(draw, blocks: Sequence[Block], labels: Sequence[tuple], width:
         middle = (left + max(right, left + 30)) / 2
         text(draw, (middle, 490), name, size=19, bold=True, width=_room(draw, name, 19))
         start = k
-    text(draw, (width - MARGIN, 446), "height × width", size=18, colour=PALE, anchor="rm")
+    text(draw, (WIDTH - MARGIN, 446), "height × width", size=18, colour=PALE, anchor="rm")
     x = MARGIN + 10
     for kind in dict.fromkeys(block.kind for block in blocks):
         draw.rectangle((x, 528, x + 22, 544), fill=KINDS[kind])
@@ -116,44 +114,41 @@ class Bar:
     words: str
 
 
-def bottleneck(
-    plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, tuple[Bar, Bar]], *, width: int = WIDTH
-) -> np.ndarray:
+def bottleneck(plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, tuple[Bar, Bar]]) -> np.ndarray:
     """The direct convolution above, the bottleneck below: as a plan, and in bars of several quantities.
 
     Args:
         plans: the stations of the two ways: "192 maps", "5×5", "32 maps" …
         groups: quantity → (bar of the direct way, bar of the bottleneck); each quantity has its own scale.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, 176 + 106 * len(groups)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 176 + 106 * len(groups)), PAPER)
     draw = pen(canvas)
     for row, (name, plan) in enumerate(zip(("direct", "bottleneck"), plans, strict=True)):
         y = 44 + row * 68
         text(draw, (MARGIN, y), name, size=22, bold=True, anchor="lm")
-        _plan(draw, 200, y, plan, width)
+        _plan(draw, 200, y, plan)
     for k, (quantity, bars) in enumerate(groups.items()):
         top = 176 + k * 106
-        draw.line((MARGIN, top - 8, width - MARGIN, top - 8), fill=GRID, width=2)
+        draw.line((MARGIN, top - 8, WIDTH - MARGIN, top - 8), fill=GRID, width=2)
         largest = max((sum(part or 0 for part in bar.parts) for bar in bars), default=0) or 1
         for n, (bar, name) in enumerate(zip(bars, ("direct", "bottleneck"), strict=True)):
             y, x = top + 14 + 34 * (n + 0.9), 200.0
             text(draw, (190, y), name, size=18, colour=PALE, anchor="rm")
             for part, colour in zip(bar.parts, (BLUE,) if len(bar.parts) == 1 else (ORANGE, BLUE), strict=True):
-                long = (part or 0) / largest * (width - 200 - 330)
+                long = (part or 0) / largest * (WIDTH - 200 - 330)
                 draw.rectangle((x, y - 12, x + max(long, 1), y + 12), fill=colour)
                 x += long
-            text(draw, (x + 12, y), bar.words, size=20, anchor="lm", width=width - x - 12 - MARGIN)
+            text(draw, (x + 12, y), bar.words, size=20, anchor="lm", width=WIDTH - x - 12 - MARGIN)
         text(draw, (MARGIN, top + 14), quantity, size=22, bold=True, anchor="lm")
     return np.asarray(canvas)
 
 
-def _plan(draw: ImageDraw.ImageDraw, x: float, y: float, stations: Sequence[str], width: int) -> None:
+def _plan(draw: ImageDraw.ImageDraw, x: float, y: float, stations: Sequence[str]) -> None:
     """Maps in plain words, convolutions in boxes, arrows between."""
-    step = (width - x - MARGIN) / 5
+    step = (WIDTH - x - MARGIN) / 5
     for k, station in enumerate(stations):
         middle = x + (k + 0.5) * step
         if k % 2:  # a convolution
@@ -179,9 +174,7 @@ class Point:
     macs_per_second: float
 
 
-def roofline(
-    points: Sequence[Point], arithmetic: float, memory: float, *, title: str, width: int = WIDTH, height: int = 560
-) -> np.ndarray:
+def roofline(points: Sequence[Point], arithmetic: float, memory: float, *, title: str) -> np.ndarray:
     """Measured work under the roof of a machine, both axes logarithmic.
 
     Args:
@@ -191,23 +184,24 @@ def roofline(
         title: the figure's one message.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [560, WIDTH, 3].
     """
     ridge = arithmetic / memory
     xs = [point.intensity for point in points] + [ridge / 8, ridge * 8]
     ys = [point.macs_per_second for point in points] + [arithmetic * 1.6, arithmetic / 20]
     low, high = min(xs) / 1.5, max(xs) * 1.5
     bottom, top = min(ys) / 1.5, max(ys) * 1.1
-    left, right, upper, lower = 110, width - 330, 92, height - 82
+    height = 560
+    left, right, upper, lower = 110, WIDTH - 330, 92, height - 82
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (math.log(x) - math.log(low)) / (math.log(high) - math.log(low))
         along = (math.log(y) - math.log(bottom)) / (math.log(top) - math.log(bottom))
         return left + across * (right - left), lower - along * (lower - upper)
 
-    canvas = Image.new("RGB", (width, height), PAPER)
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for value in _round_numbers(bottom, top):
         draw.line((*at(low, value), *at(high, value)), fill=GRID)
         text(draw, (left - 10, at(low, value)[1]), f"{value / 1e9:g}", size=18, colour=PALE, anchor="rm")
@@ -230,7 +224,7 @@ def roofline(
     for k, point in enumerate(points):
         mark(draw, *at(point.intensity, point.macs_per_second), k, 11)
         mark(draw, right + 36, upper + 20 + 44 * k, k, 11)
-        text(draw, (right + 60, upper + 20 + 44 * k), point.name, size=20, anchor="lm", width=width - right - 74)
+        text(draw, (right + 60, upper + 20 + 44 * k), point.name, size=20, anchor="lm", width=WIDTH - right - 74)
     text(draw, ((left + right) / 2, height - 34), "multiply-adds for each byte that must move", size=20)
     text(draw, (MARGIN, 66), "billion multiply-adds a second", size=18, colour=PALE, anchor="lm")
     return np.asarray(canvas)

@@ -13,23 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    VERMILLION,
-    WIDTH,
-    YELLOW,
-    fitted,
-    panels,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, text
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, YELLOW, mixed
 from course_utils.figures.style import extra, pen
 
 FINE = 2  # lines are drawn so many times larger, then scaled down
@@ -115,41 +100,23 @@ def filter_pixels(filters: np.ndarray) -> np.ndarray:
     return np.round(255 * shown).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def map_pixels(maps: np.ndarray) -> np.ndarray:
-    """Activations as grey pictures: black is 0, white the strongest answer of each map.
-
-    Args:
-        maps: float [F, h, w], not negative.
-
-    Returns:
-        uint8 [F, h, w, 3].
-    """
-    strongest = maps.max(axis=(1, 2), keepdims=True)
-    shown = np.round(255 * maps / np.maximum(strongest, 1e-12)).astype(np.uint8)
-    return np.repeat(shown[..., None], 3, axis=3)
-
-
-def tiles(
-    pictures: np.ndarray, *, chosen: int | None = None, title: str = "", columns: int = 16, width: int = WIDTH
-) -> np.ndarray:
-    """Little pictures in rows, numbered from 0; one of them may be framed.
+def tiles(pictures: np.ndarray, *, chosen: int, title: str) -> np.ndarray:
+    """Little pictures in rows of sixteen, numbered from 0; one of them is framed.
 
     Args:
         pictures: uint8 [F, h, w, 3], such as `filter_pixels` gives.
         chosen: the one to frame.
         title: above them.
-        columns: how many in a row.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    step = (width - 2 * MARGIN) // columns
-    edge, rows, top = step - 12, -(-len(pictures) // columns), 48 if title else 10
-    canvas = Image.new("RGB", (width, top + rows * (step + 16)), PAPER)
+    columns, top = 16, 48
+    step = (WIDTH - 2 * MARGIN) // columns
+    edge, rows = step - 12, -(-len(pictures) // columns)
+    canvas = Image.new("RGB", (WIDTH, top + rows * (step + 16)), PAPER)
     draw = pen(canvas)
-    if title:
-        text(draw, (MARGIN, 24), title, size=22, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 24), title, size=22, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k, pixels in enumerate(pictures):
         picture = Image.fromarray(pixels).resize((edge, edge), Image.Resampling.NEAREST)
         left = MARGIN + (k % columns) * step + 6
@@ -244,9 +211,9 @@ def learning_curves(
     for name, (low, high) in (bands or {}).items():
         around = [at(*point) for point in zip(curves[name][0], low, strict=True)]
         around += [at(*point) for point in zip(curves[name][0], high, strict=True)][::-1]
-        draw.polygon(around, fill=mixed(colours[name], 0.12 if live else 0.2))
+        draw.polygon(around, fill=mixed(0.12 if live else 0.2, PAPER, colours[name]))
     for (name, (xs, ys)), (_, dashes) in zip(curves.items(), LINES, strict=False):
-        colour = mixed(colours[name], 0.4) if live else colours[name]
+        colour = mixed(0.4, PAPER, colours[name]) if live else colours[name]
         path = [at(*point) for point in zip(xs, ys, strict=True)]
         dashed(draw, path, colour, dashes, 4)
         dots(draw, path, colour, 5, colour)
@@ -283,12 +250,6 @@ def _labels(canvas, curves, colours, sizes, at, words, chance, live) -> None:
 
 
 # ---- small parts -----------------------------------------------------------------------------------------------
-def mixed(colour: str, share: float) -> str:
-    """A colour, paler: a share of it on white paper."""
-    parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
-    return "#" + "".join(f"{round(255 + share * (part - 255)):02x}" for part in parts)
-
-
 def spread(wanted: Sequence[tuple[float, str]], gap: float) -> list[tuple[float, str]]:
     """Heights for words, at least `gap` apart and as near as may be to where they are wanted."""
     placed = sorted(wanted)

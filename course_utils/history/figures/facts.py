@@ -12,23 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    VERMILLION,
-    WIDTH,
-    fitted,
-    font,
-    percent,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, fitted, font, percent, text
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION
 from course_utils.figures.style import extra, pen, stronger, used
 
 if TYPE_CHECKING:
@@ -44,51 +29,51 @@ LANES = {  # thread → its name on the picture, and its colour
 _LEFT, _TOP, _LANE, _DOT = 280, 44, 46, 6  # where the lanes begin, in pixels; their height; the radius of a dot
 _BEND = 1980  # before it a year takes less room: little happened
 _FIRST, _LAST = 1940, 2027
+SURE = 0.9  # a line in `certainty`, beyond which the dots are counted
 
 
-def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None, width: int = WIDTH) -> np.ndarray:
+def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None) -> np.ndarray:
     """Five lanes of dots over the years, and a card that tells the chosen one.
 
     Args:
         entries: in the order of their years.
         chosen: index of the one that is told.
         thread: only this lane is in colour; None colours all.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, _TOP + len(LANES) * _LANE + 270), PAPER)
+    canvas = Image.new("RGB", (WIDTH, _TOP + len(LANES) * _LANE + 270), PAPER)
     draw = pen(canvas)
     bottom = _TOP + len(LANES) * _LANE
     for year in (1940, 1960, 1980, 1990, 2000, 2010, 2020):
-        x = _x(year, width)
+        x = _x(year)
         draw.line((x, _TOP - 8, x, bottom), fill=GRID)
         text(draw, (x, 20), str(year), size=18, colour=PALE)
     for lane, (name, colour) in enumerate(LANES.values()):
         y = _TOP + (lane + 0.5) * _LANE
-        draw.line((_LEFT - 12, y, width - MARGIN, y), fill=GRID)
+        draw.line((_LEFT - 12, y, WIDTH - MARGIN, y), fill=GRID)
         dull = thread not in (None, list(LANES)[lane])
         text(draw, (_LEFT - 24, y), name, size=18, colour=PALE if dull else colour, anchor="rm", bold=not dull)
-    for index, (x, y) in enumerate(_places(entries, width)):
+    for index, (x, y) in enumerate(_places(entries)):
         if index != chosen:
             dull = thread not in (None, entries[index].thread)
             _dot(draw, x, y, _DOT, GRID if dull else LANES[entries[index].thread][1])
     if entries:
-        x, y = _places(entries, width)[chosen]
+        x, y = _places(entries)[chosen]
         colour = LANES[entries[chosen].thread][1]
         draw.line((x, y, x, bottom), fill=colour, width=3)
         _dot(draw, x, y, 11, colour)
-        _card(draw, entries[chosen], colour, bottom, width)
+        _card(draw, entries[chosen], colour, bottom)
     return np.asarray(canvas)
 
 
-def _card(draw: ImageDraw.ImageDraw, entry: Entry, colour: str, top: int, width: int) -> None:
+def _card(draw: ImageDraw.ImageDraw, entry: Entry, colour: str, top: int) -> None:
     """Year, what, why and source, below the lanes."""
-    draw.rectangle((MARGIN, top + 6, width - MARGIN, top + 262), fill="#F5F7FA")
+    draw.rectangle((MARGIN, top + 6, WIDTH - MARGIN, top + 262), fill="#F5F7FA")
     draw.rectangle((MARGIN, top + 6, MARGIN + 7, top + 262), fill=colour)
     text(draw, (MARGIN + 28, top + 56), str(entry.year), size=52, bold=True, colour=colour, anchor="lm", width=172)
-    left, room, source = MARGIN + 210, width - 2 * MARGIN - 230, f"Source: {entry.source}"
+    left, room, source = MARGIN + 210, WIDTH - 2 * MARGIN - 230, f"Source: {entry.source}"
     parts = ((entry.what, 27, True), (entry.why, 23, False), (source, 17, False))
     more = used().type
     while more > 1 and sum(_height(words, round(more * size), bold, room) for words, size, bold in parts) > 205:
@@ -100,28 +85,28 @@ def _card(draw: ImageDraw.ImageDraw, entry: Entry, colour: str, top: int, width:
     _paragraph(draw, (left, max(y + 12, foot)), source, small, room, colour=stronger(PALE))
 
 
-def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height: int = 520) -> np.ndarray:
+def imagenet(scores: Sequence[Score], *, title: str) -> np.ndarray:
     """ImageNet's winning top-5 errors as bars by year, and the people who tried as lines.
 
     Args:
         scores: winners, those with outside data and people; see `history.read_imagenet`.
         title: the figure's one message.
-        width, height: in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [520, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, height), PAPER)
+    height = 520
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
     left, low, high = 90, height - 92, 84
     winners = [score for score in scores if score.kind == "winner"]
-    step, per = (width - left - 30) / len(winners), (low - high) / 30  # pixels a bar, and a percent
-    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    step, per = (WIDTH - left - 30) / len(winners), (low - high) / 30  # pixels a bar, and a percent
+    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     text(
         draw, (MARGIN, 58), "top-5 error in %, on pictures that no network had seen", size=18, colour=PALE, anchor="lm"
     )
     for tick in range(0, 31, 10):
-        draw.line((left, low - tick * per, width - 30, low - tick * per), fill=GRID)
+        draw.line((left, low - tick * per, WIDTH - 30, low - tick * per), fill=GRID)
         text(draw, (left - 10, low - tick * per), f"{tick} %", size=18, colour=PALE, anchor="rm")
     outside = {score.year: score.error for score in scores if score.kind == "outside data"}
     for k, score in enumerate(winners):
@@ -138,10 +123,10 @@ def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height:
     people = [score for score in scores if score.kind == "human"]
     for score in people:
         y = low - score.error * per
-        for x in range(left, width - 30, 16):
+        for x in range(left, WIDTH - 30, 16):
             draw.line((x, y, x + 9, y), fill=VERMILLION, width=3)
         told = f"{score.who}: {score.error:g} %"
-        text(draw, (width - 34, y - 15), told, size=19, bold=True, colour=VERMILLION, anchor="rm")
+        text(draw, (WIDTH - 34, y - 15), told, size=19, bold=True, colour=VERMILLION, anchor="rm")
     legend = (("features made by hand", ORANGE), ("features learnt", BLUE), ("two people", VERMILLION))
     x = left
     for name, colour in legend:
@@ -149,7 +134,7 @@ def imagenet(scores: Sequence[Score], *, title: str, width: int = WIDTH, height:
         room = round(draw.textlength(name, font=font(17))) + extra(40)
         text(draw, (x + 26, height - 17), name, size=17, anchor="lm", width=room + 20)
         x += 70 + room
-    text(draw, (width - 30, height - 17), "white line: with outside data", size=17, colour=PALE, anchor="rm")
+    text(draw, (WIDTH - 30, height - 17), "white line: with outside data", size=17, colour=PALE, anchor="rm")
     return np.asarray(canvas)
 
 
@@ -161,7 +146,6 @@ def answer(
     *,
     usual: tuple[float, float],
     title: str,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """One picture, the classes that the network thinks of, and how sure it is beside what is usual.
 
@@ -172,17 +156,16 @@ def answer(
         entropy: of the answer, in bits.
         usual: the median confidence and entropy on signs that it knows, drawn as marks.
         title: over the picture.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, 480), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 480), PAPER)
     draw = pen(canvas)
     shown = fitted(picture, 400)
     canvas.paste(shown, (MARGIN + (400 - shown.width) // 2, 56))
     text(draw, (MARGIN + 200, 28), title, size=23, bold=True, width=400)
-    left, right, bar = 640, width - 110, 34
+    left, right, bar = 640, WIDTH - 110, 34
     text(draw, (left, 28), "what it answers", size=21, bold=True, colour=BLUE, anchor="lm")
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:6]
     for k, label in enumerate(order):
@@ -215,32 +198,28 @@ def _gauge(draw: ImageDraw.ImageDraw, y: int, name: str, share: float, says: str
     text(draw, (right, y + 19), ends[1], size=16, colour=PALE, anchor="rm")
 
 
-def certainty(
-    rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title: str, threshold: float = 0.9, width: int = WIDTH
-) -> np.ndarray:
+def certainty(rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title: str) -> np.ndarray:
     """How sure a network is of many pictures of each kind: a dot a picture, from 0 to 100 %.
 
     Args:
         rows: (kind, one picture of it, uint8 [H, W, 3], confidences in [0, 1]), top to bottom.
         title: the figure's one message.
-        threshold: a line, beyond which the dots are counted.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    side, left, right = 64, 330, width - 150
-    canvas = Image.new("RGB", (width, 92 + (side + 10) * len(rows) + 44), PAPER)
+    side, left, right = 64, 330, WIDTH - 150
+    canvas = Image.new("RGB", (WIDTH, 92 + (side + 10) * len(rows) + 44), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=width - 2 * MARGIN)
-    text(draw, (right + 74, 68), f"over {100 * threshold:.0f} %", size=19, bold=True, colour=VERMILLION)
+    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    text(draw, (right + 74, 68), f"over {100 * SURE:.0f} %", size=19, bold=True, colour=VERMILLION)
     bottom = 92 + (side + 10) * len(rows)
     for tick in range(0, 101, 20):
         x = left + (right - left) * tick / 100
         draw.line((x, 84, x, bottom), fill=GRID)
         text(draw, (x, bottom + 14), f"{tick} %", size=18, colour=PALE)
     text(draw, (left - 36, bottom + 14), "how sure it is:", size=18, colour=PALE, anchor="rm")
-    edge = left + (right - left) * threshold
+    edge = left + (right - left) * SURE
     draw.line((edge, 84, edge, bottom), fill=VERMILLION, width=2)
     jitter = np.random.default_rng(0).uniform(-24, 24, 10_000)  # so that dots do not hide one another
     for k, (name, picture, sure) in enumerate(rows):
@@ -249,20 +228,20 @@ def certainty(
         text(draw, (MARGIN + side + 14, y), name, size=20, anchor="lm", width=left - side - 50)
         for value, off in zip(sure, jitter, strict=False):
             x = left + (right - left) * float(value)
-            _dot(draw, x, y + off, 4, VERMILLION if value > threshold else BLUE)
-        share = float(np.mean(np.asarray(sure) > threshold))
+            _dot(draw, x, y + off, 4, VERMILLION if value > SURE else BLUE)
+        share = float(np.mean(np.asarray(sure) > SURE))
         text(draw, (right + 74, y), f"{100 * share:.3g} %", size=24, bold=True)
     return np.asarray(canvas)
 
 
 # ---- small parts -------------------------------------------------------------------------------------------------
-def _x(year: float, width: int) -> float:
+def _x(year: float) -> float:
     """Where a year stands; a year from _BEND on takes four times the room of an earlier one."""
     weight = (min(year, _BEND) - _FIRST) + 4 * max(0.0, year - _BEND)
-    return _LEFT + (width - MARGIN - _LEFT) * weight / ((_BEND - _FIRST) + 4 * (_LAST - _BEND))
+    return _LEFT + (WIDTH - MARGIN - _LEFT) * weight / ((_BEND - _FIRST) + 4 * (_LAST - _BEND))
 
 
-def _places(entries: Sequence[Entry], width: int) -> list[tuple[float, float]]:
+def _places(entries: Sequence[Entry]) -> list[tuple[float, float]]:
     """The middle of each dot; those of one lane and year stand above one another."""
     lanes, taken, places = list(LANES), {}, []
     for entry in entries:
@@ -273,7 +252,7 @@ def _places(entries: Sequence[Entry], width: int) -> list[tuple[float, float]]:
         key = (entry.thread, entry.year)
         rank = seen[key] = seen.get(key, -1) + 1
         y = _TOP + (lanes.index(entry.thread) + 0.5) * _LANE + (rank - (taken[key] - 1) / 2) * (2 * _DOT + 1)
-        places.append((_x(entry.year, width), y))
+        places.append((_x(entry.year), y))
     return places
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import BLUE, GRID, INK, MARGIN, ORANGE, PALE, PAPER, WIDTH, text
+from course_utils.figures.base import MARGIN, WIDTH, text
+from course_utils.figures.colours import BLUE, GRID, INK, ORANGE, PALE, PAPER
 from course_utils.figures.style import pen
 
 LEFT, RIGHT, ROW = 250, 300, 44  # pixels beside the bars, and of a row

@@ -95,7 +95,7 @@ class FeaturesLab(base.Lab):
         """Three descriptions side by side, and how many numbers each of them is."""
         seen, shown = view.seen, view.seen.points[: view.points]
         rows, columns, directions = view.cells.shape
-        maps = drawings.map_pixels(seen.answers)
+        maps = figures.map_pixels(seen.answers)
         count, _, height, width = self._filters.shape
         name = self._network.name
         pixels = drawings.features(
@@ -150,19 +150,3 @@ def headline(seen: Seen, cells: np.ndarray, chosen: int) -> str:
     if not seen.answers[chosen].any():
         told += f' <span style="color:{figures.VERMILLION}">Filter {chosen} is silent on this picture.</span>'
     return told
-
-
-def picture_of_features(network: zoo.PixelNetwork, picture: Tensor) -> figures.Picture:
-    """The filters of a network's first layer, and below what each answers to a picture, standing still.
-
-    Args:
-        network: one of the zoo.
-        picture: [1, 3, H, W] in [0, 1].
-    """
-    found = first_layer.filters(network).cpu().numpy()
-    answers = first_layer.answers(network, picture.to(next(network.parameters()).device)).cpu().numpy()
-    above = drawings.tiles(drawings.filter_pixels(found), title=f"{len(found)} filters that {network.name} learnt")
-    below = drawings.tiles(drawings.map_pixels(answers), title="… and what each answers to the picture")
-    return figures.Picture(
-        np.concatenate([above, below]), "The filters of a network's first layer, and what each answers to a picture."
-    )

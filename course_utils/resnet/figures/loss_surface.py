@@ -1,4 +1,4 @@
-"""Drawings of loss surfaces: heat maps that sharpen while they are computed, contours, surfaces; and missing blocks.
+"""Drawings of loss surfaces: heat maps that sharpen while they are computed, surfaces; and missing blocks.
 
 Serves notebook 05 and its labs. Nothing here computes a loss. Papers: Li et al. 2018, figures 1 and 5, for the ways to
 draw a loss surface; Veit et al. 2016, figure 3, for the bars of missing blocks.
@@ -12,14 +12,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import MARGIN, WIDTH, text
-from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION
+from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION, shades
 from course_utils.figures.style import extra, pen, settle, sheet, stronger, used
 
 LOWEST, HIGHEST = 0.001, 1000.0  # losses outside are drawn as these
-SHADES = (  # dark valleys, bright heights; told apart by colour-blind readers, and in grey
-    (68, 1, 84), (70, 50, 127), (54, 92, 141), (39, 127, 142), (31, 161, 135), (74, 194, 109), (159, 218, 58),
-    (253, 231, 37),
-)  # fmt: skip
+CUT = 100.0  # where mountains are cut off
 BANDS = 4  # shades for each factor of ten
 LEFT = 84  # pixels to the left of the first square
 _TALL = 6 * BANDS  # shades in all
@@ -30,9 +27,6 @@ def heat(
     reach: float,
     *,
     title: str,
-    captions: Sequence[str] | None = None,
-    side: int = 430,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Loss surfaces from above, side by side in one scale of colours; what is not known yet looks like its neighbour.
 
@@ -40,26 +34,21 @@ def heat(
         surfaces: name → losses [P, P], row = β from below, column = α; NaN where not known yet.
         reach: α and β run from -reach to reach.
         title: the figure's one message.
-        captions: a line under each.
-        side: of each square, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    count, top = len(surfaces), 96
-    gap = (width - LEFT - 110 - count * side) // max(1, count)
-    canvas = Image.new("RGB", (width, top + side + (118 if captions else 82)), PAPER)
+    count, top, side = len(surfaces), 96, 430
+    gap = (WIDTH - LEFT - 110 - count * side) // max(1, count)
+    canvas = Image.new("RGB", (WIDTH, top + side + 82), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k, (name, losses) in enumerate(surfaces.items()):
         left = LEFT + k * (side + gap)
         canvas.paste(Image.fromarray(_shaded(losses, side)), (left, top))
         _axes(canvas, draw, left, top, side, reach, first=k == 0)
         text(draw, (left + side / 2, top - 22), name, size=22, bold=True, width=side)
-        if captions:
-            text(draw, (left + side / 2, top + side + 96), captions[k], size=20, colour=PALE, width=side + gap - 8)
-    _scale(draw, width - 104, top, side)
+    _scale(draw, WIDTH - 104, top, side)
     return np.asarray(canvas)
 
 
@@ -71,7 +60,7 @@ def _shaded(losses: np.ndarray, side: int) -> np.ndarray:
     picture = Image.fromarray(heights[::-1].astype(np.float32))
     smooth = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
     band = np.clip((smooth * _TALL).astype(int), 0, _TALL - 1)
-    pixels = _palette()[band]
+    pixels = shades("viridis", _TALL)[band]
     edge = np.zeros_like(band, dtype=bool)
     edge[:-1] |= band[:-1] != band[1:]
     edge[:, :-1] |= band[:, :-1] != band[:, 1:]
@@ -102,12 +91,6 @@ def _heights(losses: np.ndarray) -> np.ndarray:
     return np.log10(clipped / LOWEST) / np.log10(HIGHEST / LOWEST)
 
 
-def _palette() -> np.ndarray:
-    """The shades of all bands, float [bands, 3]."""
-    places = np.linspace(0, len(SHADES) - 1, _TALL)
-    return np.stack([np.interp(places, range(len(SHADES)), channel) for channel in zip(*SHADES, strict=True)], axis=1)
-
-
 def _axes(canvas: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int, side: int, reach: float, first: bool):
     """Frame, ticks, names of the axes, and the trained network in the middle."""
     if first:
@@ -129,7 +112,7 @@ def _axes(canvas: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int, s
 
 def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, tall: int) -> None:
     """The bar that says which shade is which loss."""
-    for k, shade in enumerate(_palette()):
+    for k, shade in enumerate(shades("viridis", _TALL)):
         low, high = top + tall - k * tall / _TALL, top + tall - (k + 1) * tall / _TALL
         draw.rectangle((left, high, left + 26, low), fill=tuple(int(value) for value in shade))
     for power in range(-3, 4):
@@ -149,31 +132,27 @@ def _pixels(canvas) -> np.ndarray:
 def _colours():
     from matplotlib.colors import ListedColormap
 
-    return ListedColormap(_palette() / 255)
+    return ListedColormap(shades("viridis", _TALL) / 255)
 
 
-def mountains(
-    surfaces: Mapping[str, np.ndarray], reach: float, *, title: str, highest: float = 100.0, height: int = 560
-) -> np.ndarray:
+def mountains(surfaces: Mapping[str, np.ndarray], reach: float, *, title: str) -> np.ndarray:
     """Loss surfaces as landscapes in three dimensions, side by side, over one logarithmic height.
 
     Args:
         surfaces: name → losses [P, P], row = β, column = α.
         reach: α and β run from -reach to reach.
         title: the figure's one message.
-        highest: losses above it are cut off there.
-        height: of the figure, in pixels.
 
     Returns:
-        uint8 [height, WIDTH, 3].
+        uint8 [560, WIDTH, 3].
     """
-    figure, canvas = sheet(WIDTH, height, layout="constrained")
+    figure, canvas = sheet(WIDTH, 560, layout="constrained")
     figure.suptitle(title, fontsize=18, fontweight="bold", x=0.02, ha="left")
-    powers = range(-3, round(np.log10(highest)) + 1)
+    powers = range(-3, round(np.log10(CUT)) + 1)
     for k, (name, losses) in enumerate(surfaces.items()):
         axes = figure.add_subplot(1, len(surfaces), k + 1, projection="3d")
         along = np.linspace(-reach, reach, len(losses))
-        high = np.log10(np.clip(losses, LOWEST, highest))
+        high = np.log10(np.clip(losses, LOWEST, CUT))
         axes.plot_surface(
             *np.meshgrid(along, along), high, cmap=_colours(), vmin=-3, vmax=3, rcount=len(losses), ccount=len(losses),
             linewidth=0.15, edgecolor=INK, antialiased=True,
@@ -185,53 +164,10 @@ def mountains(
         axes.set_xticks([-reach, 0, reach])
         axes.set_yticks([-reach, 0, reach])
         axes.set_zticks(list(powers), [f"{10.0**power:g}" for power in powers])
-        axes.set_zlim(-3, np.log10(highest))
+        axes.set_zlim(-3, np.log10(CUT))
         axes.tick_params(labelsize=13)
         axes.view_init(elev=32, azim=-58)
         axes.set_box_aspect((1, 1, 0.8), zoom=0.9)
-    return _pixels(canvas)
-
-
-def contours(
-    surfaces: Mapping[str, np.ndarray],
-    reach: float,
-    *,
-    title: str,
-    levels: Sequence[float] = (0.01, 0.1, 1, 10, 100),
-    height: int = 640,
-) -> np.ndarray:
-    """Loss surfaces as on a hiking map: lines of equal loss, each with its number.
-
-    Args:
-        surfaces: name → losses [P, P], row = β, column = α.
-        reach: α and β run from -reach to reach.
-        title: the figure's one message.
-        levels: losses that get a line.
-        height: of the figure, in pixels.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
-    """
-    from matplotlib.colors import Normalize
-
-    figure, canvas = sheet(WIDTH, height, layout="constrained")
-    figure.suptitle(f"{title}\n", fontsize=18, fontweight="bold", x=0.02, ha="left", linespacing=0.6)
-    for k, (name, losses) in enumerate(surfaces.items()):
-        axes = figure.add_subplot(1, len(surfaces), k + 1)
-        along = np.linspace(-reach, reach, len(losses))
-        high = np.log10(np.clip(losses, LOWEST, HIGHEST))
-        shades = {"cmap": _colours(), "norm": Normalize(-3, 3)}
-        axes.contourf(along, along, high, np.linspace(-3, 3, _TALL + 1), alpha=0.4, extend="both", **shades)
-        lines = axes.contour(along, along, high, np.log10(levels), colors=INK, linewidths=1.4, linestyles="solid")
-        names = dict(zip(lines.levels, (f"{level:g}" for level in levels), strict=True))
-        axes.clabel(lines, fmt=names, fontsize=13)
-        axes.plot(0, 0, "o", color=PAPER, markeredgecolor=INK, markersize=9)
-        axes.set_title(name, fontsize=16, pad=10)
-        axes.set_xlabel("α (1: each filter moved by its own length)", fontsize=16)
-        if k == 0:
-            axes.set_ylabel("β", fontsize=16)
-        axes.set_aspect("equal")
-        axes.tick_params(labelsize=14)
     return _pixels(canvas)
 
 
@@ -242,7 +178,6 @@ def missing_blocks(
     *,
     guess: float,
     title: str,
-    height: int = 520,
 ) -> np.ndarray:
     """What is left without each block: a pair of bars a block, and lines where the whole networks are.
 
@@ -252,12 +187,11 @@ def missing_blocks(
         whole: name of a network → its accuracy with all blocks.
         guess: the accuracy of guessing.
         title: the figure's one message.
-        height: of the figure, in pixels.
 
     Returns:
-        uint8 [height, WIDTH, 3].
+        uint8 [520, WIDTH, 3].
     """
-    figure, canvas = sheet(WIDTH, height, layout="constrained")
+    figure, canvas = sheet(WIDTH, 520, layout="constrained")
     axes = figure.add_subplot()
     places, wide = np.arange(len(names)), 0.4
     for k, ((name, values), colour) in enumerate(zip(without.items(), (BLUE, VERMILLION), strict=True)):

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import WIDTH, font, panels, text
-from course_utils.figures.colours import BLUE, INK, PALE, PAPER, SKY, VERMILLION
+from course_utils.figures.colours import BLUE, INK, PALE, PAPER, SKY, VERMILLION, blended
 from course_utils.figures.style import extra, pen
 
 ROW = 232  # pixels of height that one block takes
@@ -30,29 +30,28 @@ class Drawn:
     last: str = "ReLU"  # behind the sum; empty draws none
 
 
-def blocks(drawn: Sequence[Drawn], *, width: int = WIDTH) -> np.ndarray:
+def blocks(drawn: Sequence[Drawn]) -> np.ndarray:
     """Blocks one below the other: along the line what is learnt, above it the skip, and where the two are added.
 
     Args:
         drawn: one entry a block; at least one.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    canvas = Image.new("RGB", (width, ROW * len(drawn)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, ROW * len(drawn)), PAPER)
     draw = pen(canvas)
     for row, block in enumerate(drawn):
-        _block(draw, block, ROW * row, width)
+        _block(draw, block, ROW * row)
     return np.asarray(canvas)
 
 
-def _block(draw: ImageDraw.ImageDraw, block: Drawn, top: int, width: int) -> None:
+def _block(draw: ImageDraw.ImageDraw, block: Drawn, top: int) -> None:
     """One block: x, its boxes, the sum, f(x), and the skip in an arc above."""
     y, high = top + 150, top + 70
-    text(draw, (16, top + 24), block.title, size=24, bold=True, anchor="lm", width=width - 32)
+    text(draw, (16, top + 24), block.title, size=24, bold=True, anchor="lm", width=WIDTH - 32)
     wide = [150 if len(lines) == 3 else 76 for lines in block.boxes]
-    start, end = 96, width - 104
+    start, end = 96, WIDTH - 104
     plus = end - (118 if block.last else 40)
     free = plus - 24 - start - sum(wide)
     gap = free / (len(wide) + 1)
@@ -78,7 +77,7 @@ def _block(draw: ImageDraw.ImageDraw, block: Drawn, top: int, width: int) -> Non
         draw.rounded_rectangle((end - 84, y - 24, end - 14, y + 24), 8, fill="#E8E8E8", outline=INK, width=2)
         text(draw, (end - 49, y), block.last, size=18)
     text(draw, (end + 50, y), "f(x)", size=28, bold=True)
-    text(draw, (width - 16, y + 64), block.outputs, size=18, colour=PALE, anchor="rm")
+    text(draw, (WIDTH - 16, y + 64), block.outputs, size=18, colour=PALE, anchor="rm")
 
 
 def _arrow(draw: ImageDraw.ImageDraw, start, end) -> None:
@@ -103,29 +102,24 @@ def _label(draw: ImageDraw.ImageDraw, at, words: str) -> None:
 def matrices(
     values: Sequence[np.ndarray],
     titles: Sequence[str],
-    captions: Sequence[str] | None = None,
     *,
     signs: str = "",
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Matrices as pictures on one scale: white is 0, orange is positive, blue is negative.
 
     Args:
         values: float [rows, columns] each.
-        titles, captions, signs: as in `panels`.
-        width: of the figure, in pixels.
+        titles, signs: as in `panels`.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     largest = max(float(np.abs(matrix).max()) for matrix in values) or 1.0
     return panels(
         [diverging(np.asarray(matrix) / largest) for matrix in values],
         titles,
-        captions,
         signs=signs,
         side=380,
-        width=width,
     )
 
 
@@ -138,10 +132,8 @@ def diverging(values: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [rows, columns, 3].
     """
-    shares = np.clip(np.abs(values), 0, 1)[..., None] ** 0.6
-    ends = [np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)], dtype=float) for colour in (VERMILLION, BLUE)]
-    towards = np.where(np.asarray(values)[..., None] >= 0, ends[0], ends[1])
-    return np.round(255 + shares * (towards - 255)).astype(np.uint8)
+    lifted = np.sign(values) * np.clip(np.abs(values), 0, 1) ** 0.6
+    return np.round(blended(0.5 + 0.5 * lifted, BLUE, PAPER, VERMILLION)).astype(np.uint8)
 
 
 def fate(share: float) -> str:
@@ -149,23 +141,22 @@ def fate(share: float) -> str:
     return "dies" if share < 1e-3 else "explodes" if share > 1e3 else "arrives"
 
 
-def fates(columns: Sequence[str], rows: Mapping[str, Sequence[float]], *, title: str, width: int = WIDTH) -> np.ndarray:
+def fates(columns: Sequence[str], rows: Mapping[str, Sequence[float]], *, title: str) -> np.ndarray:
     """A table of what became of a gradient: a word, the factor and a colour in every cell.
 
     Args:
         columns: their heads.
         rows: head of the row → what is left of the gradient, one share a column.
         title: the figure's one message.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     left, top, tall = 250, 112, 104
-    wide = (width - left - 16) / len(columns)
-    canvas = Image.new("RGB", (width, top + tall * len(rows) + 12), PAPER)
+    wide = (WIDTH - left - 16) / len(columns)
+    canvas = Image.new("RGB", (WIDTH, top + tall * len(rows) + 12), PAPER)
     draw = pen(canvas)
-    text(draw, (16, 26), title, size=24, bold=True, anchor="lm", width=width - 32)
+    text(draw, (16, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 32)
     for k, head in enumerate(columns):
         text(draw, (left + (k + 0.5) * wide, top - 28), head, size=20, width=wide - 12)
     for row, (head, shares) in enumerate(rows.items()):

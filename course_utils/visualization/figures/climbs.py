@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import MARGIN, WIDTH, fitted, percent, text
-from course_utils.figures.colours import BLUE, INK, PALE, PAPER
+from course_utils.figures.colours import BLUE, INK, PALE, PAPER, mixed
 from course_utils.figures.style import pen
 
 GAP = 14  # pixels between pictures
@@ -26,7 +26,6 @@ def ladder(
     steps: Sequence[int | str],
     notes: Sequence[Sequence[str]] | None = None,
     side: int = 192,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Pictures in rows and columns: a row a rung of the ladder, a column a snapshot of the climb.
 
@@ -37,10 +36,9 @@ def ladder(
         steps: of the columns, above them: a whole number is a step of the climb, words stand as they are.
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
 
     Raises:
         ValueError: not one name a row, one step a column.
@@ -48,13 +46,13 @@ def ladder(
     if not rows or len(names) != len(rows) or any(len(row) != len(steps) for row in rows):
         counts = f"{len(rows)} rows of {sorted({len(row) for row in rows})}, {len(names)} names and {len(steps)} steps"
         raise ValueError(f"give one name for each row and one step for each of its pictures; got {counts}.")
-    free = (width - LEFT - MARGIN + GAP) / len(steps)
+    free = (WIDTH - LEFT - MARGIN + GAP) / len(steps)
     drawn = [[fitted(picture, min(side, int(free) - GAP)) for picture in row] for row in rows]
     tall = max(picture.height for row in drawn for picture in row)
     pitch, step = tall + (32 if notes else GAP), min(free, max(p.width for row in drawn for p in row) + 3 * GAP)
-    canvas = Image.new("RGB", (width, 88 + pitch * len(rows)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 88 + pitch * len(rows)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k, at in enumerate(steps):
         words = at if isinstance(at, str) else "start" if at == 0 else f"step {at}"
         text(draw, (LEFT + k * step + (step - GAP) / 2, 66), words, size=20, colour=PALE, width=step - 6)
@@ -74,37 +72,32 @@ def sheet(
     titles: Sequence[str],
     *,
     title: str,
-    columns: int = 8,
     side: int = 192,
-    width: int = WIDTH,
 ) -> np.ndarray:
-    """Many pictures, such as all filters of a layer, each with a few words below.
+    """Many pictures, such as all filters of a layer, eight in a row, each with a few words below.
 
     Args:
         pictures: uint8 [H, W, 3] each, at least one.
         titles: one a picture.
         title: the figure's one message.
-        columns: pictures in a row.
         side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
 
     Raises:
-        ValueError: not one title a picture, or no column.
+        ValueError: not one title a picture.
     """
-    if not len(pictures) or len(pictures) != len(titles) or columns < 1:
-        counts = f"{len(pictures)} pictures, {len(titles)} titles, {columns} columns"
-        raise ValueError(f"give pictures, a title for each, and at least one column; got {counts}.")
-    columns = min(columns, len(pictures))
-    step = (width - 2 * MARGIN + GAP) / columns
+    if not len(pictures) or len(pictures) != len(titles):
+        raise ValueError(f"give pictures and a title for each; got {len(pictures)} pictures, {len(titles)} titles.")
+    columns = min(8, len(pictures))
+    step = (WIDTH - 2 * MARGIN + GAP) / columns
     drawn = [fitted(picture, min(side, int(step) - GAP)) for picture in pictures]
     tall = max(picture.height for picture in drawn)
     pitch = tall + 36
-    canvas = Image.new("RGB", (width, 54 + pitch * -(-len(drawn) // columns)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 54 + pitch * -(-len(drawn) // columns)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k, picture in enumerate(drawn):
         middle, top = MARGIN + (k % columns) * step + (step - GAP) / 2, 54 + (k // columns) * pitch
         _framed(canvas, draw, picture, round(middle - picture.width / 2), top)
@@ -119,8 +112,6 @@ def exchange(
     title: str,
     names: Sequence[str],
     label: str,
-    side: int = 128,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Each network's own picture of a class (the rows), and how sure every network is of it (the columns).
 
@@ -130,11 +121,9 @@ def exchange(
         title: the figure's one message.
         names: of the networks; "\\n" begins a new line.
         label: the name of the class.
-        side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
 
     Raises:
         ValueError: not one name a picture, or the numbers are no square of that size.
@@ -143,12 +132,13 @@ def exchange(
     if not count or len(names) != count or values.shape != (count, count):
         got = f"{count} pictures, {len(names)} names and numbers of shape {list(values.shape)}"
         raise ValueError(f"give one name and one row and column of probabilities for each picture; got {got}.")
+    side = 128
     drawn = [fitted(picture, side) for picture in pictures]
     pitch, left = max(picture.height for picture in drawn) + GAP, LEFT + side + 2 * GAP
-    step, first = (width - MARGIN - left) / count, 112 + 13 * max(name.count("\n") for name in names) * 2
-    canvas = Image.new("RGB", (width, first + 6 + pitch * count), PAPER)
+    step, first = (WIDTH - MARGIN - left) / count, 112 + 13 * max(name.count("\n") for name in names) * 2
+    canvas = Image.new("RGB", (WIDTH, first + 6 + pitch * count), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     text(draw, (LEFT + side / 2, first - 20), "its picture", size=20, colour=PALE, width=side + 2 * GAP)
     text(draw, (LEFT - 16, first - 20), f"“{label}” to …", size=20, colour=PALE, anchor="rm", width=LEFT - 24)
     text(draw, (left + count * step / 2, 62), f"probability of “{label}” in the eyes of …", size=20, colour=PALE)
@@ -161,7 +151,8 @@ def exchange(
         for k, value in enumerate(values[i]):
             x = left + k * step
             box = (round(x + 4), top, round(x + step - 4), top + pitch - GAP)
-            draw.rectangle(box, fill=_shade(value), outline=INK if i == k else PALE, width=3 if i == k else 1)
+            frame, thick = (INK, 3) if i == k else (PALE, 1)
+            draw.rectangle(box, fill=mixed(value, PAPER, BLUE), outline=frame, width=thick)
             text(draw, (x + step / 2, middle), percent(value), size=24, colour=PAPER if value > 0.5 else INK)
     return np.asarray(canvas)
 
@@ -179,9 +170,3 @@ def _lines(
 def _framed(canvas: Image.Image, draw: ImageDraw.ImageDraw, picture: Image.Image, left: int, top: int) -> None:
     canvas.paste(picture, (left, top))
     draw.rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=PALE)
-
-
-def _shade(value: float) -> tuple[int, int, int]:
-    """White for 0, the palette's blue for 1."""
-    share = min(max(float(value), 0.0), 1.0)
-    return tuple(round(255 + share * (int(BLUE[k : k + 2], 16) - 255)) for k in (1, 3, 5))

@@ -65,7 +65,6 @@ def strongest(
     notes: Sequence[str] | None = None,
     *,
     title: str,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """The scenes that excite a filter most, what it sees outlined; in a second row that part alone, enlarged.
 
@@ -75,24 +74,23 @@ def strongest(
         patches: what is inside the boxes, uint8 [h, w, 3] each; None leaves the second row out.
         notes: a few words under each column.
         title: the figure's one message.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     if not len(pictures) == len(boxes) == len(patches if patches is not None else boxes):
         raise ValueError(
             f"give one box (and one patch) a picture; got {len(pictures)} pictures and {len(boxes)} boxes."
         )
-    step = (width - 2 * MARGIN + 12) // len(pictures)
+    step = (WIDTH - 2 * MARGIN + 12) // len(pictures)
     side = min(step - 12, 256)
     rows = [[Image.fromarray(outlined(one, box, side)) for one, box in zip(pictures, boxes, strict=True)]]
     if patches is not None:
         rows.append([fitted(patch, side) for patch in patches])
     tall = [max(picture.height for picture in row) + 14 for row in rows]
-    canvas = Image.new("RGB", (width, 56 + sum(tall) + (30 if notes else 4)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, 56 + sum(tall) + (30 if notes else 4)), PAPER)
     draw, top = pen(canvas), 56
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for row, height in zip(rows, tall, strict=True):
         for k, picture in enumerate(row):
             canvas.paste(picture, (MARGIN + k * step + (step - 12 - picture.width) // 2, top))
@@ -111,7 +109,6 @@ def agreement(
     title: str,
     heads: tuple[str, str] = ("what it looks for", "what it found in the street"),
     side: int = 150,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Filters in rows: to the left the picture that was made for one, to the right real patches that excite it most.
 
@@ -122,16 +119,15 @@ def agreement(
         title: the figure's one message.
         heads: over the two halves.
         side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
     left, gap, most = 210, 44, max(len(row) for row in patches)
-    side = min(side, (width - left - gap - MARGIN) // (most + 1) - 10)
-    canvas = Image.new("RGB", (width, 92 + (side + 14) * len(optima)), PAPER)
+    side = min(side, (WIDTH - left - gap - MARGIN) // (most + 1) - 10)
+    canvas = Image.new("RGB", (WIDTH, 92 + (side + 14) * len(optima)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     second = left + side + gap
     text(draw, (left + side / 2, 70), heads[0], size=19, colour=PALE)
     text(draw, (second, 70), heads[1], size=19, colour=PALE, anchor="lm")
@@ -159,7 +155,6 @@ def wall(
     chosen: int | None = None,
     columns: int = 8,
     side: int = 128,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """Little pictures in rows, a name under each; one of them may be framed.
 
@@ -170,17 +165,16 @@ def wall(
         chosen: the place of the one to frame.
         columns: how many in a row.
         side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    step = (width - 2 * MARGIN + 8) / columns
+    step = (WIDTH - 2 * MARGIN + 8) / columns
     side, top, rows = min(side, int(step) - 8), 52 if title else 12, -(-len(pictures) // columns)
-    canvas = Image.new("RGB", (width, top + rows * (side + 32)), PAPER)
+    canvas = Image.new("RGB", (WIDTH, top + rows * (side + 32)), PAPER)
     draw = pen(canvas)
     if title:
-        text(draw, (MARGIN, 26), title, size=22, bold=True, anchor="lm", width=width - 2 * MARGIN)
+        text(draw, (MARGIN, 26), title, size=22, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k, (pixels, name) in enumerate(zip(pictures, names, strict=True)):
         picture = fitted(pixels, side)
         middle = MARGIN + (k % columns + 0.5) * step - 4
@@ -205,7 +199,6 @@ def climbing(
     best: float | None = None,
     real: Sequence[tuple[np.ndarray, Box]] | None = None,
     below: str = "",
-    width: int = WIDTH,
 ) -> np.ndarray:
     """The lab's picture of one climb: what has become of the noise, how the score rose, and real scenes below.
 
@@ -219,10 +212,9 @@ def climbing(
         best: the score of the strongest real scene, a dashed line; None where it is not known or no rival.
         real: scenes and what is seen of them; none leaves the row empty, None leaves it out.
         below: the words over that row.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3]; the same height whether or not the scenes are there yet.
+        uint8 [height, WIDTH, 3]; the same height whether or not the scenes are there yet.
     """
     left = panels([picture], [title], [caption], side=384, width=424)
     chart = quick_curves(
@@ -231,19 +223,19 @@ def climbing(
         x_label="step",
         y_label=y_label,
         x_range=(0, max(steps, 1)),
-        width=width - left.shape[1],
+        width=WIDTH - left.shape[1],
         height=left.shape[0],
     )
     above = np.concatenate([left, chart], axis=1)
-    return above if real is None else np.concatenate([above, _row(real, below, width)])
+    return above if real is None else np.concatenate([above, _row(real, below)])
 
 
-def _row(real: Sequence[tuple[np.ndarray, Box]], below: str, width: int) -> np.ndarray:
+def _row(real: Sequence[tuple[np.ndarray, Box]], below: str) -> np.ndarray:
     """So many scenes at most, with a heading; empty places are frames."""
-    side, step = 128, (width - 2 * MARGIN + 8) // ROW
-    canvas = Image.new("RGB", (width, side + 58), PAPER)
+    side, step = 128, (WIDTH - 2 * MARGIN + 8) // ROW
+    canvas = Image.new("RGB", (WIDTH, side + 58), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 22), below, size=20, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    text(draw, (MARGIN, 22), below, size=20, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     for k in range(ROW):
         x = MARGIN + k * step
         if k >= len(real):
@@ -265,7 +257,6 @@ def maps(
     captions: Sequence[str],
     below: str,
     chosen: int | None,
-    width: int = WIDTH,
 ) -> np.ndarray:
     """The lab's picture of a layer at work: a picture, one filter's map over it and alone; below, the loudest maps.
 
@@ -276,10 +267,9 @@ def maps(
         titles, captions: three each, over and under the pictures.
         below: the words over the wall.
         chosen: which of the wall is the one above; None where it is not among them.
-        width: of the figure, in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+        uint8 [height, WIDTH, 3].
     """
-    above = panels([picture, warm, alone], titles, captions, side=320, width=width)
-    return np.concatenate([above, wall(others, names, title=below, chosen=chosen, columns=12, side=84, width=width)])
+    above = panels([picture, warm, alone], titles, captions, side=320)
+    return np.concatenate([above, wall(others, names, title=below, chosen=chosen, columns=12, side=84)])

@@ -15,8 +15,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from course_utils import figures, images
-from course_utils.gradcam import figures as heat
-from course_utils.history.figures.classical import map_pixels
 from course_utils.labs import base
 from course_utils.labs.own import OwnPicture
 from course_utils.visualization import ascent, dreams, excite
@@ -115,15 +113,15 @@ class MapsLab(LookingLab):
         clean = images.to_pixels(view.picture)[0]
         positive = view.maps.clamp(min=0)
         loud = positive.amax(dim=(1, 2)).argsort(descending=True, stable=True)[:LOUDEST].tolist()
-        wall = map_pixels(positive[loud].cpu().numpy())
+        wall = figures.map_pixels(positive[loud].cpu().numpy())
         own = positive[view.filter]
         large = interpolate((own / own.max().clamp(min=1e-12))[None, None], size=clean.shape[:2], mode="nearest")
         rows, columns = own.shape
         place = divmod(int(view.maps[view.filter].argmax()), columns)
         pixels = drawings.maps(
             clean,
-            heat.overlaid(clean, large[0, 0].cpu().numpy()),
-            map_pixels(own[None].cpu().numpy())[0],
+            figures.overlaid(clean, large[0, 0].cpu().numpy()),
+            figures.map_pixels(own[None].cpu().numpy())[0],
             list(wall),
             [str(k) for k in loud],
             titles=["the picture", f"filter {view.filter} over it", "its map alone"],
