@@ -1,66 +1,190 @@
-"""What can be wrong with the arguments of an attack, and the sentence for each.
+"""What can be wrong with an argument, and the sentence for each: every check of the course stands here once.
 
-Serves notebook 8: `pgd.py`, `apgd.py`, `certify.py` and all that attack by them ask here first. Papers: none.
+Serves all lessons. Papers: none.
+
+What every function of the course raises, so that no docstring has to repeat it: `TypeError` for what is not the kind of
+thing that was asked for, `ValueError` for one that is out of its range; each at the call, with one sentence that names
+the argument, says what is allowed and shows what came. A number may be Python's or numpy's; True and False are none.
+A function that raises something else, or for another reason, says so itself.
+
+`says` puts a sentence of one's own in the place of the usual one, behind the name and before "; got …".
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_utils.adversarial.balls import Ball, check_size
 from course_utils.images import check_range
 from course_utils.runtime import kept
 
 
-def check_batch(images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball) -> None:
-    """Refuse pictures, labels, targets and balls that do not make an attack together."""
-    check_images(images)
-    check_ball(ball)
-    check_one_each("epsilon", ball.epsilon, len(images))
-    check_labels("labels", labels, len(images))
-    if targets is not None:
-        check_labels("targets", targets, len(images))
-        same = (targets.to(labels.device) == labels).nonzero()
-        if len(same):
-            row = int(same[0])
-            raise ValueError(
-                f"targets[{row}] is {int(targets[row])}, which is that picture's true label; "
-                "choose another class as its target."
-            )
+# ---- numbers and words -------------------------------------------------------------------------------------------
+def is_whole(number: Any) -> bool:
+    """Whether this is a whole number, Python's or numpy's; True and False are none."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
-def check_ball(ball: Ball) -> None:
-    """Refuse what is no ball."""
-    if not isinstance(ball, Ball):
-        raise TypeError(f"ball must be Linf(epsilon), L2(epsilon) or L1(epsilon), as in Linf(8/255); got {ball!r}.")
+def is_number(number: Any) -> bool:
+    """Whether this is a real number, Python's or numpy's; True and False are none."""
+    return isinstance(number, Real) and not isinstance(number, bool)
 
 
-def check_one_size(what: str, ball: Ball) -> None:
-    """Refuse what is no ball, or has a radius for each picture."""
-    check_ball(ball)
-    if isinstance(ball.epsilon, Tensor):
-        raise ValueError(f"{what} takes one ε for all pictures; attack those of another ε by themselves.")
+def check_whole(name: str, number: int, least: int = 1, most: int | None = None, *, says: str = "") -> int:
+    """A whole number between two bounds, both allowed, as Python's int.
+
+    Args:
+        name: what it is called.
+        number: what came.
+        least, most: the bounds; None sets no upper one.
+        says: what is allowed, in words of one's own, as in "counts modules from the outermost, 1, inwards".
+    """
+    if not is_whole(number):
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise TypeError(f"{name} {says or f'must be a whole number {allowed}'}; got {number!r}.")
+    if number < least or (most is not None and number > most):
+        allowed = f"be at least {least}" if most is None else f"lie in [{least}, {most}]"
+        raise ValueError(f"{name} {says or f'must {allowed}'}; got {number}.")
+    return int(number)
 
 
-def check_images(images: Tensor) -> None:
-    """Refuse what is no batch of pictures, float [N, C, H, W] in [0, 1]."""
-    if not isinstance(images, Tensor):
-        raise TypeError(f"images must be a tensor [N, C, H, W], as to_tensor makes it; got {type(images).__name__}.")
-    if not images.is_floating_point():
-        raise TypeError(f"images must be floats in [0, 1]; got {images.dtype}, so divide by 255: images / 255.")
-    if images.ndim != 4 or not len(images):
+def check_number(
+    name: str, number: float, least: float = 0.0, most: float = math.inf, *, above: bool = False, says: str = ""
+) -> float:
+    """A finite number between two bounds, both allowed, as Python's float.
+
+    Args:
+        name: what it is called.
+        number: what came.
+        least, most: the bounds.
+        above: the lower bound itself is not allowed.
+        says: what is allowed, in words of one's own, as in "is a brightness from 0 (black) to 1 (white)".
+    """
+    if not is_number(number):
+        raise TypeError(f"{name} {says or 'must be a number'}; got {number!r}.")
+    if not least <= number <= most or not math.isfinite(number) or (above and number == least):  # NaN neither
+        low = f"{'more than' if above else 'at least'} {least:g}"
+        bracket = "(" if above else "["
+        allowed = f"be {low} and finite" if math.isinf(most) else f"lie in {bracket}{least:g}, {most:g}]"
+        raise ValueError(f"{name} {says or f'must {allowed}'}; got {number:g}.")
+    return float(number)
+
+
+def check_pair(name: str, given: int | tuple[int, int], least: int = 1, *, says: str = "") -> tuple[int, int]:
+    """One whole number of pixels for both axes, or (height, width), as a pair.
+
+    Args:
+        name: what it is called.
+        given: what came.
+        least: the lower bound of both.
+        says: what is allowed, in words of one's own, where one of them is too small.
+    """
+    pair = given if isinstance(given, (tuple, list)) else (given, given)
+    if len(pair) != 2 or not all(map(is_whole, pair)):
+        raise TypeError(f"{name} is a whole number of pixels, or a pair (height, width); got {given!r}.")
+    if min(pair) < least:
+        raise ValueError(f"{name} {says or f'must be at least {least} pixel'}; got {min(pair)}.")
+    return int(pair[0]), int(pair[1])
+
+
+def check_choice(name: str, given: Any, allowed: Collection, *, says: str = "") -> None:
+    """One of several words or numbers.
+
+    Args:
+        name: what is chosen, as in "a style of figures".
+        given: what came.
+        allowed: what may come.
+        says: what is allowed, in words of one's own, as in "is 'score' (the logit) or 'probability' (after softmax)".
+    """
+    if given not in allowed:
+        raise ValueError(f"{name} {says or f'is one of {_listed(allowed)}'}; got {given!r}.")
+
+
+def check_known(kind: str, name: Any, known: Collection) -> None:
+    """The name of something that there is, as in `check_known("loss", loss, LOSSES)`."""
+    if name not in known:
+        raise ValueError(f"there is no {kind} {name!r}; choose one of {_listed(known)}.")
+
+
+def _listed(words: Collection) -> str:
+    return ", ".join(map(repr, words))
+
+
+# ---- one number for all pictures, or one for each ----------------------------------------------------------------
+def check_distance(name: str, distance: float | Tensor, most: float = math.inf) -> None:
+    """A length in pixels, such as a radius or a step: one number, or a tensor [N] of them; 0 to `most`, finite."""
+    if isinstance(distance, Tensor) and distance.ndim == 1:
+        numbers = distance.tolist()
+    elif is_number(distance):
+        numbers = [distance]
+    else:
+        shape = f"a tensor of shape {list(distance.shape)}" if isinstance(distance, Tensor) else repr(distance)
+        wrong = ValueError if isinstance(distance, Tensor) else TypeError
+        raise wrong(f"{name} is one number, or a tensor [N] with one for each picture; got {shape}.")
+    for number in numbers:
+        if not (0 <= number <= most and math.isfinite(number)):
+            allowed = f"lie in [0, {most:g}] (pixels run from 0 to 1)"
+            if math.isinf(most):
+                allowed = "be finite and at least 0 (it is a distance between pictures)"
+            advice = f" Did you mean {number:g}/255?" if most < number <= 255 else ""
+            raise ValueError(f"{name} must {allowed}; got {number:g}.{advice}")
+
+
+def check_one_each(name: str, numbers: float | Tensor, count: int) -> None:
+    """One number, or a tensor that holds one for each of `count` pictures."""
+    if isinstance(numbers, Tensor) and len(numbers) != count:
+        raise ValueError(f"{name} holds {len(numbers)} numbers for {count} pictures; give one, or one for each.")
+
+
+# ---- pictures ----------------------------------------------------------------------------------------------------
+def check_images(images: Tensor, *, name: str = "images", channels: int | None = None, rounding: float = 0.0) -> None:
+    """A batch of at least one picture, float [N, C, H, W] in [0, 1].
+
+    Args:
+        images: what came.
+        name: what it is called.
+        channels: C; None takes any.
+        rounding: how far beyond 0 and 1 a pixel may lie.
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        got = f"{images.dtype}, so divide by 255: {name} / 255" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"{name} must be a tensor of floats in [0, 1], as images.to_tensor makes it; got {got}.")
+    if images.ndim != 4 or not len(images) or channels not in (None, images.shape[1]):
         raise ValueError(
-            f"images must be a batch [N, C, H, W] of at least one picture; got shape {list(images.shape)} "
-            "(a single picture becomes a batch by image[None])."
+            f"{name} must be a batch [N, {channels or 'C'}, H, W] of at least one picture; got shape "
+            f"{list(images.shape)} (a single picture becomes a batch by image[None])."
         )
-    check_range(images)
+    check_range(images, rounding=rounding)
+
+
+def check_one_image(name: str, images: Tensor) -> None:
+    """A batch of a single picture, [1, C, H, W]."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != 1:
+        got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"{name} must be one picture [1, C, H, W] (a batch's first is images[:1]); got {got}.")
+
+
+# ---- networks, labels and classes --------------------------------------------------------------------------------
+def check_network(network: nn.Module) -> None:
+    """A network, of whatever kind."""
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
+
+
+def check_logits(logits: Tensor) -> None:
+    """What a network answered: logits [N, classes]."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise TypeError(f"the network must answer with logits [N, classes]; got {got}, so wrap it to return those.")
 
 
 def check_labels(name: str, labels: Tensor, count: int) -> None:
-    """Refuse what is no tensor of `count` whole numbers."""
+    """A tensor of `count` whole numbers, a class for each picture."""
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
         got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
         raise TypeError(f"{name} must be a tensor of whole numbers, such as torch.tensor([14]); got {got}.")
@@ -68,15 +192,26 @@ def check_labels(name: str, labels: Tensor, count: int) -> None:
         raise ValueError(f"{name} must have shape [{count}], a class for each picture; got {list(labels.shape)}.")
 
 
+def as_classes(labels: Any, images: Tensor) -> Tensor | None:
+    """Labels in any form (one class for all, a list, a tensor) as int64 [N] beside the pictures; None stays None."""
+    if labels is None:
+        return None
+    if not is_whole(labels) and not isinstance(labels, (list, tuple, Tensor)):
+        raise TypeError(f"labels is a class such as 10, or one for each picture; got {labels!r}.")
+    labels = torch.as_tensor(labels, device=images.device)
+    labels = labels.expand(len(images)) if labels.ndim == 0 else labels
+    check_labels("labels", labels, len(images))
+    return labels.long()
+
+
 def check_classes(
-    network: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+    network: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """Labels and targets as int64 beside the pictures, if they are classes that the network knows.
 
     The zoo's networks name their classes; any other is asked about one picture, and its logits are counted.
     """
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
+    check_network(network)
     classes = len(getattr(network, "class_names", ())) or _counted(network, images[:1])
     for name, chosen in (("label", labels), ("target", targets)):
         wrong = [] if chosen is None else chosen[(chosen < 0) | (chosen >= classes)]
@@ -90,29 +225,5 @@ def _counted(network: nn.Module, image: Tensor) -> int:
     """How many classes a network answers with."""
     with kept(network), torch.no_grad():
         logits = network(image.clone())
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"the network must answer with logits [N, classes]; got {got}, so wrap it to return those.")
+    check_logits(logits)
     return logits.shape[1]
-
-
-def check_count(name: str, count: int) -> None:
-    """Refuse what is no whole number of at least 1."""
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be a whole number of at least 1; got {count!r}.")
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1; got {count}.")
-
-
-def check_step(step: str, step_size: float | Tensor, ball: Ball, count: int) -> None:
-    """Refuse an unknown kind of step, and a length that this ball cannot have."""
-    if step not in ("sign", "raw"):
-        raise ValueError(f"step must be 'sign' (the ball's best step) or 'raw' (x + η∇l); got {step!r}.")
-    check_size("step_size", step_size, largest=ball.LARGEST if step == "sign" else math.inf)
-    check_one_each("step_size", step_size, count)
-
-
-def check_one_each(name: str, numbers: float | Tensor, count: int) -> None:
-    """Refuse a tensor that holds not one number for each of `count` pictures."""
-    if isinstance(numbers, Tensor) and len(numbers) != count:
-        raise ValueError(f"{name} holds {len(numbers)} numbers for {count} pictures; give one, or one for each.")

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.adversarial import losses
-from course_utils.adversarial.balls import L2, Ball, Linf, per_picture
+from course_utils.adversarial.balls import L2, Ball, Linf, check_batch, check_one_size, per_picture
 from course_utils.adversarial.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
-from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
+from course_utils.arguments import check_classes, check_whole
 from course_utils.runtime import generator, kept
 
 PATIENCE = 0.75  # ρ: the share of steps that must have gained for the step size to stay
@@ -72,7 +72,7 @@ def apgd_steps(
     """
     check_batch(images, labels, targets, ball)
     _check_kind(ball)
-    check_count("steps", steps)
+    check_whole("steps", steps)
     losses.named(loss)
     labels, targets = check_classes(network, images, labels, targets)
     centre, goal = images.detach(), labels if targets is None else targets
@@ -176,7 +176,7 @@ def apgd(
         ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     check_batch(images, labels, targets, ball)
-    check_count("restarts", restarts)
+    check_whole("restarts", restarts)
     if restarts > 1 and not random_start:
         raise ValueError("restarts only differ by their random start; use random_start=True or restarts=1.")
     path = apgd_steps(
@@ -233,8 +233,8 @@ def strongest(
     check_batch(images, labels, None, ball)
     _check_kind(ball)
     check_one_size("the strongest attack", ball)
-    check_count("steps", steps)
-    check_count("restarts", restarts)
+    check_whole("steps", steps)
+    check_whole("restarts", restarts)
     images = images.detach()
     labels, _ = check_classes(network, images, labels, None)
     with kept(network), torch.no_grad():
@@ -305,7 +305,7 @@ def attack_radius(
     """
     check_batch(images, labels, None, kind(largest))
     _check_kind(kind(largest))
-    check_count("halvings", halvings)
+    check_whole("halvings", halvings)
     labels, _ = check_classes(network, images, labels, None)
     with kept(network), torch.no_grad():
         wrong = network(images).argmax(dim=1) != labels

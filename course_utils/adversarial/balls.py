@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from course_utils.arguments import check_distance, check_images, check_labels, check_number, check_one_each
 from course_utils.runtime import exact_dtype
 
 
@@ -27,17 +27,13 @@ class Ball(ABC):
     Args:
         epsilon: radius ε in pixels (they run from 0 to 1), one number, or a tensor [N] with one for each
             picture (on the pictures' device).
-
-    Raises:
-        ValueError: epsilon is negative, infinite or NaN, or too large for this norm.
-        TypeError: epsilon is not a number.
     """
 
     epsilon: float | Tensor
     LARGEST: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
-        check_size("epsilon", self.epsilon, largest=self.LARGEST)
+        check_distance("epsilon", self.epsilon, self.LARGEST)
 
     @abstractmethod
     def norm(self, difference: Tensor) -> Tensor:
@@ -174,7 +170,7 @@ class L1(Ball):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_size("share", self.share, largest=1.0)
+        check_number("share", self.share, 0, 1)
 
     def norm(self, difference: Tensor) -> Tensor:
         return difference.flatten(1).abs().sum(dim=1)  # [N]
@@ -231,7 +227,7 @@ def raw_ascend(images: Tensor, gradient: Tensor, step_size: float | Tensor) -> T
 def per_picture(number: float | Tensor, images: Tensor) -> float | Tensor:
     """Shape a tensor [N] as [N, 1, 1, 1], to multiply picture by picture; a plain number stays what it is."""
     if not isinstance(number, Tensor):
-        return number
+        return float(number)  # numpy's own numbers would make arrays of tensors
     return number.to(images).view(-1, *[1] * (images.ndim - 1))
 
 
@@ -245,32 +241,32 @@ def exact(numbers: Tensor) -> Tensor:
     return numbers.to(exact_dtype(numbers.device))
 
 
-def check_size(name: str, size: float | Tensor, *, largest: float = math.inf) -> None:
-    """Refuse what cannot be a length in pixels: radius or step.
+# ---- what can be wrong -------------------------------------------------------------------------------------------
+def check_ball(ball: Ball) -> None:
+    """Refuse what is no ball."""
+    if not isinstance(ball, Ball):
+        raise TypeError(f"ball must be Linf(epsilon), L2(epsilon) or L1(epsilon), as in Linf(8/255); got {ball!r}.")
 
-    Args:
-        name: what it is called in the error's sentence.
-        size: one number, or a tensor [N] of them; allowed are 0 to `largest`, finite.
 
-    Raises:
-        TypeError: not a number.
-        ValueError: out of range, or a tensor of another shape than [N].
-    """
-    if isinstance(size, Tensor):
-        if size.ndim != 1:
+def check_one_size(what: str, ball: Ball) -> None:
+    """Refuse what is no ball, or has a radius for each picture."""
+    check_ball(ball)
+    if isinstance(ball.epsilon, Tensor):
+        raise ValueError(f"{what} takes one ε for all pictures; attack those of another ε by themselves.")
+
+
+def check_batch(images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball) -> None:
+    """Refuse pictures, labels, targets and balls that do not make an attack together."""
+    check_images(images)
+    check_ball(ball)
+    check_one_each("epsilon", ball.epsilon, len(images))
+    check_labels("labels", labels, len(images))
+    if targets is not None:
+        check_labels("targets", targets, len(images))
+        same = (targets.to(labels.device) == labels).nonzero()
+        if len(same):
+            row = int(same[0])
             raise ValueError(
-                f"{name} is one number, or a tensor [N] with one for each picture; got a tensor of shape "
-                f"{list(size.shape)}."
+                f"targets[{row}] is {int(targets[row])}, which is that picture's true label; "
+                "choose another class as its target."
             )
-        numbers = size.tolist()
-    elif isinstance(size, Real) and not isinstance(size, bool):
-        numbers = [size]
-    else:
-        raise TypeError(f"{name} is one number, or a tensor [N] with one for each picture; got {size!r}.")
-    for number in numbers:
-        if not (0 <= number <= largest and math.isfinite(number)):
-            allowed = f"lie in [0, {largest:g}] (pixels run from 0 to 1)"
-            if math.isinf(largest):
-                allowed = "be finite and at least 0 (it is a distance between pictures)"
-            advice = f" Did you mean {number:g}/255?" if largest < number <= 255 else ""
-            raise ValueError(f"{name} must {allowed}; got {number:g}.{advice}")

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from course_utils import runtime, training
 from course_utils.adversarial.apgd import apgd
-from course_utils.adversarial.balls import Ball
+from course_utils.adversarial.balls import Ball, check_one_size
 from course_utils.adversarial.pgd import Variant, loss_and_gradient, pgd
-from course_utils.arguments import check_count, check_one_size
+from course_utils.arguments import check_whole
 
 RESULTS = runtime.DATA / "adversarial" / "masked.json"  # what scripts/results_adversarial.py measured
 
@@ -103,7 +103,7 @@ def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 
         ValueError, TypeError: an argument is out of its range.
     """
     check_one_size("an attacker", ball)
-    check_count("steps", steps)
+    check_whole("steps", steps)
     how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
 
     def by_pgd(network: nn.Module, loss: str = "cross-entropy") -> Maker:

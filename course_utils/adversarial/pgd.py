@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.adversarial import losses as attack_losses
-from course_utils.adversarial.balls import Ball, Linf, per_picture, raw_ascend
-from course_utils.arguments import check_batch, check_classes, check_count, check_step
+from course_utils.adversarial.balls import Ball, Linf, check_batch, per_picture, raw_ascend
+from course_utils.arguments import check_choice, check_classes, check_distance, check_one_each, check_whole
 from course_utils.runtime import generator, kept
 
 SCHEDULES = {  # how long the step is when the share t of all steps is done, as a part of η
@@ -146,8 +146,10 @@ def pgd_steps(
     Source: Madry et al. 2018, arXiv:1706.06083, section 2.1.
     """
     check_batch(images, labels, targets, ball)
-    check_count("steps", steps)
-    check_step(step, step_size, ball, len(images))
+    check_whole("steps", steps)
+    check_choice("step", step, ("sign", "raw"), says="must be 'sign' (the ball's best step) or 'raw' (x + η∇l)")
+    check_distance("step_size", step_size, ball.LARGEST if step == "sign" else math.inf)
+    check_one_each("step_size", step_size, len(images))
     if variant.momentum and step == "raw":
         raise ValueError("momentum adds up gradients of length 1, so step='raw' has no meaning with it; use 'sign'.")
     labels, targets = check_classes(network, images, labels, targets)
@@ -211,8 +213,8 @@ def pgd(
             network answered with NaN.
     """
     check_batch(images, labels, targets, ball)
-    check_step(step, step_size, ball, len(images))
-    check_count("restarts", restarts)
+    check_one_each("step_size", step_size, len(images))
+    check_whole("restarts", restarts)
     if restarts > 1 and not random_start:
         raise ValueError("restarts only differ by their random start; use random_start=True or restarts=1.")
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
-from course_utils.adversarial.balls import Ball, Linf
+from course_utils.adversarial.balls import Ball, Linf, check_batch, check_one_size
 from course_utils.adversarial.pgd import Variant, pgd
-from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
+from course_utils.arguments import check_classes, check_whole
 
 RESULTS = runtime.DATA / "adversarial" / "robustness.json"  # what scripts/results_adversarial.py measured
 Siege = Callable[[nn.Module, Tensor, Tensor, Ball], Tensor]  # (network, images, labels, ball) → fooled, bool [N]
@@ -86,7 +86,7 @@ def pgd_siege(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross-en
     Raises:
         ValueError, TypeError: an argument is out of its range (at the call).
     """
-    check_count("steps", steps)
+    check_whole("steps", steps)
     variants = [Variant(loss=loss, early_stop=True) for loss in losses]
     if not variants:
         raise ValueError("give at least one loss, as in losses=('cross-entropy', 'margin').")
@@ -132,7 +132,7 @@ def curve_steps(
     """
     if not epsilons or not epsilons[0] >= 0 or not all(a < b for a, b in pairwise(epsilons)):  # NaN neither
         raise ValueError(f"epsilons must grow from 0 or more, as in (0, 2/255, 4/255); got {list(epsilons)}.")
-    check_count("batch", batch)
+    check_whole("batch", batch)
     check_batch(images, labels, None, norm(epsilons[-1]))
     labels, _ = check_classes(network, images, labels, None)
     siege = siege or pgd_siege()

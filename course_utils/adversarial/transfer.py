@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, training
-from course_utils.adversarial.balls import Ball
+from course_utils.adversarial.balls import Ball, check_batch, check_one_size
 from course_utils.adversarial.pgd import pgd
-from course_utils.arguments import check_batch, check_classes, check_count, check_one_size
+from course_utils.arguments import check_classes, check_whole
 
 RESULTS = runtime.DATA / "adversarial" / "transfer.json"  # what scripts/results_adversarial.py measured
 
@@ -67,7 +67,7 @@ def transfer_steps(
     check_batch(images, labels, None, ball)
     check_one_size("transfer", ball)
     for name, count in {"steps": steps, "batch": batch}.items():
-        check_count(name, count)
+        check_whole(name, count)
     for network in networks.values():
         where, _ = check_classes(network, images, labels, None)
     how = {"step_size": 2.5 * float(ball.epsilon) / steps} | how
