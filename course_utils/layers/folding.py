@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from course_utils.layers.hooks import watch
 from course_utils.runtime import kept
 
 
-def folded(network: nn.Module, trial: Tensor, spared: Collection[str] = ()) -> nn.Module:
+def fold(network: nn.Module, trial: Tensor, spared: Collection[str] = ()) -> nn.Module:
     """A frozen copy in evaluation mode whose convolutions do the work of the batch normalisations behind them.
 
     Layers keep their names; a normalisation becomes the identity. Where nothing can be folded, or where the copy would
@@ -27,7 +29,7 @@ def folded(network: nn.Module, trial: Tensor, spared: Collection[str] = ()) -> n
         trial: a picture that it takes, [1, 3, H, W]; a pass may end early with an error, and what ran so far counts.
         spared: names of layers whose own answers are wanted, so that nothing is folded into them.
     """
-    pairs, answers = _run(network, trial)
+    pairs, answers = _try(network, trial)
     pairs = [(convolution, norm) for convolution, norm in pairs if convolution not in spared]
     if not pairs:
         return network
@@ -39,10 +41,13 @@ def folded(network: nn.Module, trial: Tensor, spared: Collection[str] = ()) -> n
         _put(lean, convolution, fuse_conv_bn_eval(lean.get_submodule(convolution), lean.get_submodule(norm)))
         _put(lean, norm, nn.Identity())
     lean.requires_grad_(False)
-    _, again = _run(lean, trial)
+    _, again = _try(lean, trial)
     untouched = answers.keys() & again.keys() - {convolution for convolution, _ in pairs}
     same = all(torch.allclose(again[name], answers[name], rtol=1e-3, atol=1e-3) for name in untouched)
     return lean if same else network
+
+
+folded = fold
 
 
 def _put(network: nn.Module, name: str, layer: nn.Module) -> None:
@@ -52,35 +57,26 @@ def _put(network: nn.Module, name: str, layer: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _run(network: nn.Module, trial: Tensor) -> tuple[list[tuple[str, str]], dict[str, Tensor]]:
+def _try(network: nn.Module, trial: Tensor) -> tuple[list[tuple[str, str]], dict[str, Tensor]]:
     """Which normalisation stands right behind which convolution, and what all of these layers answer."""
-    uses: dict[str, int] = {}
+    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Identity, nn.Linear)
+    layers = {name: module for name, module in network.named_modules() if type(module) in kinds}
+    uses = dict.fromkeys(layers, 0)
     made: dict[int, str] = {}  # a convolution's answer, by its identity → the convolution
+    alive: list[Tensor] = []  # so that no identity is given twice
     answers: dict[str, Tensor] = {}
     pairs = []
 
-    def look(name: str):
-        def hook(module, inputs, output):
-            uses[name] = uses.get(name, 0) + 1
-            if isinstance(module, nn.Conv2d):
-                made[id(output)] = name
-            elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and id(inputs[0]) in made:
-                pairs.append((made[id(inputs[0])], name))
-            alive.append(output)
-            answers[name] = output.clone()  # a ReLU in place may write into it
+    def look(name: str, inputs: tuple, output: Tensor) -> None:
+        module = layers[name]
+        uses[name] += 1
+        if isinstance(module, nn.Conv2d):
+            made[id(output)] = name
+        elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and id(inputs[0]) in made:
+            pairs.append((made[id(inputs[0])], name))
+        alive.append(output)
+        answers[name] = output.clone()  # a ReLU in place may write into it
 
-        return hook
-
-    alive: list[Tensor] = []  # so that no identity is given twice
-    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Identity, nn.Linear)
-    layers = [(name, module) for name, module in network.named_modules() if type(module) in kinds]
-    hooks = [module.register_forward_hook(look(name)) for name, module in layers]
-    try:
-        with kept(network):
-            network(trial)
-    except (RuntimeError, ValueError):
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with suppress(RuntimeError, ValueError), kept(network), watch(layers, look):
+        network(trial)
     return [pair for pair in pairs if all(uses[name] == 1 for name in pair)], answers
