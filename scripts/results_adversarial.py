@@ -4,7 +4,7 @@ Four parts, each alone as `python scripts/results_adversarial.py transfer`; toge
 robustness  accuracy against ε of the four networks → data/adversarial/robustness.json
 transfer    attacks made on each, shown to all → data/adversarial/transfer.json
 masked      two defences that only hide the gradient → data/adversarial/masked.json
-patch       stickers for a STOP sign, and what they do on fresh scenes → data/adversarial/sticker-….png, patch.json
+patch       stickers for a STOP sign, and what they do on test scenes → data/adversarial/sticker-….png, patch.json
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from course_utils.adversarial.balls import Linf
 from course_utils.layers import folding
 
 EPSILON, STEPS = 8 / 255, 20
-FRESH = 2**40 + 8  # the seed of the scenes: no training uses seeds up here
+TEST_SEED = signs.TEST_SEED + 8
 CURVE_SCENES, CURVE_255, CURVE_STEPS = 80, (0, 1, 2, 3, 4, 6, 8, 12, 16, 24), 10
 TRANSFER_SCENES, TRANSFER_255, MASKED_SCENES = 60, (8, 24), 40
 STICKER_TARGET, STICKER_SIDE, STICKER_STEPS, STICKER_BATCH = "caution", 16, 150, 12
@@ -32,19 +32,19 @@ made = partial(results.made, "adversarial")
 def load(name: str) -> nn.Module:
     """A network that ships, its batch normalisations folded: the same answers, sooner."""
     network = zoo.load(name)
-    lean = folding.folded(network, torch.rand(1, 3, network.input_size, network.input_size, device=runtime.device()))
+    lean = folding.fold(network, torch.rand(1, 3, network.input_size, network.input_size, device=runtime.device()))
     return lean.to(memory_format=torch.channels_last)
 
 
 def scenes(count: int, labels=None) -> signs.Scenes:
-    """Fresh scenes of the default world."""
-    return signs.render(labels or count, seed=FRESH, device="cpu").to(runtime.device())
+    """Test scenes of the default world."""
+    return signs.render(labels or count, seed=TEST_SEED, device="cpu").to(runtime.device())
 
 
 def make_robustness() -> None:
     """Accuracy against ε, PGD on two losses."""
     street = scenes(CURVE_SCENES)
-    how = {"epsilons_255": list(CURVE_255), "scenes": CURVE_SCENES, "scenes_seed": FRESH}
+    how = {"epsilons_255": list(CURVE_255), "scenes": CURVE_SCENES, "scenes_seed": TEST_SEED}
     told = {
         "made": made("robustness", attack=f"PGD-{CURVE_STEPS} on cross-entropy, then on the margin"),
         **how,
@@ -52,8 +52,8 @@ def make_robustness() -> None:
     }
     for name in zoo.shipped():
         radii = tuple(n / 255 for n in CURVE_255)
-        siege = robustness.pgd_siege(CURVE_STEPS)
-        found = robustness.curve(load(name), street.images, street.labels, epsilons=radii, siege=siege)
+        attacker = robustness.pgd_attacker(CURVE_STEPS)
+        found = robustness.curve(load(name), street.images, street.labels, epsilons=radii, attacker=attacker)
         told["right"][name] = list(found.right)
         print(name, found.right, flush=True)
     results.write(patch.FOLDER / "robustness.json", told)
@@ -63,7 +63,7 @@ def make_transfer() -> None:
     """Every network attacked, all of them asked; in the usual ball and in one three times as large."""
     street = scenes(TRANSFER_SCENES)
     networks = {name: load(name) for name in zoo.shipped()}
-    told = {"made": made("transfer", attack=f"PGD-{STEPS}", scenes=TRANSFER_SCENES, scenes_seed=FRESH)}
+    told = {"made": made("transfer", attack=f"PGD-{STEPS}", scenes=TRANSFER_SCENES, scenes_seed=TEST_SEED)}
     told |= {"names": list(networks), "fooled": {}}
     for levels in TRANSFER_255:
         found = transfer.transfer(networks, street.images, street.labels, ball=Linf(levels / 255), steps=STEPS)
@@ -77,7 +77,7 @@ def make_masked() -> None:
     street, plain, other = scenes(MASKED_SCENES), load("signs-resnet"), load("signs-inception")
     defences = {"none": plain, "loud": obfuscated.Loud(plain), "rounded": obfuscated.Rounded(plain)}
     told = {
-        "made": made("masked", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=MASKED_SCENES, scenes_seed=FRESH),
+        "made": made("masked", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=MASKED_SCENES, scenes_seed=TEST_SEED),
         "network": "signs-resnet", "other": "signs-inception", "flat": {}, "held": {},
     }  # fmt: skip
     for name, defence in defences.items():
@@ -96,9 +96,11 @@ def make_patch() -> None:
     """One sticker printed for many scenes, one for a single scene, and two that nobody optimised."""
     target = signs.CLASS_NAMES.index(STICKER_TARGET)
     many = signs.render([signs.STOP] * PRINT_SCENES, seed=8, device="cpu").to(runtime.device())
-    fresh = scenes(STUCK_SCENES, [signs.STOP] * STUCK_SCENES)
+    test = scenes(STUCK_SCENES, [signs.STOP] * STUCK_SCENES)
     told = {
-        "made": made("patch", steps=STICKER_STEPS, scenes=PRINT_SCENES, fresh_scenes=STUCK_SCENES, scenes_seed=FRESH),
+        "made": made(
+            "patch", steps=STICKER_STEPS, scenes=PRINT_SCENES, test_scenes=STUCK_SCENES, scenes_seed=TEST_SEED
+        ),
         "target": STICKER_TARGET, "share of the sign": round(patch.Place().share, 4), "right": {}, "fooled": {},
     }  # fmt: skip
     network = load("signs-resnet")
@@ -112,7 +114,7 @@ def make_patch() -> None:
     stickers |= {"one scene": patch.load("one-scene"), "many scenes": patch.load(STICKER_TARGET)}
     for name in ("signs-resnet", "signs-alexnet", "signs-resnet-robust"):
         judge = load(name)
-        answers = {sticker: patch.answers(judge, fresh, pixels) for sticker, pixels in stickers.items()}
+        answers = {sticker: patch.answers(judge, test, pixels) for sticker, pixels in stickers.items()}
         told["right"][name] = {k: round((a == signs.STOP).float().mean().item(), 4) for k, a in answers.items()}
         told["fooled"][name] = {k: round((a == target).float().mean().item(), 4) for k, a in answers.items()}
         print(name, told["right"][name], told["fooled"][name], flush=True)

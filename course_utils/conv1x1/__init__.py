@@ -13,17 +13,16 @@ from course_utils.conv1x1.conv1x1 import (
     conv1x1,
     found,
     kept_share,
-    layer_of,
     learn,
     maps_at,
     pca,
     random_mixtures,
     rebuilt_best,
-    replaced,
     right,
     shipped_squeeze,
     strongest,
 )
+from course_utils.layers.find import layer_of
 
 __all__ = [
     "Learning",
@@ -41,7 +40,6 @@ __all__ = [
     "pca",
     "random_mixtures",
     "rebuilt_best",
-    "replaced",
     "right",
     "shipped_squeeze",
     "strongest",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
+from course_utils.layers.find import layer_of
+from course_utils.layers.hooks import hear, replace
 from course_utils.zoo import PixelNetwork
 
 
@@ -186,19 +187,7 @@ def kept_share(maps: Tensor, rebuilt: Tensor) -> float:
 
 
 # ---- inside a network --------------------------------------------------------------------------------------------
-def layer_of(network: PixelNetwork, name: str) -> nn.Module:
-    """A layer of a network by its name, as in `network.body.named_modules()`.
-
-    Raises:
-        ValueError: there is none.
-    """
-    layers = dict(network.body.named_modules())
-    if name not in layers:
-        known = ", ".join(list(layers)[1:8])
-        raise ValueError(f"{network.name} has no layer {name!r}; its layers are called {known} …")
-    return layers[name]
-
-
+@torch.no_grad()
 def maps_at(network: PixelNetwork, name: str, pictures: Tensor, *, before: bool = False) -> Tensor:
     """The maps that come out of a layer, or those that go into it, [N, C, H, W].
 
@@ -208,33 +197,12 @@ def maps_at(network: PixelNetwork, name: str, pictures: Tensor, *, before: bool 
         pictures: [N, 3, S, S] in [0, 1].
         before: what goes in.
     """
-    seen: list[Tensor] = []
-
-    def look(_layer, inputs, output):
-        seen.append(inputs[0] if before else output)
-
-    handle = layer_of(network, name).register_forward_hook(look)
-    try:
-        with runtime.kept(network), torch.no_grad():
-            network(pictures)
-    finally:
-        handle.remove()
-    return seen[0]
-
-
-@contextmanager
-def replaced(network: PixelNetwork, name: str, change: Callable[[Tensor], Tensor]) -> Iterator[PixelNetwork]:
-    """Inside, what comes out of a layer goes through `change` before the next one sees it."""
-    handle = layer_of(network, name).register_forward_hook(lambda _layer, _inputs, output: change(output))
-    try:
-        yield network
-    finally:
-        handle.remove()
+    return hear(network, pictures, {name: layer_of(network, name)}, before=before)[name]
 
 
 def right(network: PixelNetwork, name: str, change: Callable[[Tensor], Tensor], pictures: Tensor, labels: Tensor):
     """The share of pictures that the network reads rightly with one layer's maps changed, 0 to 1."""
-    with runtime.kept(network), torch.no_grad(), replaced(network, name, change):
+    with runtime.kept(network), torch.no_grad(), replace([layer_of(network, name)], change):
         return float((network(pictures).argmax(dim=1) == labels).float().mean())
 
 
@@ -277,14 +245,14 @@ def learn(
     if not (isinstance(kept, int) and kept >= 1 and steps >= 1 and batch >= 1 and rate > 0):
         raise ValueError(f"kept, steps, batch and rate are above 0; got {kept!r}, {steps!r}, {batch!r} and {rate!r}.")
     draw = runtime.generator(seed)
-    channels = maps_at(network, name, pictures[:1]).shape[1]
+    layer, channels = layer_of(network, name), maps_at(network, name, pictures[:1]).shape[1]
     down = _uniform((kept, channels), draw, pictures)
     up = _uniform((channels, kept), draw, pictures)
     bias = torch.zeros(channels, device=pictures.device, requires_grad=True)
     optimizer = torch.optim.Adam([down, up, bias], lr=rate)
     for step in range(1, steps + 1):
         some = torch.randint(len(pictures), (batch,), generator=draw).to(pictures.device)
-        with runtime.kept(network), torch.enable_grad(), replaced(network, name, Squeeze(down, up, bias)):
+        with runtime.kept(network), torch.enable_grad(), replace([layer], Squeeze(down, up, bias)):
             loss = cross_entropy(network(pictures[some]), labels[some])
             optimizer.zero_grad()
             loss.backward()

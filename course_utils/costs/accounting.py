@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 import html
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from course_utils import zoo
 from course_utils.costs import receptive_field
+from course_utils.layers.hooks import watch
 
 LONGEST = 80  # rows that a table shows; `by` makes a long one short
 HEADS = ("layer", "kind", "patch", "output", "parameters", "MACs", "activations", "receptive field", "stride")
@@ -295,7 +295,7 @@ class _Run(TorchDispatchMode):
         super().__init__()
         self.network = network
         self.rows: list[Row] = []
-        self._names = {module: name for name, module in network.named_modules()}
+        self._modules = dict(network.named_modules())
         self._open: list[_Call] = []  # the modules at work, the outermost first
         self._times: dict[str, int] = {}  # how often each was called
         self._counted: set[int] = set()  # parameters; one that is shared counts once
@@ -308,7 +308,8 @@ class _Run(TorchDispatchMode):
 
     def start(self) -> None:
         """Run the network, from its input to its output."""
-        with torch.inference_mode(False), torch.no_grad(), torch.device("meta"), self._hooks(), self:
+        watching = watch(self._modules, self._leave, before=self._enter)
+        with torch.inference_mode(False), torch.no_grad(), torch.device("meta"), watching, self:
             self.network(self._image)
 
     def place(self) -> str:
@@ -316,21 +317,12 @@ class _Run(TorchDispatchMode):
         inner = next((call for call in reversed(self._open) if call.name), None)
         return f" (it stops in {inner.name}, {type(inner.module).__name__})" if inner else ""
 
-    @contextmanager
-    def _hooks(self) -> Iterator[None]:
-        handles = [module.register_forward_pre_hook(self._enter) for module in self._names]
-        handles += [module.register_forward_hook(self._leave) for module in self._names]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    def _enter(self, name: str, _inputs: tuple) -> None:
+        module = self._modules[name]
+        self._open.append(_Call(module, name, leaf=not any(True for _ in module.children())))
 
-    def _enter(self, module: nn.Module, _inputs: tuple) -> None:
-        self._open.append(_Call(module, self._names[module], leaf=not any(True for _ in module.children())))
-
-    def _leave(self, module: nn.Module, inputs: tuple, output: Any) -> None:
-        call, tensors = self._open[-1], _tensors(output)
+    def _leave(self, name: str, inputs: tuple, output: Any) -> None:
+        call, module, tensors = self._open[-1], self._modules[name], _tensors(output)
         if not tensors:
             self._open.pop()
             return

@@ -14,12 +14,10 @@ from course_utils.gradcam.gradcam import (
     gradcam_plus_plus,
     guided_gradcam,
     hirescam,
-    last_layer,
     layercam,
-    outer_layers,
     resized,
-    spatial_layers,
 )
+from course_utils.layers.find import last_layer, outer_layers, spatial_layers
 
 __all__ = [
     "METHODS",

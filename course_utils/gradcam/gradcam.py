@@ -6,9 +6,7 @@ Serves notebook 7. Papers: Selvaraju et al. 2017, arXiv:1610.02391 (Grad-CAM, gu
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +15,10 @@ from torch import Tensor, nn
 
 from course_utils import runtime
 from course_utils.gradcam import saliency
+from course_utils.layers.find import last_layer, layer_of, name_of, outer_layers, spatial_layers  # noqa: F401
+from course_utils.layers.hooks import replace
 
 WEIGHTS = ("mean", "sum")
-SIDEWAYS = (nn.Identity, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,18 @@ def evidence(
     labels = saliency.as_classes(labels, images)
     if layer is None:
         layer = last_layer(network, images)
-    name, module = _found(network, layer)
-    with runtime.kept(network), torch.enable_grad(), _cut_behind(module) as leaves:
+    name, module = name_of(network, layer).removeprefix("body."), layer_of(network, layer)
+    leaves = []
+
+    def cut(output: Tensor) -> Tensor | None:
+        """Autograd's graph begins here. A copy goes on: an in-place ReLU behind the layer must not write into A."""
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            leaves.append(output)
+            return None
+        leaves.append(output.detach().clone().requires_grad_())
+        return leaves[-1].clone()
+
+    with runtime.kept(network), torch.enable_grad(), replace([module], cut):
         logits = network(images.detach())
         leaf = _maps_over_places(leaves, name)
         total = saliency.score(logits, labels, of).sum()
@@ -60,28 +69,6 @@ def evidence(
     if gradient is None:
         raise ValueError(f"the scores do not depend on the layer {name!r}; choose one on the way to the logits.")
     return Evidence(leaf.detach(), gradient, logits.detach())
-
-
-@contextmanager
-def _cut_behind(module: nn.Module) -> Iterator[list]:
-    """Inside, autograd's graph begins at this module's output, which is kept; the hook is gone afterwards.
-
-    What goes on through the network is a copy: an in-place ReLU behind the layer does not write into what was kept.
-    """
-    leaves = []
-
-    def cut(_module, _inputs, output):
-        if not isinstance(output, Tensor) or not output.is_floating_point():
-            leaves.append(output)
-            return None
-        leaves.append(output.detach().clone().requires_grad_())
-        return leaves[-1].clone()
-
-    hook = module.register_forward_hook(cut)
-    try:
-        yield leaves
-    finally:
-        hook.remove()
 
 
 # ---- the maps --------------------------------------------------------------------------------------------------
@@ -203,102 +190,6 @@ def _finished(maps: Tensor, images: Tensor, relu: bool, enlarge: bool) -> Tensor
 def resized(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Maps [N, h, w] at another size, bilinear, as the slide's last line wants it: [N, H, W]."""
     return F.interpolate(maps[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
-
-
-# ---- layers ----------------------------------------------------------------------------------------------------
-def spatial_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[int, int, int]]:
-    """The layers whose output has places, in the order of computation: name → channels, height, width.
-
-    Names are those of `network.body` where there is one; a layer that is used several times counts at its last use.
-
-    Args:
-        network: left as it was.
-        images: any batch that it takes; a `PixelNetwork` needs none.
-    """
-    return {name: tuple(output.shape[1:]) for name, (_, output) in _outputs(network, images).items()}
-
-
-def outer_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[int, int, int]]:
-    """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few.
-
-    Args:
-        network, images: as in `spatial_layers`.
-    """
-    every = {
-        name: tuple(output.shape[1:])
-        for name, (module, output) in _outputs(network, images).items()
-        if output.shape[2:].numel() > 1 and not isinstance(module, (nn.Identity, nn.Dropout))
-    }
-    for dots in (0, 1):
-        some = {name: size for name, size in every.items() if name.count(".") == dots}
-        if len(some) >= 3:
-            return some
-    return every
-
-
-def last_layer(network: nn.Module, images: Tensor | None = None) -> str:
-    """The last layer with maps over places: where Grad-CAM is taken unless you say otherwise.
-
-    Pooling layers, dropout and identities are passed over, and so is what only hands their output on.
-    """
-    outputs = _outputs(network, images)
-    skipped = {id(output) for module, output in outputs.values() if isinstance(module, SIDEWAYS[1:])}
-    names = [
-        name
-        for name, (module, output) in outputs.items()
-        if not isinstance(module, SIDEWAYS) and id(output) not in skipped and output.shape[2:].numel() > 1
-    ]
-    if not names:
-        raise ValueError("this network has no layer with maps over places, so there is nothing for Grad-CAM to show.")
-    return names[-1]
-
-
-@torch.no_grad()
-def _outputs(network: nn.Module, images: Tensor | None) -> dict[str, tuple[nn.Module, Tensor]]:
-    """Name → module and output [1, C, h, w] of all layers with more than one place, in the order of computation."""
-    body = getattr(network, "body", network)
-    if images is None:
-        side = getattr(network, "input_size", None)
-        if side is None:
-            raise ValueError("the size of this network's pictures is not known; give a batch of them.")
-        images = next(network.parameters()).new_zeros(1, 3, side, side)
-    found: dict[str, tuple[nn.Module, Tensor]] = {}
-
-    def remember(name: str) -> Callable:
-        def hook(module, _inputs, output):
-            if isinstance(output, Tensor) and output.ndim == 4:
-                found.pop(name, None)  # the last use counts, also for the order
-                found[name] = (module, output)
-
-        return hook
-
-    hooks = [module.register_forward_hook(remember(name)) for name, module in body.named_modules() if name]
-    try:
-        with runtime.kept(network):
-            network(images[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
-
-
-def _found(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
-    """A layer with its name, from either."""
-    known = dict(network.named_modules())
-    if isinstance(layer, nn.Module):
-        for name, module in known.items():
-            if module is layer:
-                return name, module
-        raise ValueError(f"this {type(layer).__name__} is no layer of this network; take one of its own, or a name.")
-    if not isinstance(layer, str):
-        raise TypeError(f"layer is a layer of the network or its name, such as 'stage4'; got {layer!r}.")
-    for name in (layer, f"body.{layer}"):
-        if name in known and name:
-            return layer, known[name]
-    names = [name.removeprefix("body.") for name in known if name not in ("", "body")]
-    similar = difflib.get_close_matches(layer, names, n=1, cutoff=0.5)
-    question = f"did you mean {similar[0]!r}" if similar else f"its layers are {', '.join(names[:8])} …"
-    raise ValueError(f"this network has no layer {layer!r}; {question}? gradcam.spatial_layers lists those with maps.")
 
 
 def _maps_over_places(leaves: list, name: str) -> Tensor:

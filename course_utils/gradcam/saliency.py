@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
 from course_utils.images import ROUNDING, check_range
+from course_utils.layers.find import layer_of
+from course_utils.layers.hooks import watch
 
 PART = 64  # pictures that go through the network at once: more are slower on a processor and fill a GPU
 RELUS = frozenset({F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
@@ -352,13 +354,9 @@ def cascade(network: nn.Module, images: Tensor) -> list[str]:
             if any(True for _ in leaf.parameters())
         } or parts
     order: list[str] = []
-    hooks = [part.register_forward_pre_hook(lambda *_, name=name: order.append(name)) for name, part in parts.items()]
-    try:
-        with runtime.kept(network), torch.no_grad():
-            network(images[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watching = watch(parts, before=lambda name, _inputs: order.append(name))
+    with runtime.kept(network), torch.no_grad(), watching:
+        network(images[:1])
     return list(dict.fromkeys(reversed(order)))
 
 
@@ -367,20 +365,17 @@ def randomised(network: nn.Module, parts: list[str], seed: int = 0) -> nn.Module
 
     Args:
         network: stays as it is.
-        parts: names as `cascade` gives them, from `body` where there is one.
+        parts: names, as `cascade` gives them.
         seed: of the weights.
 
     Source: Adebayo et al. 2018, arXiv:1810.03292, section 3.
     """
     forgetful = copy.deepcopy(network)
-    body = getattr(forgetful, "body", forgetful)
-    known = dict(body.named_modules())
-    if unknown := [name for name in parts if name not in known]:
-        raise ValueError(f"this network has no part {unknown[0]!r}; see saliency.cascade for its parts.")
+    chosen = [layer_of(forgetful, name) for name in parts]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)  # layers draw from torch's own generator, on the processor
-        for name in parts:
-            for layer in known[name].modules():
+        for part in chosen:
+            for layer in part.modules():
                 if hasattr(layer, "reset_parameters"):
                     where = next(layer.parameters(), torch.empty(0)).device
                     layer.to("cpu").reset_parameters()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime
+from course_utils.layers.find import layer_of
+from course_utils.layers.hooks import hear, replace
 from course_utils.networks.inception import BRANCHES, Inception
 
 FILLS = ("zero", "mean")  # what may stand in the place of a branch that is switched off
@@ -51,8 +53,7 @@ def names(network: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}.{branch}" for name in modules(network) for branch in BRANCHES)
 
 
-@contextmanager
-def switched_off(network: nn.Module, *branches: str, fill: str = "zero") -> Iterator[nn.Module]:
+def switched_off(network: nn.Module, *branches: str, fill: str = "zero") -> AbstractContextManager[None]:
     """Inside, some branches say nothing; afterwards the network is as it was, also when something was raised.
 
     Args:
@@ -71,21 +72,12 @@ def switched_off(network: nn.Module, *branches: str, fill: str = "zero") -> Iter
     if fill not in FILLS:
         raise ValueError(f"a branch that is off gives {' or '.join(map(repr, FILLS))}; got {fill!r}.")
 
-    def silence(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+    def silence(output: Tensor) -> Tensor:
         if fill == "zero":
             return torch.zeros_like(output)
         return output.mean(dim=(0, 2, 3), keepdim=True).expand_as(output)
 
-    found = modules(network)
-    handles = []
-    try:
-        for branch in branches:
-            module, _, part = branch.rpartition(".")
-            handles.append(getattr(found[module], part).register_forward_hook(silence))
-        yield network
-    finally:
-        for handle in handles:
-            handle.remove()
+    return replace([layer_of(network, branch) for branch in branches], silence)
 
 
 @torch.no_grad()
@@ -106,20 +98,7 @@ def views(network: nn.Module, images: Tensor, module: str) -> dict[str, Tensor]:
     found = modules(network)
     if module not in found:
         raise ValueError(f"there is no module {module!r}; there are {', '.join(found)}.")
-    heard: dict[str, Tensor] = {}
-    handles = []
-    try:
-        for branch in BRANCHES:
-            part = getattr(found[module], branch)
-            handles.append(
-                part.register_forward_hook(lambda _m, _i, output, branch=branch: heard.update({branch: output}))
-            )
-        with runtime.kept(network):
-            network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return heard
+    return hear(network, images, {branch: getattr(found[module], branch) for branch in BRANCHES})
 
 
 def read(

@@ -17,7 +17,9 @@ from torch.utils._pytree import tree_leaves
 from course_utils import runtime
 from course_utils.costs import receptive_field
 from course_utils.images import ROUNDING, check_range
-from course_utils.visualization.objectives import LOGITS, found
+from course_utils.layers.find import layer_of
+from course_utils.layers.hooks import hear
+from course_utils.visualization.objectives import LOGITS
 
 BATCH = 64  # pictures that go through the network at once
 
@@ -70,10 +72,6 @@ def _within(places: Tensor, size: int) -> Tensor:
 
 
 # ---- what a layer answers --------------------------------------------------------------------------------------
-class _Reached(Exception):
-    """Carries a layer's output out of a run that need not go on."""
-
-
 def activations(network: nn.Module, images: Tensor, layer: str) -> Tensor:
     """A layer's answers to pictures; the network runs only so far.
 
@@ -93,28 +91,13 @@ def activations(network: nn.Module, images: Tensor, layer: str) -> Tensor:
     return _answers(network, images, layer)
 
 
+@torch.no_grad()
 def _answers(network: nn.Module, images: Tensor, layer: str) -> Tensor:
     """`activations`, without a look at the pixels."""
     if layer == LOGITS:
-        with runtime.kept(network), torch.no_grad():
+        with runtime.kept(network):
             return network(images)[:, :, None, None]
-    if not isinstance(layer, str):
-        raise TypeError(f"layer is the name of a layer, such as 'stage3' or 'features.3'; got {layer!r}.")
-    _, module = found(network, layer)
-
-    def leave(_module, _inputs, output):
-        raise _Reached(output)
-
-    handle = module.register_forward_hook(leave)
-    try:
-        with runtime.kept(network), torch.no_grad():
-            network(images)
-    except _Reached as reached:
-        output = reached.args[0]
-    else:
-        raise ValueError(f"the network never used its layer {layer!r}; choose one on the way to the logits.")
-    finally:
-        handle.remove()
+    output = hear(network, images, {layer: layer_of(network, layer)})[layer]
     if not isinstance(output, Tensor) or output.ndim != 4:
         got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"the layer {layer!r} gives {got}, not maps over places; take an earlier one.")

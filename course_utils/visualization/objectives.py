@@ -6,16 +6,16 @@ Serves notebook 6. Papers: Erhan et al. 2009, "Visualizing Higher-Layer Features
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers.folding import folded
+from course_utils.layers.find import name_of
+from course_utils.layers.folding import fold
+from course_utils.layers.hooks import hear, watch
 from course_utils.runtime import kept
 
 LOGITS = ""  # stands for the network's answer where others name a layer
@@ -27,7 +27,7 @@ class Filter:
     """The mean of one filter's map.
 
     Args:
-        layer: its name, with `body.` or without; `gradcam.spatial_layers` lists them.
+        layer: its name, with `body.` or without; `layers.find.spatial_layers` lists them.
         index: of the filter, from 0.
     """
 
@@ -212,19 +212,14 @@ class Reader:
     def __init__(self, network: nn.Module, objectives: Sequence[Objective], trial: Tensor, *, lean: bool = False):
         self.network = network
         groups: dict[tuple[type, str], list[tuple[int, float, Objective]]] = {}
-        self.modules = {LOGITS: network}
         for row, objective in enumerate(objectives):
             for weight, part in parts(objective):
-                name = part.layer
-                if name != LOGITS:
-                    name, module = found(network, part.layer)
-                    self.modules[name] = module
+                name = LOGITS if part.layer == LOGITS else name_of(network, part.layer)
                 groups.setdefault((type(part), name), []).append((row, weight, part))
-        wanted = {name for _, name in groups}
-        self.modules = {name: module for name, module in self.modules.items() if name in wanted}
+        self.modules = {name: network.get_submodule(name) for _, name in groups}
         shapes, self.uses = self._try(trial)
         if lean:
-            self.network = folded(network, trial, spared=self.modules)
+            self.network = fold(network, trial, spared=self.modules)
             self.modules = {name: self.network.get_submodule(name) for name in self.modules}
         self.groups = [
             (
@@ -241,27 +236,11 @@ class Reader:
         """The scores [N] of pictures [N, 3, H, W]; with gradients where autograd is on."""
         if images.device.type in ("cpu", "cuda"):  # there convolutions are quicker with the channels innermost
             images = images.contiguous(memory_format=torch.channels_last)
-        outputs, total = self._outputs(images), images.new_zeros(len(images))
+        outputs = hear(self.network, images, self.modules, uses=self.uses)
+        total = images.new_zeros(len(images))
         for kind, name, rows, weights, numbers in self.groups:
             total = total.index_add(0, rows, weights * kind.read(outputs[name], rows, numbers).to(total))
         return total
-
-    def _outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """Name → output at its last use. What goes on through the network is not what is kept: a ReLU may write."""
-        outputs: dict[str, Tensor] = {}
-        left = dict(self.uses)
-
-        def look(name: str, output: Tensor) -> None:
-            left[name] -= 1
-            if left[name] == 0:
-                last = not any(left.values())
-                outputs[name] = output if last else output.clone()
-                if last:
-                    raise _Reached
-
-        with kept(self.network), _hooks(self.modules, look), suppress(_Reached):
-            self.network(images)
-        return outputs
 
     @torch.no_grad()
     def _try(self, trial: Tensor) -> tuple[dict[str, torch.Size], dict[str, int]]:
@@ -269,14 +248,14 @@ class Reader:
         shapes: dict[str, torch.Size] = {}
         uses = dict.fromkeys(self.modules, 0)
 
-        def look(name: str, output: Tensor) -> None:
+        def look(name: str, _inputs: tuple, output: Tensor) -> None:
             if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim < 2:
                 raise TypeError(f"the layer {name!r} gives no single tensor of numbers; take another one.")
             shapes[name] = output.shape
             uses[name] += 1
 
         problem = None
-        with kept(self.network), _hooks(self.modules, look):
+        with kept(self.network), watch(self.modules, look):
             try:
                 self.network(trial)
             except (RuntimeError, ValueError) as error:  # behind the last wanted layer it does not matter
@@ -287,41 +266,6 @@ class Reader:
         if missing:
             raise ValueError(f"the network never used its layer {missing[0]!r}; choose one on the way to the logits.")
         return shapes, uses
-
-
-class _Reached(Exception):
-    """All that was wanted is known; the rest of the network need not be computed."""
-
-
-@contextmanager
-def _hooks(modules: dict[str, nn.Module], look) -> Iterator[None]:
-    """Inside, `look(name, output)` is called whenever one of the layers has answered; the hooks are always gone."""
-    hooks = [
-        module.register_forward_hook(lambda _module, _inputs, output, name=name: look(name, output))
-        for name, module in modules.items()
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def found(network: nn.Module, layer: str) -> tuple[str, nn.Module]:
-    """A layer by its name, with `body.` or without: its full name, and itself.
-
-    Raises:
-        ValueError: there is none of that name; the sentence says which there are.
-    """
-    known = dict(network.named_modules())
-    for name in (f"body.{layer}", layer):
-        if name in known:
-            return name, known[name]
-    names = [name.removeprefix("body.") for name in known if name not in ("", "body")]
-    similar = difflib.get_close_matches(layer, names, n=1, cutoff=0.5)
-    outer = [name for name in names if name.count(".") == min(other.count(".") for other in names)]
-    question = f"did you mean {similar[0]!r}? There are" if similar else "there are"
-    raise ValueError(f"this network has no layer {layer!r}; {question} {', '.join(outer)}, and the parts of these.")
 
 
 def _not_through(network: nn.Module, trial: Tensor, layer: str, problem: Exception) -> str:

@@ -199,7 +199,7 @@ def test_maps_before_a_layer_are_those_behind_the_layer_before(network, scenes):
 
 
 def test_an_unknown_layer_is_told_with_names_that_exist(network, scenes):
-    with pytest.raises(ValueError, match=r"signs-alexnet has no layer 'conv2'; its layers are called .*features\.0"):
+    with pytest.raises(ValueError, match=r"signs-alexnet has no layer 'conv2'; there are .*features\.0"):
         maps_at(network, "conv2", scenes.images)
 
 

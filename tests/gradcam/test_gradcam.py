@@ -284,8 +284,6 @@ def test_after_an_error_the_hooks_are_gone_and_the_mode_is_as_it_was(method):
     network.train()
     with pytest.raises(RuntimeError, match="the tail broke"):
         gradcam.METHODS[method](network, x, 1, layer="second")
-    with pytest.raises(RuntimeError, match="the tail broke"):
-        gradcam.spatial_layers(network, x)
     assert hooks_of(network) == []
     assert all(module.training for module in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -339,27 +337,13 @@ def test_gradcam_plus_plus_divides_by_no_zero():
 
 
 # ---- layers ----------------------------------------------------------------------------------------------------
-def test_the_last_layer_is_the_one_before_the_pooling():
+def test_left_out_the_layer_is_the_one_before_the_pooling():
     expected = {"signs-alexnet": "features.11", "signs-resnet": "stage4", "signs-inception": "inception_d"}
     for name, layer in expected.items():
-        network = zoo.load(name, device="cpu")
-        assert gradcam.last_layer(network) == layer
-        made = scenes(1)
+        network, made = zoo.load(name, device="cpu"), scenes(1)
         torch.testing.assert_close(
             gradcam.gradcam(network, made.images), gradcam.gradcam(network, made.images, layer=layer)
         )
-
-
-@pytest.mark.parametrize(
-    ("name", "layer"),
-    [("alexnet", "features.11"), ("resnet18", "layer4"), ("mobilenet_v2", "features"),
-     ("googlenet", "inception5b")],
-)  # fmt: skip
-def test_the_last_layer_of_torchvisions(name, layer):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        network = getattr(torchvision.models, name)(weights=None).eval()
-    assert gradcam.last_layer(network, torch.zeros(1, 3, 224, 224)) == layer
 
 
 def test_layers_have_a_name_or_are_given_themselves():
@@ -369,15 +353,9 @@ def test_layers_have_a_name_or_are_given_themselves():
         torch.testing.assert_close(gradcam.gradcam(network, made.images, layer=layer), expected)
 
 
-def test_the_layers_are_listed_in_the_order_of_computation():
+def test_every_layer_of_the_menu_gives_a_map():
     network = zoo.load("signs-resnet", device="cpu")
-    every, outer = gradcam.spatial_layers(network), gradcam.outer_layers(network)
-    assert list(outer) == ["stem", "stage1", "stage2", "stage3", "stage4"]
-    assert outer["stage4"] == (128, 4, 4)
-    assert every["pool"] == (128, 1, 1)
-    assert "classifier" not in every
-    assert next(iter(gradcam.outer_layers(zoo.load("signs-alexnet", device="cpu")))) == "features.0"
-    for layer in outer:
+    for layer in gradcam.outer_layers(network):
         assert gradcam.gradcam(network, scenes(1).images, layer=layer).isfinite().all()
 
 
@@ -400,7 +378,7 @@ class Aside(Tiny):
     [
         ("head", ValueError, r"'head' gives \[2, 5\], without height and width; take an earlier one"),
         ("secnod", ValueError, "no layer 'secnod'; did you mean 'second'"),
-        ("xyz", ValueError, "its layers are first, norm"),
+        ("xyz", ValueError, "there are first, norm"),
         ("", ValueError, "no layer ''"),
         ("aside", ValueError, "scores do not depend on the layer 'aside'"),
         ("unused", ValueError, "never used its layer 'unused'"),
@@ -426,8 +404,6 @@ def test_a_network_without_maps_is_told_so():
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).double()
     with pytest.raises(ValueError, match="no layer with maps over places"):
         gradcam.gradcam(network, images())
-    with pytest.raises(ValueError, match="give a batch"):
-        gradcam.last_layer(network)
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,7 @@ def test_a_network_without_its_weights_knows_nothing():
         right = (empty(made.images).argmax(dim=1) == made.labels).float().mean()
         assert (network(made.images).argmax(dim=1) == made.labels).float().mean() > 0.9
     assert right < 0.3
-    with pytest.raises(ValueError, match="has no part 'stage9'"):
+    with pytest.raises(ValueError, match="has no layer 'stage9'; did you mean 'stage"):
         saliency.randomised(network, ["stage9"])
 
 

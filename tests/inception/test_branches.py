@@ -6,6 +6,7 @@ from torch import nn
 
 from course_utils import inception, runtime, signs, zoo
 from course_utils.inception import branches
+from course_utils.layers.hooks import hear
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +31,10 @@ def test_a_network_without_modules_is_refused():
 
 
 def test_the_views_are_what_the_module_lays_side_by_side(network, street):
-    heard = []
-    handle = network.body.inception_b.register_forward_hook(lambda _m, _i, output: heard.append(output))
+    whole = hear(network, street.images[:3], {"module": network.body.inception_b})["module"]
     said = branches.views(network, street.images[:3], "inception_b")
-    handle.remove()
     assert list(said) == list(inception.BRANCHES)
-    assert torch.equal(torch.cat(list(said.values()), dim=1), heard[0])
+    assert torch.equal(torch.cat(list(said.values()), dim=1), whole)
     assert all((values >= 0).all() for values in said.values())
     with pytest.raises(ValueError, match="no module 'inception_z'; there are inception_a"):
         branches.views(network, street.images[:1], "inception_z")

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import gradcam, zoo
 from course_utils import visualization as v
+from course_utils import zoo
+from course_utils.layers.find import outer_layers
 from course_utils.runtime import generator
 from course_utils.visualization.ascent import (
     ADAM,
@@ -296,37 +297,6 @@ def test_hooks_are_gone_after_an_error(network, when):
     assert state_of(network) == before
 
 
-def test_the_folded_copy_answers_as_the_network_does(resnet):
-    from course_utils.layers.folding import folded
-
-    lean, images = folded(resnet, noise(1, 64)), noise(4, 64, seed=2)
-    kinds = [type(module) for module in lean.modules()]
-    assert nn.BatchNorm2d not in kinds
-    torch.testing.assert_close(lean(images), resnet(images), rtol=1e-3, atol=1e-3)
-    assert sum(isinstance(module, nn.BatchNorm2d) for module in resnet.modules()) == 20
-
-
-def test_what_cannot_be_folded_comes_back_as_it_is(alexnet, network):
-    from course_utils.layers.folding import folded
-
-    assert folded(alexnet, noise(1, 64)) is alexnet
-    network.norm1 = nn.Identity()
-    assert folded(network, noise(1, 12), spared=["conv2"]) is network
-
-    class Twice(nn.Module):  # the convolution's answer goes on beside its normalisation: folding would change it
-        def __init__(self):
-            super().__init__()
-            self.conv, self.norm, self.last = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1)
-
-        def forward(self, x):
-            x = self.conv(x)
-            return self.last(x + self.norm(x))
-
-    twice = Twice()
-    twice.norm.running_mean += 1
-    assert folded(twice, noise(1, 12)) is twice
-
-
 def test_a_convolution_before_its_normalisation_is_not_folded_when_it_is_the_aim(network):
     start = noise(1, 12)
     with torch.no_grad():
@@ -504,7 +474,7 @@ def test_pictures_too_small_for_a_layer_are_told():
 
 
 def test_layers_are_named_as_in_the_menus(resnet):
-    names = gradcam.outer_layers(resnet)
+    names = outer_layers(resnet)
     assert len(names) >= 4
     for name in names:
         assert len(climb(resnet, [Filter(name, 0), Filter(f"body.{name}", 1)], steps=1).images) == 2

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import gradcam, images, signs, zoo
+from course_utils import images, signs, zoo
 from course_utils.costs import accounting
+from course_utils.layers.find import outer_layers
 from course_utils.visualization import excite
 from course_utils.visualization.figures import excite as drawings
 from course_utils.visualization.objectives import LOGITS
@@ -70,7 +71,7 @@ def test_a_run_ends_at_the_layer_and_leaves_nothing_behind(networks, scenes):
 @pytest.mark.parametrize("name", ["signs-alexnet", "signs-inception", "signs-resnet"])
 def test_a_field_is_as_large_as_the_account_says(networks, scenes, name):
     rows = {row.name: row for row in accounting.account(networks[name]).everything}
-    layers = gradcam.outer_layers(networks[name])
+    layers = outer_layers(networks[name])
     assert len(layers) >= 4
     for layer, size in layers.items():
         field = excite.field(networks[name], scenes, layer)
@@ -145,7 +146,7 @@ def test_fewer_pictures_than_asked_for_are_all_there_are(networks, scenes):
     [
         ({"layer": "features.30"}, "no layer 'features.30'; did you mean 'features.3'"),
         ({"layer": "classifier.2"}, r"the layer 'classifier.2' gives \[2, 256\], not maps over places"),
-        ({"layer": 3}, "layer is the name of a layer, such as 'stage3' or 'features.3'; got 3"),
+        ({"layer": 3}, "layer is a layer of the network or its name, such as 'stage3'; got 3"),
         ({"filters": 32}, "this layer has 32 filters, numbered 0 to 31; there is no filter 32"),
         ({"filters": [-1]}, "there is no filter -1"),
         ({"filters": "five"}, "filters are whole numbers such as 5"),
