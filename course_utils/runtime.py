@@ -10,6 +10,7 @@ import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -58,9 +59,9 @@ def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
         seed: any whole number; the same seed gives the same numbers on the same kind of device.
         device: where the numbers will be drawn.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if isinstance(seed, bool) or not isinstance(seed, Integral):  # numpy's too
         raise TypeError(f"a seed is a whole number; got {seed!r}.")
-    return torch.Generator(device=device).manual_seed(seed % 2**63)
+    return torch.Generator(device=device).manual_seed(int(seed) % 2**63)
 
 
 def fast_dtype(where: torch.device) -> torch.dtype:

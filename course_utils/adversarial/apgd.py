@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from course_utils.adversarial import losses
 from course_utils.adversarial.balls import L2, Ball, Linf, check_batch, check_one_size, per_picture
-from course_utils.adversarial.pgd import Attack, Step, best_of, loss_and_gradient, loss_and_logits
+from course_utils.adversarial.pgd import Attack, Step, collect, loss_and_gradient, loss_and_logits
 from course_utils.arguments import check_classes, check_whole
 from course_utils.runtime import generator, kept
 
@@ -57,16 +57,13 @@ def apgd_steps(
         labels: their true classes y, whole numbers [N].
         ball: `Linf(epsilon)` or `L2(epsilon)`.
         steps: at least 1.
-        loss: one of `attack_losses.LOSSES`.
+        loss: one of `losses.LOSSES`, or a function like those.
         targets: None raises the loss of the labels; classes [N] that differ from the labels are made likely.
         random_start: begin at a random point of the ball, not at x.
         seed: of the random start.
 
     Returns:
         Iterator over steps + 1 points; their loss need not climb, as the attack tries and goes back.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which (at the call).
 
     Source: Croce and Hein 2020, algorithm 1.
     """
@@ -152,45 +149,21 @@ def _radius(ball: Ball, images: Tensor) -> Tensor:
 
 
 def apgd(
-    network: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    ball: Ball,
-    steps: int = 100,
-    loss: str = "cross-entropy",
-    targets: Tensor | None = None,
-    random_start: bool = True,
-    seed: int = 0,
-    restarts: int = 1,
+    network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball, targets: Tensor | None = None, **how
 ) -> Attack:
-    """Run `apgd_steps` to its end, `restarts` times at once, and keep the best point of all paths for each picture.
-
-    Args:
-        restarts: number of random starts, at least 1. All other arguments are those of `apgd_steps`.
+    """Run `apgd_steps` to its end and keep each picture's best point; all arguments are those of `apgd_steps`.
 
     Returns:
-        The attack, as `pgd.pgd` gives it; `kept` says at which step each picture was found.
+        The attack, as `pgd.pgd` gives it.
 
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    >>> from course_utils import signs, zoo
+    >>> from course_utils.adversarial.balls import Linf
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> apgd(network, stop.images, stop.labels, ball=Linf(8 / 255), steps=10, loss="dlr").success.item()
+    True
     """
-    check_batch(images, labels, targets, ball)
-    check_whole("restarts", restarts)
-    if restarts > 1 and not random_start:
-        raise ValueError("restarts only differ by their random start; use random_start=True or restarts=1.")
-    path = apgd_steps(
-        network,
-        images.repeat(restarts, 1, 1, 1),
-        labels.repeat(restarts),
-        ball=ball.repeat(restarts),
-        steps=steps,
-        loss=loss,
-        targets=None if targets is None else targets.repeat(restarts),
-        random_start=random_start,
-        seed=seed,
-    )
-    return best_of(path, images, labels, targets, ball, keep_best=True)
+    path = apgd_steps(network, images, labels, ball=ball, targets=targets, **how)
+    return collect(path, images, labels, targets, ball, best=True)
 
 
 # ---- several attacks, one after the other ------------------------------------------------------------------------
@@ -211,7 +184,6 @@ def strongest(
     *,
     ball: Ball,
     steps: int = 100,
-    restarts: int = 1,
     target_classes: int = 9,
     seed: int = 0,
 ) -> Strongest:
@@ -223,18 +195,13 @@ def strongest(
     Args:
         network, images, labels, ball: as in `apgd_steps`; the ball's ε is one number.
         steps: of each attack.
-        restarts: of the first two attacks.
         target_classes: how many wrong classes are aimed at, from 0 (none) on.
         seed: of the random starts.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     check_batch(images, labels, None, ball)
     _check_kind(ball)
     check_one_size("the strongest attack", ball)
     check_whole("steps", steps)
-    check_whole("restarts", restarts)
     images = images.detach()
     labels, _ = check_classes(network, images, labels, None)
     with kept(network), torch.no_grad():
@@ -249,9 +216,7 @@ def strongest(
             break
         if rank is not None:
             loss = partial(losses.targeted_dlr, towards=rivals[rows, rank])
-        attack = _untargeted(
-            network, images[rows], labels[rows], ball, steps, loss, restarts if rank is None else 1, seed
-        )
+        attack = apgd(network, images[rows], labels[rows], ball=ball, steps=steps, loss=loss, seed=seed)
         fallen = rows[attack.success]
         found[fallen], success[fallen] = attack.images[attack.success], True
         for row in fallen.tolist():
@@ -268,14 +233,6 @@ def _losses(rivals: int, target_classes: int) -> list[tuple[str, str, int | None
         ranks = range(min(target_classes, rivals))
         program += [(f"APGD, DLR towards rival {rank + 1}", "targeted", rank) for rank in ranks]
     return program
-
-
-def _untargeted(network, images, labels, ball, steps, loss, restarts, seed) -> Attack:
-    """APGD for any loss that grows as the label loses; what counts is that the label is lost."""
-    centre, goal = images.repeat(restarts, 1, 1, 1), labels.repeat(restarts)
-    start = ball.random_start(centre, generator(seed, centre.device))
-    path = _climb(network, centre, start, goal, ball, steps, loss, 1)
-    return best_of(path, images, labels, None, ball, keep_best=True)
 
 
 def attack_radius(
@@ -299,9 +256,6 @@ def attack_radius(
 
     Returns:
         Distances [N], in the ball's norm: 0 where the clean picture is misread, infinite where nothing was found.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     check_batch(images, labels, None, kind(largest))
     _check_kind(kind(largest))

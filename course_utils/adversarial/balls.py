@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -56,12 +56,6 @@ class Ball(ABC):
     @abstractmethod
     def ascend(self, images: Tensor, gradient: Tensor, step_size: float | Tensor) -> Tensor:
         """Of all steps of length step_size in this norm, take the steepest; a zero gradient goes nowhere."""
-
-    def repeat(self, times: int) -> Ball:
-        """The same ball for a batch that is stacked `times` times upon itself."""
-        if not isinstance(self.epsilon, Tensor):
-            return self
-        return replace(self, epsilon=self.epsilon.repeat(times))
 
     def _limit(self, centre: Tensor) -> Tensor:
         """ε as a column, [N, 1] or [1, 1], in the precision of `exact`."""

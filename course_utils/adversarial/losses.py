@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from course_utils.arguments import check_known
+
 TINY = 1e-12
 
 
@@ -71,15 +73,10 @@ LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "margin": margin, "dl
 
 
 def named(name: str | Loss, allowed: tuple[str, ...] = tuple(LOSSES)) -> Loss:
-    """A loss by its name; a function of one's own is taken as it is.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
+    """A loss by its name; a function of one's own is taken as it is."""
     if callable(name):
         return name
-    if name not in allowed:
-        raise ValueError(f"there is no loss {name!r}; choose one of {', '.join(map(repr, allowed))}.")
+    check_known("loss", name, allowed)
     return LOSSES[name]
 
 

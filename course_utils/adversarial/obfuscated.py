@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from course_utils import runtime, training
 from course_utils.adversarial.apgd import apgd
 from course_utils.adversarial.balls import Ball, check_one_size
-from course_utils.adversarial.pgd import Variant, loss_and_gradient, pgd
+from course_utils.adversarial.pgd import loss_and_gradient, pgd
 from course_utils.arguments import check_whole
 
 RESULTS = runtime.DATA / "adversarial" / "masked.json"  # what scripts/results_adversarial.py measured
@@ -107,7 +107,7 @@ def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 
     how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
 
     def by_pgd(network: nn.Module, loss: str = "cross-entropy") -> Maker:
-        return lambda images, labels: pgd(network, images, labels, variant=Variant(loss=loss), **how).images
+        return lambda images, labels: pgd(network, images, labels, loss=loss, **how).images
 
     def noise(images: Tensor, _labels: Tensor) -> Tensor:
         return ball.random_start(images, runtime.generator(seed, images.device))

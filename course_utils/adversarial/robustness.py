@@ -7,23 +7,22 @@ Serves notebook 8. Papers: Wilson 1927 (the band of a proportion); Madry et al. 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from statistics import NormalDist
 
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 from course_utils import runtime, training
 from course_utils.adversarial.balls import Ball, Linf, check_batch, check_one_size
-from course_utils.adversarial.pgd import Variant, pgd
-from course_utils.arguments import check_classes, check_whole
+from course_utils.adversarial.pgd import pgd
+from course_utils.arguments import check_classes, check_known, check_whole
 
 RESULTS = runtime.DATA / "adversarial" / "robustness.json"  # what scripts/results_adversarial.py measured
-Siege = Callable[[nn.Module, Tensor, Tensor, Ball], Tensor]  # (network, images, labels, ball) → fooled, bool [N]
+Attacker = Callable[[nn.Module, Tensor, Tensor, Ball], Tensor]  # (network, images, labels, ball) → fooled, bool [N]
 
 
 @dataclass(frozen=True)
@@ -56,52 +55,44 @@ def wilson(right: int, total: int, level: float = 0.95) -> tuple[float, float]:
     Returns:
         Its lower and upper end, 0 to 1.
 
-    Raises:
-        ValueError: a number is out of its range.
-
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
     if not (0 <= right <= total and total >= 1):
         raise ValueError(f"right must lie between 0 and total, and total be at least 1; got {right} of {total}.")
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, such as 0.95; got {level}.")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share, weight = right / total, z**2 / total
-    middle = (share + weight / 2) / (1 + weight)
-    half = math.sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
-    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+    low, high = stats.binomtest(right, total).proportion_ci(level, method="wilson")
+    return float(low), float(high)
 
 
-def pgd_siege(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross-entropy", "margin")) -> Siege:
+def pgd_attacker(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross-entropy", "margin")) -> Attacker:
     """PGD with steps of 2.5·ε/k, once for each loss, as an attack for `curve_steps`.
 
     The margin loss comes to what the cross-entropy left standing: where a network is very sure, the gradient of the
-    cross-entropy may be rounded to nothing. A picture that has fallen is not asked about again (`Variant.early_stop`).
+    cross-entropy may be rounded to nothing. A picture that has fallen is not asked about again.
 
     Args:
         steps: k, at least 1.
         seed: of the random starts.
-        losses: one after the other, at least one; those that `Variant` knows.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range (at the call).
+        losses: one after the other, at least one; those that `pgd_steps` knows.
     """
-    check_whole("steps", steps)
-    variants = [Variant(loss=loss, early_stop=True) for loss in losses]
-    if not variants:
+    steps = check_whole("steps", steps)
+    if not losses:
         raise ValueError("give at least one loss, as in losses=('cross-entropy', 'margin').")
+    for loss in losses:
+        check_known("loss", loss, ("cross-entropy", "margin"))
 
-    def siege(network: nn.Module, images: Tensor, labels: Tensor, ball: Ball) -> Tensor:
-        check_one_size("this siege", ball)
+    def attack(network: nn.Module, images: Tensor, labels: Tensor, ball: Ball) -> Tensor:
+        check_one_size("this attack", ball)
         how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
         fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
-        for variant in variants:
+        for loss in losses:
             rows = (~fooled).nonzero()[:, 0]
             if len(rows):
-                fooled[rows] = pgd(network, images[rows], labels[rows], variant=variant, **how).success
+                fooled[rows] = pgd(network, images[rows], labels[rows], loss=loss, early_stop=True, **how).success
         return fooled
 
-    return siege
+    return attack
 
 
 def curve_steps(
@@ -111,7 +102,7 @@ def curve_steps(
     *,
     epsilons: Sequence[float],
     norm: type[Ball] = Linf,
-    siege: Siege | None = None,
+    attacker: Attacker | None = None,
     batch: int = 32,
 ) -> Iterator[Curve]:
     """Accuracy against ε, a radius more an item.
@@ -124,18 +115,15 @@ def curve_steps(
         labels: their true classes, whole numbers [N].
         epsilons: radii, growing; the first may be 0, which asks for the clean pictures.
         norm: of the balls.
-        siege: the attack; `pgd_siege()`, PGD of 20 steps on two losses, where left out.
+        attacker: tells what an attack fools; `pgd_attacker()`, PGD of 20 steps on two losses, where left out.
         batch: pictures attacked at a time.
-
-    Raises:
-        ValueError, TypeError: the radii do not grow, or another argument is out of its range (at the call).
     """
     if not epsilons or not epsilons[0] >= 0 or not all(a < b for a, b in pairwise(epsilons)):  # NaN neither
         raise ValueError(f"epsilons must grow from 0 or more, as in (0, 2/255, 4/255); got {list(epsilons)}.")
     check_whole("batch", batch)
     check_batch(images, labels, None, norm(epsilons[-1]))
     labels, _ = check_classes(network, images, labels, None)
-    siege = siege or pgd_siege()
+    attacker = attacker or pgd_attacker()
 
     def walk() -> Iterator[Curve]:
         standing = training.predict(network, images).argmax(dim=1) == labels  # [N]
@@ -143,7 +131,7 @@ def curve_steps(
         for epsilon in epsilons:
             for rows in standing.nonzero()[:, 0].split(batch) if epsilon > 0 else ():
                 if len(rows):
-                    standing[rows] = ~siege(network, images[rows], labels[rows], norm(epsilon)).to(standing.device)
+                    standing[rows] = ~attacker(network, images[rows], labels[rows], norm(epsilon)).to(standing.device)
             right.append(int(standing.sum()))
             yield Curve(tuple(epsilons[: len(right)]), tuple(right), len(images))
 

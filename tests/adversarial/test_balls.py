@@ -283,12 +283,6 @@ def test_each_picture_can_have_its_own_step_size():
     assert L1(1).norm(L1(1).ascend(images, gradient, steps)).tolist() == pytest.approx([0.1, 0.3])
 
 
-def test_repeat_stacks_the_radii():
-    assert Linf(torch.tensor([0.1, 0.2])).repeat(2).epsilon.tolist() == pytest.approx([0.1, 0.2, 0.1, 0.2])
-    assert L2(0.5).repeat(3) == L2(0.5)
-    assert L1(torch.tensor([1.0, 2.0]), share=0.2).repeat(2).share == 0.2
-
-
 @pytest.mark.parametrize(
     ("kind", "epsilon", "error", "words"),
     [

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from itertools import pairwise
 
 import pytest
 import torch
@@ -14,11 +13,9 @@ from course_utils.adversarial.apgd import apgd, strongest
 from course_utils.adversarial.balls import L1, L2, Linf
 from course_utils.adversarial.losses import dlr, margin, targeted_dlr
 from course_utils.adversarial.pgd import (
-    SCHEDULES,
     Step,
-    Variant,
-    best_of,
     best_restart,
+    collect,
     fgsm,
     loss_and_gradient,
     pgd,
@@ -176,16 +173,13 @@ def test_the_raw_step_is_the_slides_formula(network, batch):
     steps=st.integers(1, 4),
     random_start=st.booleans(),
     seed=st.integers(0, 2**32),
-    variant=st.builds(
-        Variant,
-        loss=st.sampled_from(["cross-entropy", "margin"]),
-        momentum=st.sampled_from([0.0, 1.0]),
-        schedule=st.sampled_from(list(SCHEDULES)),
-        early_stop=st.booleans(),
-    ),
+    loss=st.sampled_from(["cross-entropy", "margin"]),
+    early_stop=st.booleans(),
 )
 @settings(deadline=None, max_examples=40)
-def test_pgd_never_leaves_the_ball_nor_the_box(trained, norm, epsilon, step_size, steps, random_start, seed, variant):
+def test_pgd_never_leaves_the_ball_nor_the_box(
+    trained, norm, epsilon, step_size, steps, random_start, seed, loss, early_stop
+):
     images, labels = examples(4, seed)
     ball, count = norm(epsilon), 0
     rounding = 20 * ROUNDING if norm is L1 else ROUNDING  # 432 numbers of single precision, added up
@@ -198,7 +192,8 @@ def test_pgd_never_leaves_the_ball_nor_the_box(trained, norm, epsilon, step_size
         steps=steps,
         random_start=random_start,
         seed=seed,
-        variant=variant,
+        loss=loss,
+        early_stop=early_stop,
     ):
         assert step.index == count
         assert (ball.norm(step.images - images) <= epsilon + rounding).all()
@@ -236,7 +231,7 @@ def test_targeted_pgd_lowers_the_targets_loss_and_reaches_it(network, batch):
 def test_an_attack_tells_what_it_did(network, batch):
     images, labels = batch
     ball = L2(0.5)
-    attack = pgd(network, images, labels, ball=ball, step_size=0.1, steps=5, restarts=3)
+    attack = pgd(network, images, labels, ball=ball, step_size=0.1, steps=5)
     with torch.no_grad():
         logits = network(attack.images)
     torch.testing.assert_close(attack.logits, logits, rtol=1e-4, atol=1e-4)
@@ -259,7 +254,7 @@ def test_a_pictures_attack_does_not_depend_on_its_neighbours(network, batch):
 def test_each_picture_can_have_its_own_epsilon_and_step(network, batch):
     images, labels = (part[:3] for part in batch)
     epsilon = torch.tensor([0.0, 0.02, 0.2])
-    attack = pgd(network, images, labels, ball=Linf(epsilon), step_size=epsilon / 2, steps=4, restarts=2)
+    attack = pgd(network, images, labels, ball=Linf(epsilon), step_size=epsilon / 2, steps=4)
     assert attack.distance.tolist() == pytest.approx(epsilon.tolist(), abs=ROUNDING)
     assert Linf(epsilon).norm(fgsm(network, images, labels, epsilon) - images).tolist() == pytest.approx(
         epsilon.tolist(), abs=ROUNDING
@@ -276,52 +271,44 @@ def test_equal_seeds_give_equal_attacks(network, batch):
 
 
 @pytest.mark.parametrize("shift", [None, 1], ids=["untargeted", "targeted"])
-@pytest.mark.parametrize("kind", [Linf, L2])
-def test_restarts_keep_the_best_of_each_picture(network, batch, kind, shift):
-    """The same restarts, run apart: what any of them fooled is fooled, and the strongest loss is kept."""
-    images, labels = batch
-    targets = None if shift is None else (labels + shift) % CLASSES
-    epsilon = 0.02 if kind is Linf else 0.3
-    how = {"ball": kind(epsilon), "step_size": epsilon / 2, "steps": 2, "seed": 5}
-    attack = pgd(network, images, labels, targets=targets, restarts=4, **how)
-    stacked = None if targets is None else targets.repeat(4)
-    *_, last = pgd_steps(network, images.repeat(4, 1, 1, 1), labels.repeat(4), targets=stacked, **how)
-    answers = last.logits.argmax(1).view(4, -1)
-    fooled = answers != labels if targets is None else answers == targets  # [restarts, N]
-    assert attack.success.equal(fooled.any(0))
-    assert 0 < attack.success.float().mean() < 1
-    loss = last.loss.view(4, -1)
-    strongest = loss.amax(0) if targets is None else loss.amin(0)
-    undecided = fooled.all(0) | ~fooled.any(0)
-    assert attack.losses[-1][undecided].equal(strongest[undecided])
+def test_the_best_restart_is_a_success_where_there_is_one(network, batch, shift):
+    """As the lab asks: one picture, stacked upon itself."""
+    ranks = []
+    for row in range(20):
+        images, label = batch[0][row : row + 1].repeat(6, 1, 1, 1), batch[1][row : row + 1]
+        target = None if shift is None else (label + shift) % CLASSES
+        stacked = None if target is None else target.repeat(6)
+        how = {"ball": Linf(0.02), "step_size": 0.01, "steps": 2, "seed": row}
+        *_, last = pgd_steps(network, images, label.repeat(6), targets=stacked, **how)
+        answers = last.logits.argmax(1)
+        fooled = answers != label if target is None else answers == target  # [6]
+        ahead = best_restart(last, label, target)
+        assert ahead.shape == (1,)
+        assert bool(fooled[ahead]) == bool(fooled.any())
+        rivals = last.loss[fooled] if fooled.any() else last.loss
+        assert last.loss[ahead] == (rivals.amax() if target is None else rivals.amin())
+        ranks.append(bool(fooled.any() and not fooled.all()))
+    assert any(ranks), "the comparison says nothing where every restart wins, or none"
 
 
 def test_a_success_beats_a_failure_of_a_higher_loss():
     """One picture of class 0, in two restarts and over two steps; the failure has the higher loss each time."""
-    labels, images = torch.tensor([0]), torch.zeros(1, 1, 1, 1)
+    label = torch.tensor([0])
     fooled, sure = torch.tensor([1.0, 1.1, 0.0]), torch.tensor([1.0, 0.9, 0.9])
     step = Step(0, torch.tensor([0.1, 0.2]).view(2, 1, 1, 1), torch.tensor([5.0, 1.0]), torch.stack([sure, fooled]))
     later = Step(1, step.images + 0.5, torch.tensor([9.0, 9.0]), torch.stack([sure, sure]))
-    assert best_restart(step, labels, None, 2).tolist() == [1]
-    assert best_restart(later, labels, None, 2).tolist() == [0]
-    kept = best_of(iter([step, later]), images, labels, None, Linf(1), keep_best=True)
-    assert kept.success.all()
-    assert kept.kept.tolist() == [0]
-    assert kept.images.item() == pytest.approx(0.2)
-    last = best_of(iter([step, later]), images, labels, None, Linf(1), keep_best=False)
+    assert best_restart(step, label, None).tolist() == [1]
+    assert best_restart(later, label, None).tolist() == [0]
+    images, labels = torch.zeros(2, 1, 1, 1), label.repeat(2)
+    best = collect(iter([step, later]), images, labels, None, Linf(1), best=True)
+    assert best.success.tolist() == [False, True]
+    assert best.images.flatten().tolist() == pytest.approx([0.6, 0.2])
+    last = collect(iter([step, later]), images, labels, None, Linf(1))
     assert not last.success.any()
-    assert last.kept.tolist() == [1]
+    assert last.images.flatten().tolist() == pytest.approx([0.6, 0.7])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_restarts_never_lower_the_success(network, batch, seed):
-    images, labels = batch
-    how = {"ball": Linf(0.02), "step_size": 0.005, "steps": 3, "seed": seed}
-    shares = [pgd(network, images, labels, restarts=restarts, **how).success.float().mean() for restarts in (1, 2, 6)]
-    assert shares == sorted(shares)
-
-
-# What later papers added
+# The path, and what later papers added
 
 
 @pytest.mark.parametrize("ball", [Linf(0.05), L2(0.7), L1(6.0)], ids=["Linf", "L2", "L1"])
@@ -329,15 +316,12 @@ def test_the_path_is_told_step_by_step(network, batch, ball):
     images, labels = batch[0][:16], batch[1][:16]
     how = {"ball": ball, "step_size": ball.epsilon / 4, "steps": 5, "seed": 2}
     attack, path = pgd(network, images, labels, **how), list(pgd_steps(network, images, labels, **how))
-    assert attack.predictions.equal(torch.stack([step.logits.argmax(1) for step in path]))
     assert attack.losses.equal(torch.stack([step.loss for step in path]))
-    assert attack.distances.equal(torch.stack([ball.norm(step.images - images) for step in path]))
-    assert attack.kept.tolist() == [5] * 16
     assert attack.images.equal(path[-1].images)
 
 
-def test_the_default_variant_is_the_lesson_s_pgd_to_the_bit(network, batch):
-    """The loop of the slides, written out; so a variant of zeros changes no bit."""
+def test_pgd_is_the_loop_of_the_slides_to_the_bit(network, batch):
+    """The loop of the slides, written out."""
     images, labels = batch
     x = Linf(0.05).random_start(images, generator(3))
     for _ in range(4):
@@ -349,25 +333,24 @@ def test_the_default_variant_is_the_lesson_s_pgd_to_the_bit(network, batch):
 
 
 @pytest.mark.parametrize("shift", [None, 1], ids=["untargeted", "targeted"])
-def test_keep_best_keeps_the_best_point_of_the_path(network, batch, shift):
+def test_the_best_point_of_a_path_is_kept_when_it_is_asked_for(network, batch, shift):
     """Steps that are far too long jump over the hole; the path knew it all the same."""
     images, labels = batch
     targets = None if shift is None else (labels + shift) % CLASSES
     how = {"ball": L2(0.4), "step_size": 0.5, "steps": 6, "targets": targets, "seed": 1}
-    last, best = pgd(network, images, labels, **how), pgd(network, images, labels, keep_best=True, **how)
     path = list(pgd_steps(network, images, labels, **how))
+    last, best = (collect(iter(path), images, labels, targets, how["ball"], best=wanted) for wanted in (False, True))
     answers = torch.stack([step.logits.argmax(1) for step in path])  # [7, N]
     ever = (answers != labels if targets is None else answers == targets).any(0)
     assert best.success.equal(ever)
-    assert best.success.sum() > last.success.sum()
+    assert (best.success | ~last.success).all()
+    assert last.images.equal(path[-1].images)
     assert best.losses.equal(last.losses)
-    kept = best.losses.gather(0, best.kept[None])[0]
-    torch.testing.assert_close(
-        kept,
-        nn.functional.cross_entropy(best.logits, labels if targets is None else targets, reduction="none"),
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    strongest = best.losses.amax(0) if targets is None else best.losses.amin(0)
+    loss = nn.functional.cross_entropy(best.logits, labels if targets is None else targets, reduction="none")
+    won = torch.stack([step.logits.argmax(1) != labels for step in path]) if targets is None else answers == targets
+    undecided = won.all(0) | ~won.any(0)  # there the loss alone decides
+    torch.testing.assert_close(loss[undecided], strongest[undecided], rtol=1e-4, atol=1e-4)
 
 
 def test_early_stop_asks_less_and_finds_as_much(network, batch):
@@ -378,47 +361,17 @@ def test_early_stop_asks_less_and_finds_as_much(network, batch):
     whole = pgd(network, images, labels, **how)
     all_of_it = sum(asked)
     asked.clear()
-    spared = pgd(network, images, labels, variant=Variant(early_stop=True), **how)
+    path = list(pgd_steps(network, images, labels, early_stop=True, **how))
     assert sum(asked) < 0.7 * all_of_it
+    spared, predictions = pgd(network, images, labels, early_stop=True, **how), [s.logits.argmax(1) for s in path]
     assert (spared.success | ~whole.success).all()
     assert spared.losses.shape == whole.losses.shape
     for row in spared.success.nonzero()[:, 0].tolist():  # from the first success on, the picture stands still
-        first = int((spared.predictions[:, row] != labels[row]).nonzero()[0])
+        first = next(index for index, answers in enumerate(predictions) if answers[row] != labels[row])
+        assert all(step.images[row].equal(path[first].images[row]) for step in path[first:])
         assert spared.losses[first:, row].tolist() == pytest.approx([float(spared.losses[first, row])] * (11 - first))
     standing = ~whole.success
     torch.testing.assert_close(spared.images[standing], whole.images[standing], rtol=0, atol=0.011)
-
-
-def test_momentum_walks_the_path_of_torchattacks(network, batch):
-    torchattacks = pytest.importorskip("torchattacks")
-    network, images, labels = network.double(), batch[0][:16].double(), batch[1][:16]
-    how = {"step_size": 0.0125, "steps": 5, "random_start": False}
-    ours = pgd_steps(network, images, labels, ball=Linf(0.05), variant=Variant(momentum=0.8), **how)
-
-    def attack_of_steps(steps):
-        return torchattacks.MIFGSM(network, eps=0.05, alpha=0.0125, steps=steps, decay=0.8)
-
-    same_path(ours, images, labels, attack_of_steps)
-
-
-@pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_a_schedule_shortens_the_steps_towards_the_end(network, batch, schedule):
-    images, labels = 0.2 + 0.6 * batch[0][:8], batch[1][:8]
-    ball = L2(50.0)  # no wall is near: so what a step moves is its length
-    path = pgd_steps(
-        network,
-        images,
-        labels,
-        ball=ball,
-        step_size=0.02,
-        steps=4,
-        random_start=False,
-        variant=Variant(schedule=schedule),
-    )
-    places = [step.images for step in path]
-    lengths = [ball.norm(after - before)[0].item() for before, after in pairwise(places)]
-    shares = {"linear": [1, 0.75, 0.5, 0.25], "cosine": [(1 + math.cos(math.pi * t / 4)) / 2 for t in range(4)]}
-    assert lengths == pytest.approx([0.02 * share for share in shares[schedule]], rel=1e-3)
 
 
 class Loud(nn.Module):
@@ -436,7 +389,7 @@ def test_the_margin_sees_through_a_gradient_that_has_vanished(network, batch):
     images, labels = batch
     loud, how = Loud(network), {"ball": Linf(0.06), "step_size": 0.01, "steps": 10, "random_start": False}
     blind = pgd(loud, images, labels, **how)
-    seeing = pgd(loud, images, labels, variant=Variant(loss="margin"), **how)
+    seeing = pgd(loud, images, labels, loss="margin", **how)
     assert blind.success.float().mean() < 0.2
     assert seeing.success.float().mean() > 0.9
 
@@ -450,25 +403,6 @@ def test_the_losses_say_what_their_papers_say():
     assert dlr(7 * logits, labels).tolist() == pytest.approx([-2 / 3, 2 / 3])
     with pytest.raises(ValueError, match="the DLR compares 3 classes, and this network has 2"):
         dlr(logits[:, :2], labels % 2)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"loss": "hinge"}, "there is no loss 'hinge'; choose one of 'cross-entropy', 'margin'"),
-        ({"momentum": -1}, "momentum must be a number from 0 .*got -1"),
-        ({"momentum": math.nan}, "momentum must be a number.*got nan"),
-        ({"schedule": "step"}, "schedule must be one of 'constant', 'linear', 'cosine'; got 'step'"),
-    ],
-)
-def test_a_bad_variant_is_refused(options, words):
-    with pytest.raises(ValueError, match=words):
-        Variant(**options)
-
-
-def test_momentum_and_the_raw_step_exclude_each_other(network):
-    with pytest.raises(ValueError, match="no meaning with it; use 'sign'"):
-        pgd(network, IMAGES, LABELS, **GOOD, step="raw", variant=Variant(momentum=1.0))
 
 
 # The network and the world are left as they were
@@ -501,16 +435,15 @@ def peculiar(network, batch) -> nn.Module:
 ATTACKS = {
     "fgsm": lambda network, images, labels: fgsm(network, images, labels, 0.03),
     "pgd": lambda network, images, labels: pgd(
-        network, images, labels, ball=Linf(0.03), step_size=0.01, steps=3, restarts=2
+        network, images, labels, ball=Linf(0.03), step_size=0.01, steps=3
     ),
     "targeted L2 pgd": lambda network, images, labels: pgd(
         network, images, labels, ball=L2(0.3), step_size=0.1, steps=3, targets=(labels + 1) % CLASSES
     ),
     "all that is new": lambda network, images, labels: pgd(
-        network, images, labels, ball=L1(3.0), step_size=1.0, steps=3, keep_best=True,
-        variant=Variant("margin", 1.0, "cosine", True),
+        network, images, labels, ball=L1(3.0), step_size=1.0, steps=3, loss="margin", early_stop=True
     ),
-    "apgd": lambda network, images, labels: apgd(network, images, labels, ball=L2(0.3), steps=6, restarts=2),
+    "apgd": lambda network, images, labels: apgd(network, images, labels, ball=L2(0.3), steps=6),
     "strongest": lambda network, images, labels: strongest(network, images, labels, ball=Linf(0.01), steps=4),
 }  # fmt: skip
 
@@ -643,6 +576,11 @@ MISTAKES = {
     "step_size NaN": ({"step_size": math.nan}, ValueError, "step_size must.*got nan"),
     "two step sizes": ({"step_size": torch.ones(2)}, ValueError, "step_size holds 2 numbers for 3 pictures"),
     "unknown step": ({"step": "sgn"}, ValueError, "step must be 'sign'.*or 'raw'.*got 'sgn'"),
+    "unknown loss": (
+        {"loss": "hinge"},
+        ValueError,
+        "there is no loss 'hinge'; choose one of 'cross-entropy', 'margin'",
+    ),
     "seed": ({"seed": 0.5}, TypeError, "a seed is a whole number"),
     "network": ({"network": torch.relu}, TypeError, "network must be a torch.nn.Module"),
     "feature maps": (
@@ -661,7 +599,7 @@ def test_a_mistake_gets_its_sentence(network, mistake, error, words):
     with pytest.raises(error, match=words):
         pgd_steps(**arguments)
     with pytest.raises(error, match=words):
-        pgd(**arguments, restarts=2)
+        pgd(**arguments)
     assert fingerprint(network) == before
 
 
@@ -672,19 +610,6 @@ def test_a_mistake_gets_its_sentence(network, mistake, error, words):
 def test_fgsm_refuses_a_bad_epsilon(network, epsilon, words):
     with pytest.raises(ValueError, match=words):
         fgsm(network, IMAGES, LABELS, epsilon)
-
-
-@pytest.mark.parametrize(
-    ("restarts", "random_start", "error", "words"),
-    [
-        (0, True, ValueError, "restarts must be at least 1; got 0"),
-        (2.0, True, TypeError, "restarts must be a whole number"),
-        (2, False, ValueError, "restarts only differ by their random start"),
-    ],
-)
-def test_pgd_refuses_bad_restarts(network, restarts, random_start, error, words):
-    with pytest.raises(error, match=words):
-        pgd(network, IMAGES, LABELS, **GOOD, restarts=restarts, random_start=random_start)
 
 
 def test_a_network_that_answers_nan_is_no_success(network):
