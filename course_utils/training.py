@@ -1,4 +1,4 @@
-"""The one training loop of the course: plain, or against an adversary; a generator of steps.
+"""The one training loop of the course: plain, against an adversary, or on a loss of one's own; a generator of steps.
 
 Serves the networks that ship (scripts/networks.py) and the live trainings of notebooks 1, 4, 5 and 8. Papers:
 Loshchilov and Hutter 2019 (AdamW); Smith and Topin 2018 (one cycle); Madry et al. 2018, section 2 (adversaries).
@@ -7,7 +7,8 @@ Loshchilov and Hutter 2019 (AdamW); Smith and Topin 2018 (one cycle); Madry et a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from course_utils import runtime, signs
 
 Attack = Callable[[nn.Module, Tensor, Tensor, float], Tensor]  # (network, images, labels, progress) → images
+Loss = Callable[[nn.Module, Tensor, Tensor, float], tuple[Tensor, Tensor]]  # the same → loss, logits [N, classes]
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class TrainingStep:
     """Where the training stands after one step."""
 
     index: int  # 0 … steps - 1
-    loss: float  # mean cross-entropy of the batch, before the step
+    loss: float  # mean loss of the batch, before the step
     accuracy: float  # share of the batch that was right, before the step, in [0, 1]
-    seconds: float  # since the first step began
+    seconds: float  # that the steps took so far, without what was done between them
 
 
 class Pool:
@@ -48,10 +50,10 @@ class Pool:
         where = runtime.device(device)
         images, labels = [], []
         for number, world in enumerate(worlds):
-            for start in range(0, count // len(worlds), 1024):
-                amount = min(1024, count // len(worlds) - start)
-                place = (seed * len(worlds) + number) * 1_000_003 + start  # no two blocks share a seed
-                scenes = signs.render(amount, size=size, seed=place, dials=world, device=where)
+            place = seed * len(worlds) + number
+            for scenes in signs.render_blocks(
+                count // len(worlds), 1024, seed=place, size=size, dials=world, device=where
+            ):
                 images.append((scenes.images * 255).round().byte())
                 labels.append(scenes.labels)
         self.images, self.labels = torch.cat(images), torch.cat(labels)
@@ -80,7 +82,9 @@ def train(
     weight_decay: float = 0.01,
     label_smoothing: float = 0.0,
     attack: Attack | None = None,
+    loss: Loss | None = None,
     averaging: float = 0.0,
+    exact: bool = False,
 ) -> Iterator[TrainingStep]:
     """Train a network in place, one step an item; leave the loop at any time and the network is usable.
 
@@ -92,43 +96,93 @@ def train(
         weight_decay: AdamW's.
         label_smoothing: share of the target that is spread over all classes, in [0, 1).
         attack: makes the picture to train on from (network, images, labels, progress in [0, 1]); None trains plainly.
+        loss: makes loss and logits from the same; None takes the cross-entropy, with `label_smoothing`.
         averaging: decay of a running mean of the weights, such as 0.999, which replaces them at the end; 0 for none.
+        exact: in float32 and in torch's own order of memory, where half precision or another order would be faster.
 
     Yields:
         `TrainingStep`, after each step.
 
     Raises:
-        ValueError: `steps` is less than 1, or `batches` ends early.
+        ValueError: `batches` ends early.
     """
     if steps < 1:
         raise ValueError(f"training takes at least one step; got steps={steps}.")
     where = next(network.parameters()).device
-    network.to(memory_format=torch.channels_last)
+    order = torch.contiguous_format if exact else torch.channels_last
+    precision = torch.float32 if exact else runtime.fast_dtype(where)
+    network.to(memory_format=order)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.15)
     mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True) if averaging else None
-    precision = runtime.fast_dtype(where)
-    source, begin = iter(batches), time.perf_counter()
+    source, seconds = iter(batches), 0.0
     try:
         for index in range(steps):
+            begin = time.perf_counter()
             images, labels = _next(source, index, steps)
-            images = images.to(where, memory_format=torch.channels_last)
+            images = images.to(where, memory_format=order)
             labels = labels.to(where)
             with torch.autocast(where.type, precision, enabled=precision != torch.float32):
                 if attack is not None:
                     images = attack(network, images, labels, index / steps)
                 network.train()
-                logits = network(images)
-                loss = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
-            _descend(loss, network, optimizer, schedule)
+                if loss is None:
+                    logits = network(images)
+                    asked = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+                else:
+                    asked, logits = loss(network, images, labels, index / steps)
+            _descend(asked, network, optimizer, schedule)
             if mean is not None and index > 0.2 * steps:  # the first weights are not worth remembering
                 mean.update_parameters(network)
-            right = (logits.argmax(dim=1) == labels).float().mean()
-            yield TrainingStep(index, loss.item(), right.item(), time.perf_counter() - begin)
+            right = (logits.argmax(dim=1) == labels).float().mean().item()
+            seconds += time.perf_counter() - begin
+            yield TrainingStep(index, asked.item(), right, seconds)
         if mean is not None:
             network.load_state_dict(mean.module.state_dict())
     finally:
         network.eval()
+
+
+def train_by_turns(
+    networks: Mapping[str, nn.Module],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seed: int = 0,
+) -> Iterator[tuple[str, TrainingStep]]:
+    """Train several networks in place, a step of each in turn, on the very same batches; leave whenever you like.
+
+    Args:
+        networks: name → network.
+        images: [N, 3, H, W] in [0, 1].
+        labels: [N].
+        steps: of each network.
+        batch: pictures a step.
+        learning_rate: as in `train`.
+        seed: of the order of the pictures.
+
+    Yields:
+        Name and `TrainingStep`, after each step of each network.
+    """
+    with ExitStack() as stack:
+        runs = {}
+        for name, network in networks.items():
+            run = train(network, batches(images, labels, seed, batch), steps=steps, learning_rate=learning_rate)
+            runs[name] = stack.enter_context(closing(run))
+        for _ in range(steps):
+            for name, run in runs.items():
+                yield name, next(run)
+
+
+def batches(images: Tensor, labels: Tensor, seed: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Random batches without end, out of pictures [N, 3, H, W] and labels [N]; equal seeds give equal batches."""
+    draw = runtime.generator(seed)
+    while True:
+        rows = torch.randint(len(labels), (size,), generator=draw).to(images.device)
+        yield images[rows], labels[rows]
 
 
 def _descend(loss: Tensor, network: nn.Module, optimizer, schedule) -> None:

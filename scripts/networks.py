@@ -17,17 +17,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from course_utils import images, inception, resnet, runtime, signs, training, zoo
+from course_utils import images, runtime, signs, training, zoo
 from course_utils.adversarial.balls import Linf
 from course_utils.adversarial.pgd import pgd, pgd_steps
-from course_utils.networks import alexnet
+from course_utils.networks.alexnet import SignsAlexNet
+from course_utils.networks.inception import SignsInception
+from course_utils.networks.resnet import SignsResNet
 
 EPSILON = 8 / 255
-MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
 BOTH_WORLDS = (signs.Dials(), signs.Dials.wild())
 README = Path(__file__).resolve().parent.parent / "README.md"
-MEASURED = (4000, 2000)  # fresh scenes of the default and of the wild world
-FRESH_SEED = 2**40  # scenes for measuring: no training uses seeds up here
+MEASURED = (4000, 2000)  # test scenes of the default and of the wild world
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,16 @@ RECIPES = {
     # from the true class: 23 % of 100 scenes then held against PGD with cross-entropy, 7 % against a margin loss. That
     # is no robustness but a masked gradient; with smoothing 3 % of 500 hold against PGD with cross-entropy.
     "signs-alexnet": Recipe(
-        alexnet.SignsAlexNet,
+        SignsAlexNet,
         "alexnet",
         steps=2800,
         training={"learning_rate": 1e-3, "averaging": 0.998, "label_smoothing": 0.05},
     ),
     # Neither smoothing nor averaging: both made this one a little robust (7 % held), and it stands for plain networks.
-    "signs-inception": Recipe(inception.SignsInception, "inception", steps=2200, training={"learning_rate": 3e-3}),
-    "signs-resnet": Recipe(resnet.SignsResNet, "resnet", steps=3200, training={"averaging": 0.998}),
+    "signs-inception": Recipe(SignsInception, "inception", steps=2200, training={"learning_rate": 3e-3}),
+    "signs-resnet": Recipe(SignsResNet, "resnet", steps=3200, training={"averaging": 0.998}),
     "signs-resnet-robust": Recipe(
-        resnet.SignsResNet,
+        SignsResNet,
         "resnet",
         steps=4800,
         worlds=(signs.Dials(), signs.Dials(), signs.Dials.wild()),  # much of the wild world drowns in a ball of 8/255
@@ -113,9 +113,9 @@ def photographs() -> tuple[Tensor, Tensor] | None:
 
 
 def measure(network: nn.Module, robust_scenes: int) -> dict:
-    """What the card says of a network's accuracy, each number from fresh scenes."""
-    default = signs.render(MEASURED[0], seed=FRESH_SEED, device="cpu")
-    wild = signs.render(MEASURED[1], seed=FRESH_SEED + 1, dials=signs.Dials.wild(), device="cpu")
+    """What the card says of a network's accuracy, each number from test scenes."""
+    default = signs.render(MEASURED[0], seed=signs.TEST_SEED, device="cpu")
+    wild = signs.render(MEASURED[1], seed=signs.TEST_SEED + 1, dials=signs.Dials.wild(), device="cpu")
     accuracy = {
         "rendered": round(training.accuracy(network, default.images, default.labels), 4),
         "rendered_wild": round(training.accuracy(network, wild.images, wild.labels), 4),
@@ -138,22 +138,19 @@ def make(name: str, recipe: Recipe, share: float, robust_scenes: int) -> None:
     """Train, measure and store one network."""
     begin, where = time.perf_counter(), runtime.device()
     torch.manual_seed(recipe.seed)  # the layers draw their first weights from torch's own generator
-    body = recipe.architecture().to(where)
-    network = zoo.PixelNetwork(body, name=name, class_names=signs.CLASS_NAMES, input_size=64, mean=MEAN, std=STD).to(
-        where
-    )
+    how = {"class_names": signs.CLASS_NAMES, "input_size": 64, "mean": signs.MEAN, "std": signs.STD}
+    network = zoo.PixelNetwork(recipe.architecture(), name=name, **how).to(where)
     pool = training.Pool(round(recipe.scenes * share), recipe.worlds, seed=recipe.seed, device=where)
-    check = signs.render(256, seed=FRESH_SEED + 2, device="cpu")
+    check = signs.render(256, seed=signs.TEST_SEED + 2, device="cpu")
     steps = round(recipe.steps * share)
     bar = tqdm(total=steps, desc=name, mininterval=10, unit="step")
     for step in training.train(network, pool.batches(recipe.batch), steps=steps, **recipe.training):
         bar.update()
         if step.index % 250 == 249:
             network_right = training.accuracy(network, check.images, check.labels)
-            bar.set_postfix(loss=f"{step.loss:.3f}", train=f"{step.accuracy:.3f}", fresh=f"{network_right:.3f}")
+            bar.set_postfix(loss=f"{step.loss:.3f}", train=f"{step.accuracy:.3f}", test=f"{network_right:.3f}")
     bar.close()
     minutes = (time.perf_counter() - begin) / 60
-    # Measure what is stored, not what was trained: half precision is part of the network.
     facts = {
         "architecture": f"{recipe.module}.{recipe.architecture.__name__}",
         "arguments": {},
@@ -161,6 +158,7 @@ def make(name: str, recipe: Recipe, share: float, robust_scenes: int) -> None:
         "seed": recipe.seed,
         "training": f"{steps} steps of {recipe.batch} scenes, {round(minutes, 1)} minutes on {_machine(where)}",
     }
+    # Measure what is stored, not what was trained: half precision is part of the network.
     zoo.save(network, name, facts)
     stored = zoo.load(name, device=where)
     accuracy = measure(stored, robust_scenes)

@@ -1,4 +1,4 @@
-"""What the scripts results_….py share: how a file came to be, the one form in which it is written, a script's parts.
+"""What the scripts results_….py share: how a file came to be, its one form, the networks they train, a script's parts.
 
 No script itself; `make results` runs those.
 """
@@ -9,13 +9,14 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from course_utils import runtime
+from course_utils import runtime, signs, zoo
 
 NUMBERS = re.compile(r"\[[^\[\]{}]*\]")  # a list that holds no list and no dictionary
 
@@ -46,6 +47,31 @@ def write(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text(content), encoding="utf-8")
     print(path.name, f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+
+
+def network_of_signs(
+    body: nn.Module, name: str, size: int = 64, class_names: Sequence[str] = signs.CLASS_NAMES
+) -> zoo.PixelNetwork:
+    """A network for road-sign scenes of size × size pixels, on the best device that there is."""
+    how = {"class_names": class_names, "input_size": size, "mean": signs.MEAN, "std": signs.STD}
+    return zoo.PixelNetwork(body, name=name, **how).to(runtime.device())
+
+
+def store(network: zoo.PixelNetwork, facts: Mapping[str, Any], measure: Callable[[nn.Module], dict]) -> None:
+    """Put a network of one lesson among those that ship, with its accuracy in its card.
+
+    What is stored is measured, not what was trained: half precision is part of the network.
+
+    Args:
+        network: stored under its name.
+        facts: what the card says besides: architecture, arguments, how it was trained.
+        measure: network → its accuracy.
+    """
+    zoo.save(network, network.name, facts, extra=True)
+    stored = zoo.load(network.name, device=runtime.device())
+    accuracy = measure(stored)
+    zoo.save(stored, network.name, facts | {"accuracy": accuracy}, extra=True)
+    print(network.name, accuracy, flush=True)
 
 
 def main(parts: Mapping[str, Callable[[], None]], about: str | None, words: list[str] | None = None) -> None:

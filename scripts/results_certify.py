@@ -15,17 +15,19 @@ import results
 import torch
 from torch import Tensor, nn
 
-from course_utils import resnet, runtime, signs, training, zoo
-from course_utils.adversarial import certify
+from course_utils import runtime, signs, training, zoo
+from course_utils.adversarial import intervals, smoothing
 from course_utils.adversarial.apgd import attack_radius, strongest
 from course_utils.adversarial.balls import L2, Linf
-from course_utils.resnet import twins
+from course_utils.networks.certifiable import CertifiableNet
+from course_utils.networks.resnet import SmallResNet
+from course_utils.signs import small
 
 FOLDER = runtime.DATA / "adversarial"
 SCENES, BATCH, SEED = 4096, 128, 0
 EPSILON, SIGMA = 6 / 255, 0.5
 STEPS = {"plain": 600, "interval": 1200, "noise": 900}
-FRESH_SCENES = 300
+TEST_SCENES = 300
 LADDER = (0.25, 0.5, 1, 2, 4, 6, 8, 12, 16)  # ε in 255ths
 RADII = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)  # L2
 COPIES = 1000
@@ -42,9 +44,14 @@ def rounded(numbers: Tensor, digits: int = 5) -> list[float]:
 
 
 # ---- the networks --------------------------------------------------------------------------------------------------
-def fresh() -> tuple[Tensor, Tensor]:
+def test_scenes() -> tuple[Tensor, Tensor]:
     """The scenes on which everything is measured; no network has met them."""
-    return twins.scenes(FRESH_SCENES, seed=twins.FRESH)
+    return small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+
+
+def measure(network: nn.Module) -> dict:
+    """What a card says of a network's accuracy."""
+    return {"rendered": round(training.accuracy(network, *test_scenes()), 4), "rendered_scenes": TEST_SCENES}
 
 
 def under_noise(images: Tensor, draw: torch.Generator) -> Tensor:
@@ -55,18 +62,11 @@ def under_noise(images: Tensor, draw: torch.Generator) -> Tensor:
 
 def make_networks() -> None:
     """Train and store the three."""
-    images, labels = twins.scenes(SCENES, seed=SEED)
+    images, labels = small.scenes(SCENES, seed=SEED)
     for kind, steps in STEPS.items():
         body, facts = architecture(kind)
-        network = zoo.PixelNetwork(
-            body,
-            name=certify.STORED[kind],
-            class_names=certify.SIGNS,
-            input_size=certify.SIZE,
-            mean=certify.MEAN,
-            std=certify.STD,
-        ).to(images.device)
-        batches = twins.batches(images, labels, SEED, BATCH)
+        network = results.network_of_signs(body, f"certify-{kind}", small.SIZE, small.SIGNS)
+        batches = training.batches(images, labels, SEED, BATCH)
         if kind == "noise":
             draw = runtime.generator(SEED, images.device)
             run = training.train(
@@ -77,25 +77,26 @@ def make_networks() -> None:
                 attack=lambda network, images, labels, progress, draw=draw: under_noise(images, draw),
             )
         else:
-            run = certify.train_certified(network, batches, steps=steps, epsilon=EPSILON if kind == "interval" else 0)
+            run = intervals.train_certified(network, batches, steps=steps, epsilon=EPSILON if kind == "interval" else 0)
         for step in run:
             if step.index % 200 == 199:
                 print(kind, step, flush=True)
-        store(kind, network, facts | {"training": f"{steps} steps of {BATCH} scenes"})
+        facts |= {"training": f"{steps} steps of {BATCH} scenes"} | made("networks", seed=SEED, scenes=SCENES)
+        results.store(network, facts, measure)
 
 
 def architecture(kind: str) -> tuple[nn.Module, dict]:
     """An untrained network, and what its card says of it."""
     if kind == "noise":
-        arguments = {"depth": 8, "classes": len(certify.SIGNS), "width": 16, "stem_stride": 2}
-        return resnet.SmallResNet(**arguments, seed=SEED), {
+        arguments = {"depth": 8, "classes": len(small.SIGNS), "width": 16, "stem_stride": 2}
+        return SmallResNet(**arguments, seed=SEED), {
             "architecture": "resnet.SmallResNet",
             "arguments": arguments,
             "sigma": SIGMA,
         }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)  # the layers draw their first weights from torch's own generator
-        body = certify.CertifiableNet()
+        body = CertifiableNet()
     return body, {
         "architecture": "certify.CertifiableNet",
         "arguments": {},
@@ -103,34 +104,23 @@ def architecture(kind: str) -> tuple[nn.Module, dict]:
     }
 
 
-def store(kind: str, network: zoo.PixelNetwork, facts: dict) -> None:
-    """Put a network among those that ship, with what is measured of it as it is stored."""
-    facts = facts | made("networks", seed=SEED, scenes=SCENES)
-    zoo.save(network, certify.STORED[kind], facts, extra=True)
-    stored = zoo.load(certify.STORED[kind], device=runtime.device())
-    images, labels = fresh()
-    accuracy = {"rendered": round(training.accuracy(stored, images, labels), 4), "rendered_scenes": FRESH_SCENES}
-    zoo.save(stored, certify.STORED[kind], facts | {"accuracy": accuracy}, extra=True)
-    print(kind, accuracy, flush=True)
-
-
 # ---- what they prove -------------------------------------------------------------------------------------------------
 def make_intervals() -> None:
     """Shares that are certified, and that stand against the strongest attack, over ε; both radii of each picture."""
-    told = {"made": made("intervals", scenes=FRESH_SCENES, attack_steps=50), "epsilons_255": LADDER, "networks": {}}
-    street = signs.render(FRESH_SCENES, seed=twins.FRESH, device="cpu")
-    for name in (certify.STORED["plain"], certify.STORED["interval"], "signs-alexnet"):
+    told = {"made": made("intervals", scenes=TEST_SCENES, attack_steps=50), "epsilons_255": LADDER, "networks": {}}
+    street = signs.render(TEST_SCENES, seed=signs.TEST_SEED, device="cpu")
+    for name in ("certify-plain", "certify-interval", "signs-alexnet"):
         network = zoo.load(name, device="cpu")
-        images, labels = (street.images, street.labels) if name == "signs-alexnet" else fresh()
+        images, labels = (street.images, street.labels) if name == "signs-alexnet" else test_scenes()
         found = {"clean": round(training.accuracy(network, images, labels), 4), "certified": [], "stands": []}
         for epsilon in LADDER:
-            proven = certify.certified(network, images, labels, epsilon / 255)
+            proven = intervals.certified(network, images, labels, epsilon / 255)
             found["certified"].append(round(proven.float().mean().item(), 4))
             if name != "signs-alexnet":
                 attack = strongest(network, images, labels, ball=Linf(epsilon / 255), steps=50)
                 assert not (attack.success & proven).any(), "an attack inside a certified ball"
                 found["stands"].append(round(1 - attack.success.float().mean().item(), 4))
-        certified = certify.certified_radius(network, images, labels, halvings=20)
+        certified = intervals.certified_radius(network, images, labels, halvings=20)
         found["median_radius_255"] = round(255 * certified.median().item(), 6)
         if name != "signs-alexnet":
             attacked = attack_radius(network, images, labels, largest=64 / 255, halvings=10, steps=50)
@@ -143,12 +133,12 @@ def make_intervals() -> None:
 
 def make_smoothing() -> None:
     """Share of pictures whose vote is right and cannot turn within an L2 radius; with and without noisy training."""
-    told = {"made": made("smoothing", scenes=FRESH_SCENES), "sigma": SIGMA, "copies": COPIES, "alpha": 0.001}
+    told = {"made": made("smoothing", scenes=TEST_SCENES), "sigma": SIGMA, "copies": COPIES, "alpha": 0.001}
     told |= {"radii": RADII, "networks": {}}
-    images, labels = fresh()
-    for name in (certify.STORED["noise"], twins.STORED[twins.RESIDUAL]):
+    images, labels = test_scenes()
+    for name in ("certify-noise", "resnet-skip"):
         network = zoo.load(name)
-        smooth = certify.smooth_certify(network, images, sigma=SIGMA, samples=COPIES)
+        smooth = smoothing.smooth_certify(network, images, sigma=SIGMA, samples=COPIES)
         right = smooth.prediction == labels
         proven = torch.where(right, smooth.radius, -1.0)
         attacked = attack_radius(network, images[:100], labels[:100], kind=L2, largest=4.0, halvings=6, steps=30)
@@ -171,9 +161,9 @@ def make_strongest() -> None:
 
     told = {"made": made("strongest", torchattacks=torchattacks.__version__), "runs": {}}
     street = signs.render(150, seed=7, device="cpu").to(runtime.device())
-    small = tuple(part[:200] for part in fresh())
+    few = tuple(part[:200] for part in test_scenes())
     for name, (images, labels), epsilon, steps, attacks in (
-        (certify.STORED["interval"], small, 8, 50, ("AutoAttack",)),
+        ("certify-interval", few, 8, 50, ("AutoAttack",)),
         ("signs-resnet-robust", (street.images, street.labels), 16, 30, ("APGD", "APGDT")),
     ):
         network = zoo.load(name)

@@ -1,7 +1,7 @@
 """Compute what ships for lesson 3: `make results NAMES=conv1x1`, some two minutes on one core.
 
 squeeze.json: two 1×1 convolutions, 64 maps → 16 → 64, learnt behind the second convolution of signs-alexnet from the
-labels alone; with the losses of the learning, and how many of 1,000 fresh scenes the network then reads rightly.
+labels alone; with the losses of the learning, and how many of 1,000 test scenes the network then reads rightly.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from tqdm import tqdm
 from course_utils import conv1x1, runtime, signs, zoo
 
 NETWORK, LAYER, KEPT = "signs-alexnet", "features.4", 16
-STEPS, SEED, SCENES, SCENES_SEED, FRESH, FRESH_SEED = 600, 0, 2000, 300, 1000, 301
+STEPS, SEED, SCENES, SCENES_SEED, TEST_SCENES, TEST_SEED = 600, 0, 2000, 300, 1000, 301
 
 
 def main() -> None:
-    """Learn the squeeze, read the fresh scenes through it, store both."""
+    """Learn the squeeze, read the test scenes through it, store both."""
     network = zoo.load(NETWORK, device="cpu")
     scenes = signs.render(SCENES, seed=SCENES_SEED, device="cpu")
-    fresh = signs.render(FRESH, seed=FRESH_SEED, device="cpu")
+    test = signs.render(TEST_SCENES, seed=TEST_SEED, device="cpu")
     learning = conv1x1.learn(network, LAYER, scenes.images, scenes.labels, kept=KEPT, steps=STEPS, seed=SEED)
     path = list(tqdm(learning, total=STEPS, mininterval=10))
     squeeze = path[-1].squeeze
@@ -30,8 +30,8 @@ def main() -> None:
         "steps": STEPS,
         "seed": SEED,
         "scenes": f"signs.render({SCENES}, seed={SCENES_SEED})",
-        "fresh": f"signs.render({FRESH}, seed={FRESH_SEED})",
-        "right": round(conv1x1.right(network, LAYER, squeeze, fresh.images, fresh.labels), 4),
+        "test": f"signs.render({TEST_SCENES}, seed={TEST_SEED})",
+        "right": round(conv1x1.right(network, LAYER, squeeze, test.images, test.labels), 4),
         "losses": [round(moment.loss, 3) for moment in path],
     }
     for name in ("down", "up", "bias"):

@@ -1,7 +1,7 @@
 """Compute what ships for lesson 1: `make results NAMES=history`, some fifteen minutes on one core.
 
 data/history/learning_curves.json: SIFT, HOG and a CNN on 20 to 6,000 training scenes of each of three seeds, tested on
-the same 1,000 fresh scenes. Everything follows from the seeds; the last digits differ from machine to machine, as
+the same 1,000 test scenes. Everything follows from the seeds; the last digits differ from machine to machine, as
 floating-point sums do. Try it out with `python scripts/results_history.py --sizes 20 60 --seeds 0 --to scratch.json`.
 """
 

@@ -21,8 +21,8 @@ from course_utils import runtime, signs, zoo
 from course_utils.inception import branches, race
 
 FOLDER = runtime.DATA / "inception"
-SEEDS, STEPS, FRESH_SCENES = (0, 1, 2, 3), 300, 1000
-NETWORK, SCENES, SEED = "signs-inception", 2000, 2**40 + 1  # scenes that no network has met
+SEEDS, STEPS, TEST_SCENES = (0, 1, 2, 3), 300, 1000
+NETWORK, SCENES, SEED = "signs-inception", 2000, signs.TEST_SEED + 1  # scenes that no network has met
 made = partial(results.made, "inception")
 
 
@@ -53,29 +53,29 @@ def seconds_a_step() -> dict[str, float]:
 def make_race() -> None:
     """Learning curves of the pair, seed by seed; and which branches the trained ones lean on."""
     known = race.scenes(race.SCENES)
-    fresh = race.scenes(FRESH_SCENES, seed=race.FRESH)
+    test = race.scenes(TEST_SCENES, seed=signs.TEST_SEED)
     steps = list(range(race.EVERY, STEPS + 1, race.EVERY))
     told = {race.WITH: [], race.WITHOUT: []}
     leaning = []
     for seed in SEEDS:
         networks, curves = race.pair(seed), {name: [] for name in told}
         bar = tqdm(total=2 * STEPS, desc=f"race, seed {seed}", mininterval=20, unit="step")
-        for step in race.race(networks, known, fresh, steps=STEPS, seed=seed):
+        for step in race.race(networks, known, test, steps=STEPS, seed=seed):
             bar.update()
-            if step.fresh is not None:
-                curves[step.network].append(round(step.fresh, 4))
+            if step.test is not None:
+                curves[step.network].append(round(step.test, 4))
         bar.close()
         for name, curve in curves.items():
             told[name].append(curve)
         print({name: (curve[9], curve[-1]) for name, curve in curves.items()}, flush=True)
-        leaning.append(silenced(networks[race.WITH], *fresh, "zero"))
+        leaning.append(silenced(networks[race.WITH], *test, "zero"))
         print(leaning[-1], flush=True)
     facts = made(
         "race", training_precision=results.precision(), seeds=list(SEEDS), batch=race.BATCH,
-        scenes=race.SCENES, fresh_scenes=FRESH_SCENES, learning_rate=race.LEARNING_RATE,
+        scenes=race.SCENES, test_scenes=TEST_SCENES, learning_rate=race.LEARNING_RATE,
         seconds="a step forward and backward, float32, one processor core, median",
     )  # fmt: skip
-    content = {"made": facts, "steps": steps, "fresh": told, "seconds": seconds_a_step(), "leaning": leaning}
+    content = {"made": facts, "steps": steps, "test": told, "seconds": seconds_a_step(), "leaning": leaning}
     results.write(FOLDER / "race.json", content)
 
 

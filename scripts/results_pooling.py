@@ -15,26 +15,25 @@ import results
 import torch
 from tqdm import tqdm
 
-from course_utils import pooling, signs, training, zoo
+from course_utils import signs, training, zoo
+from course_utils.networks.pooled import KINDS, SignsPoolNet
 from course_utils.pooling import shifts
 
-MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
 STEPS, BATCH, SCENES, LEARNING_RATE = 1200, 64, 16_384, 3e-3
 SEEDS = (1,)  # of the first weights and of the order of the scenes; of more (--seeds 1 2 3) only the means are kept
-TRAVELS, TRAVELS_SEED = 400, 2**40  # no training uses seeds up there
-FRESH, FRESH_SEED = 2000, 2**41
+TRAVELS, TRAVELS_SEED = 400, signs.TEST_SEED
+TEST_SCENES, TEST_SEED = 2000, 2 * signs.TEST_SEED
 
 
 def trained(kind: str, seed: int, pool: training.Pool) -> tuple[zoo.PixelNetwork, str]:
     """One network from its seed, and how long it took."""
     torch.manual_seed(seed)  # the layers draw their first weights from torch's own generator
-    body = pooling.SignsPoolNet(kind)
-    name = f"pooling-{kind}"
-    network = zoo.PixelNetwork(
-        body, name=name, class_names=signs.CLASS_NAMES, input_size=shifts.WINDOW, mean=MEAN, std=STD
-    )
+    network = results.network_of_signs(SignsPoolNet(kind), f"pooling-{kind}", shifts.WINDOW).cpu()
     pool.generator.manual_seed(seed)
-    begin, bar = time.perf_counter(), tqdm(total=STEPS, desc=f"{name}, seed {seed}", mininterval=10, unit="step")
+    begin, bar = (
+        time.perf_counter(),
+        tqdm(total=STEPS, desc=f"{network.name}, seed {seed}", mininterval=10, unit="step"),
+    )
     # Without the shifts of ±3 pixels that the course's other networks learn from: here, only pooling shall help.
     for step in training.train(network, pool.batches(BATCH, shift=0), steps=STEPS, learning_rate=LEARNING_RATE):
         bar.update()
@@ -57,12 +56,12 @@ def stored(network: zoo.PixelNetwork, kind: str, seed: int, told: str) -> zoo.Pi
     return zoo.load(f"pooling-{kind}", device="cpu")
 
 
-def measured(network: zoo.PixelNetwork, travel: shifts.Travel, fresh: signs.Scenes) -> dict:
+def measured(network: zoo.PixelNetwork, travel: shifts.Travel, test: signs.Scenes) -> dict:
     """What one network says while the camera moves: scene by scene, and shift by shift with standard errors."""
     told = shifts.answers(network, travel)
     same, right = told.same(), (told.classes == travel.labels[:, None]).float()  # [N, shifts]
     return {
-        "accuracy": round(training.accuracy(network, fresh.images, fresh.labels), 4),
+        "accuracy": round(training.accuracy(network, test.images, test.labels), 4),
         "accuracy_moving": round(right.mean().item(), 4),
         "right": right[:, 0].int().tolist(),
         "consistency": _rounded(told.consistency()),
@@ -87,22 +86,22 @@ def short(result: dict) -> dict:
 def main() -> None:
     """Train and measure the named kinds, or all; what was measured before and is not named stays."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", choices=[*pooling.KINDS, []], default=[])
+    parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], default=[])
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="the network of the first one ships")
     wanted = parser.parse_args()
     pool = training.Pool(SCENES, (shifts.WORLD,), size=shifts.WINDOW, seed=1, device="cpu")
     travel = shifts.travels(TRAVELS, seed=TRAVELS_SEED)
-    fresh = signs.render(FRESH, size=shifts.WINDOW, seed=FRESH_SEED, dials=shifts.WORLD, device="cpu")
+    test = signs.render(TEST_SCENES, size=shifts.WINDOW, seed=TEST_SEED, dials=shifts.WORLD, device="cpu")
     path = shifts.RESULTS
     found = json.loads(path.read_text(encoding="utf-8"))["kinds"] if path.is_file() else {}
-    for kind in wanted.kinds or pooling.KINDS:
+    for kind in wanted.kinds or KINDS:
         for seed in wanted.seeds:
             network, told = trained(kind, seed, pool)
             if seed == SEEDS[0]:
-                result = measured(stored(network, kind, seed, told), travel, fresh)
+                result = measured(stored(network, kind, seed, told), travel, test)
                 found[kind] = result | {"seeds": {str(seed): short(result)}}
             else:
-                result = measured(network, travel, fresh)
+                result = measured(network, travel, test)
                 found[kind]["seeds"][str(seed)] = short(result)
             print(kind, seed, short(result), flush=True)
             write(found)
@@ -115,7 +114,7 @@ def write(found: dict) -> None:
         "training": f"{STEPS} steps of {BATCH} out of {SCENES} scenes, {shifts.WINDOW} pixels wide, not shifted",
         "scenes": f"{TRAVELS} with a small sign, seed {TRAVELS_SEED}; a camera moves 0 to {shifts.FARTHEST} pixels",
         "precision": results.precision(torch.device("cpu")),
-        "kinds": {kind: found[kind] for kind in pooling.KINDS if kind in found},
+        "kinds": {kind: found[kind] for kind in KINDS if kind in found},
     }
     results.write(shifts.RESULTS, facts)
 

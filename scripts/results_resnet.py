@@ -16,13 +16,14 @@ import numpy as np
 import results
 from tqdm import tqdm
 
-from course_utils import runtime, training, zoo
+from course_utils import runtime, signs, training, zoo
 from course_utils.resnet import loss_surface, missing_blocks, twins
+from course_utils.signs import small
 
 FOLDER = runtime.DATA / "resnet"
 SEEDS = {8: (0,), 20: (0,), 32: (0,), 56: (0, 1, 2)}  # depth → seeds of its pairs
 BARE_SEEDS = (0,)  # of the deepest pair without batch normalisation
-FRESH_SCENES = 1200
+TEST_SCENES = 1200
 DEPTH, PAIR_SCENES, PAIR_SEED = 56, 4096, 0  # of the pair that is stored
 RECIPES = {twins.PLAIN: (800, 5e-3), twins.RESIDUAL: (500, 1e-2)}  # steps, learning rate: the plain one needs longer
 POINTS, REACH, SURFACE_SCENES, SURFACE_SEED = 31, 0.5, 96, 1  # one square; RIM_SEEDS say how others look
@@ -31,7 +32,7 @@ RIMS, RIM_SEEDS = (0.1, 0.3), tuple(range(10))
 
 def made(part: str, **facts) -> dict:
     """How a file came to be."""
-    same = {"training precision": results.precision(), "signs": list(twins.SIGNS)}
+    same = {"training precision": results.precision(), "signs": list(small.SIGNS)}
     return results.made("resnet", part, **same, **facts)
 
 
@@ -49,27 +50,27 @@ def train(networks: dict, seed: int, steps: int, rate: float, scenes: tuple) -> 
 
 def make_twins() -> None:
     """Curves of every depth and seed."""
-    scenes, fresh_scenes = twins.scenes(twins.SCENES), twins.scenes(FRESH_SCENES, seed=twins.FRESH)
+    scenes, test_scenes = small.scenes(twins.SCENES), small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
     told = {
         "made": made(
             "twins", steps=twins.STEPS, batch=twins.BATCH, learning_rate=twins.LEARNING_RATE,
             learning_rate_bare=twins.BARE_RATE, seeds=SEEDS, seeds_bare=BARE_SEEDS,
-            scenes=twins.SCENES, fresh_scenes=FRESH_SCENES,
+            scenes=twins.SCENES, test_scenes=TEST_SCENES,
         ),
-        "losses": {}, "right": {}, "fresh": {},
+        "losses": {}, "right": {}, "test": {},
     }  # fmt: skip
     for depth, seeds in SEEDS.items():
-        for key in ("losses", "right", "fresh"):
+        for key in ("losses", "right", "test"):
             told[key][depth] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}
         for seed in seeds:
             pair = twins.twins(depth, seed=seed)
             losses, right = train(pair, seed, twins.STEPS, twins.LEARNING_RATE, scenes)
             for name, network in pair.items():
-                fresh = round(training.accuracy(network, *fresh_scenes), 4)
+                test = round(training.accuracy(network, *test_scenes), 4)
                 told["losses"][depth][name].append(losses[name])
                 told["right"][depth][name].append(right[name])
-                told["fresh"][depth][name].append(fresh)
-                print(depth, seed, name, f"loss {np.mean(losses[name][-20:]):.3f}, fresh {fresh:.3f}", flush=True)
+                told["test"][depth][name].append(test)
+                print(depth, seed, name, f"loss {np.mean(losses[name][-20:]):.3f}, test {test:.3f}", flush=True)
     told["bare"] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}  # without batch normalisation
     for seed in BARE_SEEDS:
         losses, _ = train(twins.twins(DEPTH, seed=seed, norm=False), seed, twins.STEPS, twins.BARE_RATE, scenes)
@@ -81,7 +82,7 @@ def make_twins() -> None:
 
 def make_pair() -> None:
     """Train the pair of the surface longer, each as long as it needs, and store it."""
-    scenes, pair = twins.scenes(PAIR_SCENES), twins.twins(DEPTH, seed=PAIR_SEED)
+    scenes, pair = small.scenes(PAIR_SCENES), twins.twins(DEPTH, seed=PAIR_SEED)
     for name, (steps, rate) in RECIPES.items():
         losses, _ = train({name: pair[name]}, PAIR_SEED, steps, rate, scenes)
         print(name, f"loss {np.mean(losses[name][-20:]):.4f}", flush=True)
@@ -94,22 +95,24 @@ def store(name: str, network: zoo.PixelNetwork) -> None:
     facts = {
         "architecture": "resnet.SmallResNet",
         "arguments": {
-            "depth": DEPTH, "classes": len(twins.SIGNS), "width": 8, "stem_stride": 2, "skip": name == twins.RESIDUAL,
+            "depth": DEPTH, "classes": len(small.SIGNS), "width": 8, "stem_stride": 2, "skip": name == twins.RESIDUAL,
         },
         "training": f"{steps} steps of {twins.BATCH} scenes",
         **made("pair", seed=PAIR_SEED, learning_rate=rate, scenes=PAIR_SCENES),
     }  # fmt: skip
-    zoo.save(network, twins.STORED[name], facts, extra=True)
-    stored = zoo.load(twins.STORED[name], device=runtime.device())
-    fresh = training.accuracy(stored, *twins.scenes(FRESH_SCENES, seed=twins.FRESH))
-    accuracy = {"rendered": round(fresh, 4), "rendered_scenes": FRESH_SCENES}
-    zoo.save(stored, twins.STORED[name], facts | {"accuracy": accuracy}, extra=True)
-    print(name, accuracy, flush=True)
+    network.name = twins.STORED[name]
+    results.store(network, facts, measure)
+
+
+def measure(network: zoo.PixelNetwork) -> dict:
+    """What the card says of a twin's accuracy."""
+    right = training.accuracy(network, *small.scenes(TEST_SCENES, seed=signs.TEST_SEED))
+    return {"rendered": round(right, 4), "rendered_scenes": TEST_SCENES}
 
 
 def make_surface() -> None:
     """The fine surfaces of the stored pair, over scenes of its training."""
-    images, labels = twins.scenes(SURFACE_SCENES)
+    images, labels = small.scenes(SURFACE_SCENES)
     found = {}
     for name in (twins.PLAIN, twins.RESIDUAL):
         network = zoo.load(twins.STORED[name])
@@ -131,7 +134,7 @@ def make_surface() -> None:
 
 def make_rims() -> None:
     """The mean loss on small squares round the stored pair, in several random planes."""
-    images, labels = twins.scenes(SURFACE_SCENES)
+    images, labels = small.scenes(SURFACE_SCENES)
     told = {"made": made("rims", scenes=SURFACE_SCENES, scenes_seed=0, directions_seeds=list(RIM_SEEDS)), "rims": {}}
     for name in (twins.PLAIN, twins.RESIDUAL):
         network, told["rims"][name] = zoo.load(twins.STORED[name]), {}
@@ -146,8 +149,8 @@ def make_rims() -> None:
 
 def make_deletion() -> None:
     """Accuracy without each block, of the stored pair."""
-    images, labels = twins.scenes(FRESH_SCENES, seed=twins.FRESH)
-    told = {"made": made("deletion", scenes=FRESH_SCENES), "whole": {}, "without": {}}
+    images, labels = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+    told = {"made": made("deletion", scenes=TEST_SCENES), "whole": {}, "without": {}}
     for name in (twins.PLAIN, twins.RESIDUAL):
         network = zoo.load(twins.STORED[name])
         told["whole"][name] = round(training.accuracy(network, images, labels), 4)

@@ -1,6 +1,7 @@
 """The training loop and the networks that it trains."""
 
 import itertools
+import time
 
 import pytest
 import torch
@@ -125,6 +126,30 @@ def test_an_adversary_makes_training_harder_and_the_network_more_robust(pool):
         found = pgd(network, pictures, labels, ball=Linf(0.1), step_size=0.03, steps=10)
         robust[attack] = 1 - found.success.float().mean().item()
     assert robust[adversary] > robust[None] + 0.03
+
+
+def test_a_loss_of_one_s_own_takes_the_place_of_the_cross_entropy(pool):
+    asked = []
+
+    def loss(network, images, labels, progress):
+        logits = network(images)
+        asked.append((progress, images.is_contiguous(memory_format=torch.channels_last), logits.dtype))
+        return nn.functional.cross_entropy(logits, labels), logits
+
+    batches = list(itertools.islice(pool.batches(8), 4))
+    usual, own = tiny_network(), tiny_network()
+    losses = [[step.loss for step in training.train(usual, batches, steps=4, exact=True)]]
+    losses.append([step.loss for step in training.train(own, batches, steps=4, loss=loss, exact=True)])
+    assert losses[0] == losses[1]
+    assert torch.equal(usual[0].weight, own[0].weight)
+    assert asked == [(step / 4, False, torch.float32) for step in range(4)]
+
+
+def test_what_is_done_between_the_steps_is_not_counted_as_theirs(pool):
+    run = training.train(tiny_network(), pool.batches(8), steps=2)
+    first = next(run)
+    time.sleep(0.5)
+    assert 0 < next(run).seconds - first.seconds < 0.5
 
 
 def test_a_pool_draws_shifted_scenes_of_its_own(pool):

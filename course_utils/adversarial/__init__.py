@@ -5,13 +5,14 @@ pgd(network, images, labels, ball=Linf(8 / 255), step_size=2 / 255)
 """
 
 from course_utils.adversarial import (
-    certify,
     decision_map,
     figures,
+    intervals,
     losses,
     obfuscated,
     patch,
     robustness,
+    smoothing,
     transfer,
 )
 from course_utils.adversarial.apgd import apgd, apgd_steps, attack_radius
@@ -39,10 +40,10 @@ __all__ = [
     "apgd",
     "apgd_steps",
     "attack_radius",
-    "certify",
     "decision_map",
     "fgsm",
     "figures",
+    "intervals",
     "loss_and_gradient",
     "loss_and_logits",
     "losses",
@@ -51,6 +52,7 @@ __all__ = [
     "pgd",
     "pgd_steps",
     "robustness",
+    "smoothing",
     "succeeded",
     "transfer",
 ]

@@ -251,7 +251,7 @@ class View:
     steps: int
     rendered: float = 1.0  # share of the scenes, before the first step
     done: int = 0  # steps of the network that is behind
-    measured: Mapping[str, tuple[tuple[int, float], ...]] | None = None  # name → (steps, share of fresh scenes right)
+    measured: Mapping[str, tuple[tuple[int, float], ...]] | None = None  # name → (steps, share of test scenes right)
     seconds: Mapping[str, float] | None = None  # name → so far
 
 
@@ -282,7 +282,7 @@ class RaceLab(started.StartedLab):
         shipped = race.shipped()
         *_, whole = shipped.steps
         measured, seconds = {}, {}
-        for name, runs in shipped.fresh.items():
+        for name, runs in shipped.test.items():
             if network in (BOTH, name):
                 measured[name] = tuple(zip(shipped.steps, runs[seed % len(runs)], strict=True))
                 seconds[name] = whole * shipped.seconds[name]
@@ -290,21 +290,21 @@ class RaceLab(started.StartedLab):
         return base.Frame(frame.pixels, f"<b>Press Train.</b> Until then, a run of before: {frame.headline}")
 
     def steps(self, network, steps, seed) -> Iterator[View]:
-        """Render the scenes once, then train by turns, asking about fresh scenes every few steps."""
+        """Render the scenes once, then train by turns, asking about test scenes every few steps."""
         if self._scenes is None:
             blocks = []
             for block in race.scene_blocks(race.SCENES):
                 blocks.append(block)
                 yield View(steps, rendered=len(blocks) * race.BLOCK / race.SCENES)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
-        fresh = race.scenes(race.FRESH_SCENES, seed=race.FRESH)
+        test = race.scenes(race.TEST_SCENES, seed=signs.TEST_SEED)
         pair = {name: one for name, one in race.pair(seed).items() if network in (BOTH, name)}
         measured, seconds = dict.fromkeys(pair, ()), dict.fromkeys(pair, 0.0)
         *_, last = pair
-        for step in race.race(pair, self._scenes, fresh, steps=steps, seed=seed):
+        for step in race.race(pair, self._scenes, test, steps=steps, seed=seed):
             seconds[step.network] = step.seconds
-            if step.fresh is not None:
-                measured[step.network] += ((step.index + 1, step.fresh),)
+            if step.test is not None:
+                measured[step.network] += ((step.index + 1, step.test),)
             done = step.index + (step.network == last)
             yield View(steps, done=done, measured=dict(measured), seconds=dict(seconds))
 

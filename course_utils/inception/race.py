@@ -7,22 +7,21 @@ module of figure 2a against that of 2b.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from course_utils import runtime, signs, training, zoo
+from course_utils import runtime, signs, training
 from course_utils.costs import accounting
 from course_utils.networks.inception import SmallInception
+from course_utils.networks.pixels import PixelNetwork
 
 WITH, WITHOUT = "with 1×1 reductions", "without"
 SIZE = 32  # pixels
-MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)
 WORLD = signs.Dials(
     distance=0.1,
     perspective=0.2,
@@ -36,7 +35,7 @@ WORLD = signs.Dials(
 )  # a friendly street: 32 pixels are few
 BATCH, STEPS, LEARNING_RATE = 64, 150, 5e-3
 SCENES, BLOCK = 3072, 128  # to train with, and rendered at a time
-FRESH_SCENES, FRESH = 256, 2**40  # to measure with while it trains, and their seed
+TEST_SCENES = 256  # to measure with while it trains
 EVERY = 10  # steps from one measurement to the next
 GOAL = 0.9  # the accuracy at which the two are compared
 
@@ -48,7 +47,7 @@ class RaceStep:
     network: str  # WITH or WITHOUT
     index: int  # 0 … steps - 1
     loss: float  # mean cross-entropy of the batch, before the step
-    fresh: float | None  # share of the fresh scenes that is right after the step, in [0, 1]; None: not measured here
+    test: float | None  # share of the test scenes that is right after the step, in [0, 1]; None: not measured here
     seconds: float  # that this network's steps took so far, without the measuring
 
 
@@ -58,12 +57,12 @@ class Races:
 
     made: Mapping[str, object]  # how: command, steps, seeds …
     steps: list[int]  # after how many steps it was measured
-    fresh: Mapping[str, list[list[float]]]  # name → seed → share of fresh scenes that is right
+    test: Mapping[str, list[list[float]]]  # name → seed → share of the test scenes that is right
     seconds: Mapping[str, float]  # name → seconds a step, in float32 on one core
     leaning: list[Mapping[str, float]]  # seed → branch of WITH that is off ("" for none) → share that is right
 
 
-def pair(seed: int = 0, device=None) -> dict[str, zoo.PixelNetwork]:
+def pair(seed: int = 0, device=None) -> dict[str, PixelNetwork]:
     """The two networks, with the same branches and the same shapes; only the reductions differ.
 
     Args:
@@ -78,18 +77,16 @@ def pair(seed: int = 0, device=None) -> dict[str, zoo.PixelNetwork]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             body = SmallInception(len(signs.CLASSES), reduce=name == WITH)
-        network = zoo.PixelNetwork(body, name=name, class_names=signs.CLASS_NAMES, input_size=SIZE, mean=MEAN, std=STD)
+        how = {"class_names": signs.CLASS_NAMES, "input_size": SIZE, "mean": signs.MEAN, "std": signs.STD}
+        network = PixelNetwork(body, name=name, **how)
         networks[name] = network.to(runtime.device(device)).eval()
     return networks
 
 
 def scene_blocks(count: int, seed: int = 0, device=None) -> Iterator[tuple[Tensor, Tensor]]:
     """Road-sign scenes, some more an item: pictures [n, 3, 32, 32] in [0, 1], and labels [n]."""
-    for start in range(0, count, BLOCK):
-        amount = min(BLOCK, count - start)
-        made = signs.render(
-            amount, size=SIZE, seed=seed * 1_000_003 + start, dials=WORLD, device=runtime.device(device)
-        )
+    where = runtime.device(device)
+    for made in signs.render_blocks(count, BLOCK, seed=seed, size=SIZE, dials=WORLD, device=where):
         yield made.images, made.labels
 
 
@@ -100,9 +97,9 @@ def scenes(count: int, seed: int = 0, device=None) -> tuple[Tensor, Tensor]:
 
 
 def race(
-    networks: Mapping[str, zoo.PixelNetwork],
+    networks: Mapping[str, PixelNetwork],
     known: tuple[Tensor, Tensor],
-    fresh: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
     *,
     steps: int = STEPS,
     seed: int = 0,
@@ -113,7 +110,7 @@ def race(
     Args:
         networks: name → network, as `pair` gives it; one alone will do too.
         known: pictures [N, 3, 32, 32] in [0, 1] and labels [N], to train with.
-        fresh: the same, to measure with.
+        test: the same, to measure with.
         steps: of each network.
         seed: of the order of the scenes.
         every: steps from one measurement to the next; the last step is always measured.
@@ -121,29 +118,12 @@ def race(
     Yields:
         `RaceStep`, after each step of each network.
     """
-    with ExitStack() as stack:
-        runs = {
-            name: stack.enter_context(
-                closing(training.train(network, _batches(*known, seed), steps=steps, learning_rate=LEARNING_RATE))
-            )
-            for name, network in networks.items()
-        }
-        spent = dict.fromkeys(networks, 0.0)
-        for index in range(steps):
-            for name, run in runs.items():
-                begin = time.perf_counter()
-                step = next(run)
-                spent[name] += time.perf_counter() - begin
-                measured = index % every == every - 1 or index == steps - 1
-                right = training.accuracy(networks[name], *fresh) if measured else None
-                yield RaceStep(name, index, step.loss, right, spent[name])
-
-
-def _batches(images: Tensor, labels: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    draw = runtime.generator(seed)
-    while True:
-        rows = torch.randint(len(labels), (BATCH,), generator=draw).to(images.device)
-        yield images[rows], labels[rows]
+    how = {"steps": steps, "batch": BATCH, "learning_rate": LEARNING_RATE, "seed": seed}
+    with closing(training.train_by_turns(networks, *known, **how)) as turns:
+        for name, step in turns:
+            measured = step.index % every == every - 1 or step.index == steps - 1
+            right = training.accuracy(networks[name], *test) if measured else None
+            yield RaceStep(name, step.index, step.loss, right, step.seconds)
 
 
 @lru_cache(maxsize=1)
@@ -152,10 +132,10 @@ def work() -> dict[str, int]:
     return {name: 3 * BATCH * accounting.account(network).macs for name, network in pair(device="cpu").items()}
 
 
-def steps_to(goal: float, steps: Sequence[int], fresh: Sequence[float]) -> float:
+def steps_to(goal: float, steps: Sequence[int], accuracies: Sequence[float]) -> float:
     """After how many steps an accuracy is reached, between two measurements on a straight line; NaN: not reached."""
     before_step, before = 0, 0.0
-    for step, right in zip(steps, fresh, strict=True):
+    for step, right in zip(steps, accuracies, strict=True):
         if right >= goal:
             return before_step + (step - before_step) * (goal - before) / (right - before)
         before_step, before = step, right

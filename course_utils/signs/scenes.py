@@ -7,6 +7,7 @@ Serves all eight notebooks: it is the course's own data. Classes and their numbe
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -52,6 +53,9 @@ CLASS_NAMES = tuple(sign.name for sign in CLASSES)
 YIELD, STOP = CLASS_NAMES.index("yield"), CLASS_NAMES.index("stop")
 
 SMALLEST, LARGEST = 32, 512  # sides of a picture, in pixels
+MEAN, STD = (0.42, 0.42, 0.42), (0.27, 0.27, 0.27)  # of the pixels: what the networks of this world normalise by
+APART = 1_000_003  # seeds from one set of scenes to the next, so that no two blocks share one
+TEST_SEED = 2**40  # of test scenes: no training uses seeds up here
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,22 @@ def render(
     block = 64 if where.type == "cpu" else 8192 * 64 * 64 // size**2
     parts = [_render_block(chosen, size, generator, dials) for chosen in labels.split(max(1, block))]
     return Scenes(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Scenes)))
+
+
+def render_blocks(count: int, block: int, *, seed: int = 0, labels: Tensor | None = None, **how) -> Iterator[Scenes]:
+    """Render many scenes, some of them an item; no block shares a seed with another, of this seed or of another one.
+
+    Args:
+        count: of scenes, fewer than `APART`.
+        block: how many are rendered at a time.
+        seed: of all of them.
+        labels: the classes themselves, [count]; None draws them at random.
+        how: size, dials and device, as for `render`.
+    """
+    for start in range(0, count, block):
+        amount = min(block, count - start)
+        some = amount if labels is None else labels[start : start + amount]
+        yield render(some, seed=seed * APART + start, **how)
 
 
 def _labels(labels: int | Tensor | list[int], generator: torch.Generator) -> Tensor:

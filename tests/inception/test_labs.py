@@ -225,7 +225,7 @@ def test_the_branch_lab_s_questions_have_the_answers_that_the_lesson_means():
 def race_lab(monkeypatch):
     """A race of seconds: few scenes."""
     monkeypatch.setattr(race, "SCENES", 256)
-    monkeypatch.setattr(race, "FRESH_SCENES", 40)
+    monkeypatch.setattr(race, "TEST_SCENES", 40)
     return labs.RaceLab(steps=20)
 
 

@@ -54,12 +54,12 @@ def test_both_are_trained_by_turns_and_measured_now_and_then(scenes):
     pair = reductions.pair(device="cpu")
     steps = list(reductions.race(pair, scenes, scenes, steps=5, every=2))
     assert [(step.network, step.index) for step in steps] == [(name, k) for k in range(5) for name in pair]
-    assert [step.fresh is not None for step in steps[::2]] == [False, True, False, True, True]
+    assert [step.test is not None for step in steps[::2]] == [False, True, False, True, True]
     for name in pair:
         spent = [step.seconds for step in steps if step.network == name]
         assert spent == sorted(spent)
         assert spent[0] > 0
-    assert steps[-1].fresh == training.accuracy(pair[reductions.WITHOUT], *scenes)
+    assert steps[-1].test == training.accuracy(pair[reductions.WITHOUT], *scenes)
 
 
 def test_both_see_the_very_same_batches(scenes, monkeypatch):
@@ -97,7 +97,7 @@ def test_where_the_goal_is_reached_is_found_between_two_measurements():
 def test_the_race_that_ships_reaches_equal_accuracy_for_a_quarter_of_the_work():
     shipped, work = reductions.shipped(), reductions.work()
     needed, ends = {}, {}
-    for name, runs in shipped.fresh.items():
+    for name, runs in shipped.test.items():
         assert len(runs) == 4
         assert all(len(run) == len(shipped.steps) for run in runs)
         needed[name] = sum(reductions.steps_to(reductions.GOAL, shipped.steps, run) for run in runs) / 4

@@ -17,7 +17,7 @@ SCENES = 400
 @pytest.fixture(scope="module")
 def fresh():
     """Scenes that neither training nor the cards have used."""
-    return signs.render(SCENES, seed=networks.FRESH_SEED + 77, device="cpu")
+    return signs.render(SCENES, seed=signs.TEST_SEED + 77, device="cpu")
 
 
 def below(share: float, count: int) -> float:

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from course_utils import figures, runtime, zoo
+from course_utils import figures, runtime, signs, zoo
 from course_utils.resnet import loss_surface, missing_blocks, twins
 from course_utils.resnet.figures import loss_surface as drawings
 from course_utils.resnet.labs.loss_surface import LandscapeLab
 from course_utils.resnet.labs.twins import TwinsLab
+from course_utils.signs import small
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def on_the_processor(monkeypatch):
 
 @pytest.fixture(scope="module")
 def few():
-    return twins.scenes(96)
+    return small.scenes(96)
 
 
 def words(widget):
@@ -52,19 +53,6 @@ def test_twins_differ_in_nothing_but_the_sum():
         ):
             block.skip = other.skip
     assert torch.allclose(pair[twins.PLAIN](pictures), pair[twins.RESIDUAL](pictures))
-
-
-def test_scenes_come_in_equal_shares_and_from_their_seed(few):
-    images, labels = few
-    assert images.shape == (96, 3, 32, 32)
-    assert labels.bincount().tolist() == [16] * 6
-    again, _ = twins.scenes(96)
-    other, _ = twins.scenes(96, seed=1)
-    assert torch.equal(images, again)
-    assert not torch.allclose(images, other)
-    blocks = list(twins.scene_blocks(300))
-    assert [len(block) for _, block in blocks] == [256, 44]
-    assert torch.equal(torch.cat([block for block, _ in blocks]), twins.scenes(300)[0])
 
 
 def test_both_see_the_very_same_batches_by_turns(few, monkeypatch):
@@ -111,16 +99,16 @@ def test_the_shipped_runs_say_what_the_lesson_says():
         plain, residual = late(shipped.losses[depth][twins.PLAIN]), late(shipped.losses[depth][twins.RESIDUAL])
         assert len(plain) == len(residual) >= (3 if depth == 56 else 1)
         assert max(residual) < 0.1  # the residual one learns at every depth …
-        assert min(shipped.fresh[depth][twins.RESIDUAL]) > 0.93
+        assert min(shipped.test[depth][twins.RESIDUAL]) > 0.93
         if depth == 8:
             assert max(plain) < 0.1  # … the plain one only while it is shallow
         if depth == 56:
             assert min(plain) > 1.0
-            assert max(shipped.fresh[depth][twins.PLAIN]) < 0.5
+            assert max(shipped.test[depth][twins.PLAIN]) < 0.5
     means = [np.mean(late(shipped.losses[depth][twins.PLAIN])) for depth in (8, 20, 32, 56)]
     assert means == sorted(means)
     bare = {name: late(runs) for name, runs in shipped.bare.items()}  # without batch normalisation nothing arrives
-    assert bare[twins.PLAIN] == pytest.approx([twins.GUESSING] * len(bare[twins.PLAIN]), abs=0.03)
+    assert bare[twins.PLAIN] == pytest.approx([small.GUESSING] * len(bare[twins.PLAIN]), abs=0.03)
     assert max(bare[twins.RESIDUAL]) < 1.0
 
 
@@ -128,7 +116,7 @@ def test_the_shipped_surface_is_the_shipped_pair_s():
     surfaces = loss_surface.shipped()
     with np.load(runtime.DATA / "resnet" / "surfaces.npz") as stored:
         made = json.loads(str(stored["made"]))
-    images, labels = twins.scenes(made["scenes"])
+    images, labels = small.scenes(made["scenes"])
     for name, stored in twins.STORED.items():
         network, surface = zoo.load(stored, device="cpu"), surfaces[name]
         reach = surface.axis[-1].item()
@@ -153,7 +141,7 @@ def test_the_residual_network_stands_in_the_wider_and_deeper_bowl():
 def test_the_shipped_pair_is_good_and_only_the_residual_one_spares_a_block():
     """Measured anew, so that the stored numbers and the stored networks belong together."""
     told = json.loads((runtime.DATA / "resnet" / "deletion.json").read_text(encoding="utf-8"))
-    images, labels = twins.scenes(told["made"]["scenes"], seed=twins.FRESH)
+    images, labels = small.scenes(told["made"]["scenes"], seed=signs.TEST_SEED)
     for name, stored in twins.STORED.items():
         network = zoo.load(stored, device="cpu")
         assert told["whole"][name] > (0.97 if name == twins.RESIDUAL else 0.6)
@@ -271,7 +259,7 @@ def test_the_surface_lab_computes_what_the_method_does(land):
     assert land.progress.value == 1
     assert (pixels_of(land) != before).any()
     network = zoo.load(twins.STORED[twins.RESIDUAL], device="cpu")
-    wanted = loss_surface.surface(network, *twins.scenes(48), points=5, reach=0.1, seed=4)
+    wanted = loss_surface.surface(network, *small.scenes(48), points=5, reach=0.1, seed=4)
     assert f"residual: {wanted.centre:.2g} in the middle, {wanted.low_share:.0%} of the square" in words(land.headline)
 
 

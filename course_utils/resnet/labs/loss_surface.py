@@ -16,6 +16,7 @@ from course_utils import zoo
 from course_utils.labs import base, started
 from course_utils.resnet import loss_surface, twins
 from course_utils.resnet.figures import loss_surface as drawings
+from course_utils.signs import small
 
 ALT = "Two loss surfaces from above, of a plain and of a residual network; dark valleys, bright heights."
 REACHES, POINTS, SCENES = (0.05, 0.1, 0.2, 0.5, 1.0), (5, 9, 13, 17, 25), (48, 96, 192)
@@ -68,7 +69,7 @@ class LandscapeLab(started.StartedLab):
             if name not in self._pair:
                 self._pair[name] = zoo.load(stored, progress=False)
         if scenes not in self._scenes:
-            self._scenes[scenes] = twins.scenes(scenes)
+            self._scenes[scenes] = small.scenes(scenes)
         depth = zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"]
         how = {"points": points, "reach": reach, "seed": seed, "chunk": max(1, 192 // scenes)}
         with ExitStack() as stack:

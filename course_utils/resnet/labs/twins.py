@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course_utils import figures, training
+from course_utils import figures, signs, training
 from course_utils.labs import base, started
 from course_utils.resnet import twins
+from course_utils.signs import small
 
 ALT = "The training loss of two deep networks over the steps, one with skips and one without."
 DEPTHS = (8, 20, 32, 56)
 RATES = (0.002, 0.005, 0.01, 0.02)
-FRESH_SCENES = 300
+TEST_SCENES = 300
 TOP = 2.4  # of the axis; a residual network may begin far above
 WINDOW = 10  # batches that a point of the curve averages
 
@@ -34,7 +35,7 @@ class View:
     rendered: float = 1.0  # share of the scenes, before the first step
     losses: Mapping[str, tuple[float, ...]] | None = None  # name of the twin → loss of each batch so far
     right: Mapping[str, tuple[float, ...]] | None = None  # name of the twin → share of each batch that was right
-    fresh: Mapping[str, float] | None = None  # name of the twin → share of new scenes that is right, at the end
+    test: Mapping[str, float] | None = None  # name of the twin → share of the test scenes that is right, at the end
 
 
 class TwinsLab(started.StartedLab):
@@ -64,8 +65,8 @@ class TwinsLab(started.StartedLab):
         shipped = twins.shipped()
         losses = {name: runs[0] for name, runs in shipped.losses[depth].items()}
         right = {name: runs[0] for name, runs in shipped.right[depth].items()}
-        fresh = {name: runs[0] for name, runs in shipped.fresh[depth].items()}
-        frame = self.draw(View(depth, len(losses[twins.PLAIN]), losses=losses, right=right, fresh=fresh))
+        test = {name: runs[0] for name, runs in shipped.test[depth].items()}
+        frame = self.draw(View(depth, len(losses[twins.PLAIN]), losses=losses, right=right, test=test))
         told = f"<b>Press Train.</b> Until then, a run of before, {depth} layers: {frame.headline}"
         return base.Frame(frame.pixels, told)
 
@@ -73,9 +74,9 @@ class TwinsLab(started.StartedLab):
         """Render the scenes once, train both by turns, then ask both about scenes that they have never met."""
         if self._scenes is None:
             blocks = []
-            for block in twins.scene_blocks(twins.SCENES):
+            for block in small.scene_blocks(twins.SCENES):
                 blocks.append(block)
-                yield View(depth, steps, rendered=len(blocks) * twins.BLOCK / twins.SCENES)
+                yield View(depth, steps, rendered=len(blocks) * small.BLOCK / twins.SCENES)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
         pair = twins.twins(depth, seed=seed, norm=norm)
         losses, right = dict.fromkeys(pair, ()), dict.fromkeys(pair, ())
@@ -83,9 +84,9 @@ class TwinsLab(started.StartedLab):
             losses[step.network] += (step.loss,)
             right[step.network] += (step.accuracy,)
             yield View(depth, steps, losses=dict(losses), right=dict(right))
-        asked = twins.scenes(FRESH_SCENES, seed=twins.FRESH)
-        fresh = {name: training.accuracy(network, *asked) for name, network in pair.items()}
-        yield View(depth, steps, losses=losses, right=right, fresh=fresh)
+        asked = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+        test = {name: training.accuracy(network, *asked) for name, network in pair.items()}
+        yield View(depth, steps, losses=losses, right=right, test=test)
 
     def share(self, view: View) -> float:
         """How far both trainings are."""
@@ -96,7 +97,7 @@ class TwinsLab(started.StartedLab):
         losses = view.losses or {twins.PLAIN: (), twins.RESIDUAL: ()}
         series = {f"{name}, {view.depth} layers": _below(twins.smoothed(losses[name], WINDOW)) for name in losses}
         pixels = figures.quick_curves(
-            series | {"guessing: ln 6": ([0, view.steps - 1], [twins.GUESSING] * 2)},
+            series | {"guessing: ln 6": ([0, view.steps - 1], [small.GUESSING] * 2)},
             title="Same layers, same first weights, same scenes: only “+ x” differs",
             x_label="step",
             y_label=f"training loss, mean of {WINDOW} batches",
@@ -123,7 +124,7 @@ def headline(view: View) -> str:
             told.append(f"<b>{name}</b>: loss {loss:.2f}, {right:.0%} right")
     done = len(view.losses[twins.RESIDUAL])
     words = f"step {done} of {view.steps}, {', '.join(told)}."
-    if view.fresh:
-        asked = ", ".join(f"{name} {view.fresh[name]:.0%}" for name in (twins.PLAIN, twins.RESIDUAL))
+    if view.test:
+        asked = ", ".join(f"{name} {view.test[name]:.0%}" for name in (twins.PLAIN, twins.RESIDUAL))
         words += f" On new scenes: {asked} right."
     return words
