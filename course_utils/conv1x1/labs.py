@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from course_utils import images, signs, zoo
+from course_utils import images, zoo
 from course_utils.conv1x1 import bottleneck
 from course_utils.conv1x1 import figures as drawings
 from course_utils.conv1x1.conv1x1 import conv1x1, found, maps_at
@@ -23,10 +23,10 @@ from course_utils.conv1x1.figures import costs
 from course_utils.costs import accounting
 from course_utils.costs.roofline import Roofline, measure
 from course_utils.labs import base
-from course_utils.labs.own import NONE_YET, OwnPicture
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SeeingLab, scene
 
 # ---- channels mixed by hand ------------------------------------------------------------------------------------
-OWN = "your own picture"
 STOP = "STOP"
 SCENES = {
     STOP: ("stop", 10),
@@ -65,41 +65,26 @@ class Mix:
     new: Tensor  # [H, W]
 
 
-@lru_cache(maxsize=32)
-def _scene(name: str) -> signs.Scenes:
-    """A scene of the menu, the same on every machine."""
-    class_name, seed = SCENES[name]
-    return signs.render([signs.CLASS_NAMES.index(class_name)], size=SIDE, seed=seed, device="cpu")
-
-
 @lru_cache(maxsize=1)
 def _network() -> zoo.PixelNetwork:
     return zoo.load(NETWORK, device="cpu")
 
 
-class MixLab(base.Lab):
-    """Mix channels with sliders: which picture, its colours or maps of a trained layer, weights, bias, ReLU.
+class MixLab(SeeingLab):
+    """Mix channels with sliders: which picture, its colours or maps of a trained layer, weights, bias, ReLU."""
 
-    Args:
-        picture: at the beginning, a key of `SCENES`.
-        weights: of the channels at the beginning, from −2 to 2 in steps of 0.05.
-    """
-
-    def __init__(self, picture: str = STOP, weights: tuple[float, ...] = (1.0, 0.0, 0.0)):
-        self._own: tuple[Any, Tensor] | None = None  # an upload, and its picture
+    def __init__(self):
         self._source: tuple[Any, Source] | None = None  # what was asked for last, and what came
-        first = [*weights, *[0.0] * (len(CHOSEN) - len(weights))]
         controls = {
-            "picture": base.menu("picture", [*SCENES, OWN], picture, "what is looked at"),
+            "picture": base.menu("picture", [*SCENES, OWN], STOP, "what is looked at"),
             "upload": OwnPicture(),
             "channels": base.menu("channels", [COLOURS, LAYER], COLOURS, "what is mixed"),
         }
-        for k, weight in enumerate(first):
-            slider = base.pixel_slider(f"w{k}", WEIGHTS, weight, "how much of this channel, or of its negative")
+        for k in range(len(CHOSEN)):
+            slider = base.pixel_slider(f"w{k}", WEIGHTS, float(k == 0), "how much of this channel, or of its negative")
             controls[f"w{k}"] = slider
         controls["bias"] = base.pixel_slider("bias", WEIGHTS, 0.0, "added at every pixel")
         controls["relu"] = base.switch("ReLU", False, "what is below 0 becomes 0")
-        controls["upload"].observe(self._took_upload, "value")
         super().__init__(controls, alt="Channels with their weights, and the new channel that they are mixed to.")
 
     def steps(self, picture, upload, channels, bias, relu, **weights) -> Iterator[Mix]:
@@ -130,9 +115,10 @@ class MixLab(base.Lab):
 
     def _made(self, picture: str, upload: Any, channels: str) -> Source:
         if picture == OWN:
-            shown, mask = self._picture(upload), None
+            shown, mask = self.own(upload, SIDE, "cpu"), None
         else:
-            shown, mask = _scene(picture).images, _scene(picture).masks
+            made = scene(*SCENES[picture], SIDE)
+            shown, mask = made.images, made.masks
         if channels == COLOURS:
             return Source(shown, shown, ("red", "green", "blue"), None if mask is None else mask[0, 0])
         small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network was trained on
@@ -140,23 +126,12 @@ class MixLab(base.Lab):
         mask = None if mask is None else adaptive_avg_pool2d(mask, maps.shape[2:])[0, 0]
         return Source(shown, maps, tuple(f"map {k}" for k in CHOSEN), mask)
 
-    def _picture(self, upload: Any) -> Tensor:
-        if not upload:
-            raise ValueError(NONE_YET)
-        if self._own is None or self._own[0] is not upload:
-            self._own = upload, images.to_tensor(upload, size=SIDE, device="cpu")[:1]
-        return self._own[1]
-
     def _name_sliders(self, names: tuple[str, ...]) -> None:
         """Each slider is called like its channel; those without one are not shown."""
         for k in range(len(CHOSEN)):
             slider = self.controls[f"w{k}"]
             slider.layout.display = None if k < len(names) else "none"
             slider.description = f"× {names[k]}" if k < len(names) else slider.description
-
-    def _took_upload(self, _change: dict) -> None:
-        with self.quietly():
-            self.controls["picture"].value = OWN
 
 
 def formula(mix: Mix) -> str:
@@ -182,6 +157,7 @@ def headline(mix: Mix) -> str:
 # ---- a bottleneck ------------------------------------------------------------------------------------------------
 MAPS = (16, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 REDUCED = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
+ROUNDS = 12  # how often each way is timed, at most
 BUSY = 0.4  # seconds that the clock may take for one position of the sliders
 
 
@@ -198,31 +174,20 @@ class Comparison:
 class BottleneckLab(base.Lab):
     """The direct convolution against the bottleneck: maps in, maps between, maps out, kernel, size, batch.
 
+    It begins with GoogLeNet's module 3a, the 5×5 branch.
+
     Args:
         machine: its two limits; None measures them, which takes half a second.
-        in_channels, reduced, out_channels, kernel, size: at the beginning; GoogLeNet's module 3a, the 5×5 branch.
-        rounds: how often each is timed, at most.
     """
 
-    def __init__(
-        self,
-        machine: Roofline | None = None,
-        *,
-        in_channels: int = 192,
-        reduced: int = 16,
-        out_channels: int = 32,
-        kernel: int = 5,
-        size: int = 28,
-        rounds: int = 12,
-    ):
+    def __init__(self, machine: Roofline | None = None):
         self._machine = machine or measure(threads=1)
-        self._rounds = rounds
         controls = {
-            "in_channels": base.pixel_slider("in C", _numbers(MAPS), in_channels, "maps that come in"),
-            "reduced": base.pixel_slider("between r", _numbers(REDUCED), reduced, "maps that the 1×1 squeezes them to"),
-            "out_channels": base.pixel_slider("out C′", _numbers(MAPS), out_channels, "maps that go out"),
-            "kernel": base.menu("kernel k", [("3×3", 3), ("5×5", 5)], kernel, "the window of the large convolution"),
-            "size": base.menu("size H", [(f"{n}×{n}", n) for n in (7, 14, 28)], size, "height and width of the maps"),
+            "in_channels": base.pixel_slider("in C", _numbers(MAPS), 192, "maps that come in"),
+            "reduced": base.pixel_slider("between r", _numbers(REDUCED), 16, "maps that the 1×1 squeezes them to"),
+            "out_channels": base.pixel_slider("out C′", _numbers(MAPS), 32, "maps that go out"),
+            "kernel": base.menu("kernel k", [("3×3", 3), ("5×5", 5)], 5, "the window of the large convolution"),
+            "size": base.menu("size H", [(f"{n}×{n}", n) for n in (7, 14, 28)], 28, "height and width of the maps"),
             "batch": base.menu("pictures", [1, 4], 1, "how many at once"),
         }
         super().__init__(controls, alt="A direct convolution and a bottleneck: multiply-adds and milliseconds of both.")
@@ -233,7 +198,7 @@ class BottleneckLab(base.Lab):
         two = bottleneck.squeezed(in_channels, reduced, out_channels, kernel, size, batch)
         yield Comparison(one, two, self._machine, None)
         expected = sum(self._machine.seconds(conv.macs, conv.octets) for conv in (*one, *two))
-        rounds = max(2, min(self._rounds, round(BUSY / expected)))
+        rounds = max(2, min(ROUNDS, round(BUSY / expected)))
         for clock in bottleneck.race(one, two, rounds=rounds):
             yield Comparison(one, two, self._machine, clock)
 

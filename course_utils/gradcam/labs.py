@@ -19,11 +19,14 @@ from torch import Tensor
 from course_utils import figures, images, runtime, signs, zoo
 from course_utils.gradcam import comparison, localisation, saliency, shortcut
 from course_utils.gradcam import figures as drawings
-from course_utils.gradcam.gradcam import METHODS, guided_gradcam, last_layer, outer_layers, resized, spatial_layers
+from course_utils.gradcam.gradcam import METHODS, guided_gradcam, resized
 from course_utils.labs import base
-from course_utils.labs.own import NONE_YET, OwnPicture
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
+from course_utils.labs.seeing import scene as rendered
+from course_utils.layers.find import last_layer, outer_layers, spatial_layers
 
-OWN, READ, NOTHING = "your own picture", "what it reads", "no other class"
+READ, NOTHING = "what it reads", "no other class"
 ALT = "A picture, heat maps over it for one or two classes, and what the network reads."
 PAIRS = {  # name in the menu → the two signs, and the seed of the street
     "STOP and YIELD, side by side": ("stop", "yield", 4),
@@ -58,6 +61,15 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Find:
+    """How well a map finds the sign of its class: what its two scores say."""
+
+    silent: bool  # nothing in it is above 0
+    inside: float | None  # share of its heat on the sign; None where nobody knows where the sign is
+    hit: bool | None  # whether its hottest pixel lies on the sign
+
+
+@dataclass(frozen=True)
 class View:
     """What the lab's picture needs: everything computed, nothing drawn."""
 
@@ -67,16 +79,16 @@ class View:
     chosen: tuple[int, ...]
     maps: Tensor  # [one or two, H, W], not normalised
     coarse: Tensor | None  # [h, w], of the first class, as the layer has it
+    finds: tuple[Find, ...]  # one a map
     method: str
     layer: str
     opacity: float
     colours: str
 
 
-@lru_cache(maxsize=64)
 def scene(name: str, seed: int, size: int) -> Scene:
     """One rendered scene with one sign, the same on every machine."""
-    made = signs.render([signs.CLASS_NAMES.index(name)], size=size, seed=seed, device="cpu")
+    made = rendered(name, seed, size)
     return Scene(made.images, {name: made.masks[:, 0]})
 
 
@@ -95,54 +107,37 @@ def from_depot(name: str, size: int) -> Scene:
     return Scene(made.scenes.images, {name: made.scenes.masks[:, 0]})
 
 
-class GradCamLab(base.Lab):
+class GradCamLab(SeeingLab):
     """Where does it look? Picture, network, layer, one class or two, method, opacity, colours.
 
     Args:
         network: name of the network at the beginning, one of `zoo.names()` or `zoo.extras()`.
         picture_seed: of the scene with a STOP sign that the lab begins with.
-        method: at the beginning, one of `gradcam.METHODS` or `saliency.METHODS`.
-        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
     """
 
-    def __init__(
-        self,
-        network: str = "signs-resnet",
-        *,
-        picture_seed: int = 3,
-        method: str = "Grad-CAM",
-        networks: tuple[str, ...] | None = None,
-    ):
-        self._networks: dict[str, zoo.PixelNetwork] = {}
-        self._own: tuple[Any, int, Tensor] | None = None  # an upload, the size it was read at, the picture
+    def __init__(self, network: str = "signs-resnet", *, picture_seed: int = 3):
         self._kept: tuple[tuple, Tensor, Tensor | None] | None = None  # what the last maps were made of, and they
-        first = f"STOP, scene {picture_seed}"
-        self._pictures = {first: (scene, ("stop", picture_seed))}
-        self._pictures |= {name: (pair, how) for name, how in PAIRS.items()}
-        self._pictures |= {f"{name.upper()}, scene {seed}": (scene, (name, seed)) for name, seed in MORE_SCENES}
+        first, *more = ((name, (scene, how)) for name, how in named([("stop", picture_seed), *MORE_SCENES]).items())
+        self._pictures = dict([first, *((name, (pair, how)) for name, how in PAIRS.items()), *more])
         self._pictures |= {f"{name.upper()}, from the depot": (from_depot, (name,)) for name in DEPOT}
-        known = dict.fromkeys([network, *(networks or zoo.names())])
-        menu = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
-        loaded = self._load(network)
+        loaded = zoo.load(network)
         methods = [*METHODS, *saliency.METHODS]
         controls = {
-            "picture": base.menu("picture", [*self._pictures, OWN], first, "what the network looks at"),
+            "picture": base.menu("picture", [*self._pictures, OWN], first[0], "what the network looks at"),
             "upload": OwnPicture(),
-            "network": base.menu("network", menu, network, "who looks"),
+            "network": base.menu("network", networks_to_choose(network), network, "who looks"),
             "layer": base.menu("layer", _layers(loaded), last_layer(loaded), "whose maps are weighted"),
             "label": base.menu("class", [READ, *loaded.class_names], READ, "which class is explained"),
             "second": base.menu("and", [NOTHING, *loaded.class_names], NOTHING, "a second class beside it"),
-            "method": base.menu("method", methods, method, "how the map is made"),
+            "method": base.menu("method", methods, "Grad-CAM", "how the map is made"),
             "opacity": base.whole_slider("opacity", 0, 100, 60, "how strongly the map covers the picture, in percent"),
             "colours": base.menu("colours", list(figures.HEATS), "inferno", "from cold to hot"),
         }
-        controls["upload"].observe(self._took_upload, "value")
-        super().__init__(controls, alt=ALT)
+        super().__init__(controls, alt=ALT, loaded=[loaded])
 
     def steps(self, picture, upload, network, layer, label, second, method, opacity, colours) -> Iterator[View]:
         """One request: load, look, explain; a second redraw of the same maps computes nothing."""
-        looking = self._load(network)
-        self.threads = 1 if looking.input_size <= 64 else None  # from the next piece of work on
+        looking = self.load(network)
         with self.quietly():
             base.keep_choice(self.controls["layer"], _layers(looking), last_layer(looking))
         layer = self.controls["layer"].value
@@ -154,9 +149,8 @@ class GradCamLab(base.Lab):
             wanted.insert(0, int(probabilities.argmax()))
         chosen = tuple(dict.fromkeys(wanted))
         maps, coarse = self._explained(looking, shown.image, chosen, layer, method)
-        yield View(
-            shown, probabilities, names, chosen, maps, coarse, method, layer, opacity=opacity / 100, colours=colours
-        )
+        finds = tuple(_find(one, shown.masks.get(names[k])) for one, k in zip(maps, chosen, strict=True))
+        yield View(shown, probabilities, names, chosen, maps, coarse, finds, method, layer, opacity / 100, colours)
 
     def draw(self, view: View) -> base.Frame:
         """The scene, its maps side by side, and what the network reads; in words, how much of the heat is where."""
@@ -167,7 +161,7 @@ class GradCamLab(base.Lab):
         titles = ["picture", *(f"{view.method}: “{view.class_names[label]}”" for label in view.chosen)]
         sure = [figures.percent(view.probabilities[label]) for label in view.chosen]
         captions = [f"{clean.shape[1]}×{clean.shape[0]} pixels"]
-        captions += [_where(view, k) or f"read with {sure[k]}" for k in range(len(view.chosen))]
+        captions += [_where(find) or f"read with {here}" for find, here in zip(view.finds, sure, strict=True)]
         if len(view.chosen) == 1:
             raw = heat[0] if view.coarse is None else saliency.normalised(view.coarse).cpu().numpy()
             pictures.append(figures.heat(raw, view.colours))
@@ -185,31 +179,13 @@ class GradCamLab(base.Lab):
         return base.Frame(pixels, headline(view))
 
     # ---- the parts of a request ------------------------------------------------------------------------------
-    def _load(self, name: str) -> zoo.PixelNetwork:
-        if name not in self._networks:
-            size = zoo.download_size(name)
-            told = self.headline.value if size else ""
-            if size:
-                self.headline.value = f"{html.escape(name)} is downloaded first: {size / 2**20:.0f} MiB …"
-            try:
-                self._networks[name] = zoo.load(name, progress=False)
-            finally:
-                if size:
-                    self.headline.value = told
-        return self._networks[name]
-
     def _picture(self, picture: str, upload: Any, size: int) -> Scene:
         """The chosen picture on the device."""
-        if picture != OWN:
-            made, how = self._pictures[picture]
-            found = made(*how, size)
-            where = runtime.device()
-            return Scene(found.image.to(where), {name: mask.to(where) for name, mask in found.masks.items()})
-        if not upload:
-            raise ValueError(NONE_YET)
-        if self._own is None or self._own[0] is not upload or self._own[1] != size:
-            self._own = (upload, size, images.to_tensor(upload, size=size)[:1])
-        return Scene(self._own[2], {})
+        if picture == OWN:
+            return Scene(self.own(upload, size), {})
+        made, how = self._pictures[picture]
+        found, where = made(*how, size), runtime.device()
+        return Scene(found.image.to(where), {name: mask.to(where) for name, mask in found.masks.items()})
 
     def _offer(self, names: tuple[str, ...], probabilities: Tensor) -> tuple[str, ...]:
         """The classes in the menus, the five likeliest on top; what was chosen stays chosen."""
@@ -227,7 +203,7 @@ class GradCamLab(base.Lab):
             stack = image.expand(len(chosen), -1, -1, -1)
             labels = torch.tensor(chosen, device=image.device)
             if method in saliency.METHODS:
-                lighter = LIGHTER.get(method, {}) if network.input_size > 64 else {}
+                lighter = LIGHTER.get(method, {}) if network.input_size > SMALL else {}
                 self._kept = (key, saliency.METHODS[method](network, stack, labels, **lighter), None)
             elif method == "guided Grad-CAM":
                 self._kept = (key, guided_gradcam(network, stack, labels, layer=layer), None)
@@ -235,10 +211,6 @@ class GradCamLab(base.Lab):
                 coarse = METHODS[method](network, stack, labels, layer=layer, enlarge=False)
                 self._kept = (key, resized(coarse, image.shape[2:]), coarse[0])
         return self._kept[1:]
-
-    def _took_upload(self, _change: dict) -> None:
-        with self.quietly():
-            self.controls["picture"].value = OWN
 
 
 def _equal(one, other) -> bool:
@@ -266,28 +238,33 @@ def _read(network: zoo.PixelNetwork, image: Tensor) -> Tensor:
         ) from None
 
 
-def _where(view: View, index: int) -> str:
+def _find(heat: Tensor, mask: Tensor | None) -> Find:
+    """The scores of a map, [H, W]; mask is [1, H, W], where the sign of its class is, or None."""
+    silent = not bool((heat > 0).any())
+    if silent or mask is None:
+        return Find(silent, None, None)
+    inside = float(localisation.energy_inside(heat[None], mask))
+    return Find(silent, inside, float(localisation.pointing_game(heat[None], mask)) > 0.5)
+
+
+def _where(find: Find) -> str:
     """How much of a map's heat lies on the sign of its class: words for under the map; none where nobody knows."""
-    mask = view.scene.masks.get(view.class_names[view.chosen[index]])
-    heat = view.maps[index]
-    if not bool((heat > 0).any()):
+    if find.silent:
         return "all 0: nothing speaks for it"
-    if mask is None:
-        return ""
-    return f"{100 * float(localisation.energy_inside(heat[None], mask)):.0f} % of the heat on the sign"
+    return "" if find.inside is None else f"{100 * find.inside:.0f} % of the heat on the sign"
 
 
-def warmed(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7, colours: str = "inferno") -> list[np.ndarray]:
+def warmed(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7) -> list[np.ndarray]:
     """Maps over their pictures, ready for a figure: uint8 [H, W, 3] each.
 
     Args:
         pictures: [N, 3, H, W] in [0, 1].
         maps: [N, H, W]; each is stretched to [0, 1].
-        opacity, colours: as in `figures.gradcam.overlaid`.
+        opacity: as in `figures.overlaid`.
     """
     heat = saliency.normalised(maps).cpu().numpy()
     pairs = zip(images.to_pixels(pictures), heat, strict=True)
-    return [drawings.fewer_shades(figures.overlaid(x, one, opacity=opacity, colours=colours)) for x, one in pairs]
+    return [drawings.fewer_shades(figures.overlaid(x, one, opacity=opacity)) for x, one in pairs]
 
 
 def headline(view: View) -> str:
@@ -295,11 +272,10 @@ def headline(view: View) -> str:
     best = int(view.probabilities.argmax())
     read = f"<b>{html.escape(view.class_names[best].upper())}</b> ({figures.percent(view.probabilities[best])})"
     told = f"The network reads {read}."
-    for k, label in enumerate(view.chosen):
-        name = view.class_names[label]
-        if name not in view.scene.masks or not bool((view.maps[k] > 0).any()):
+    for label, find in zip(view.chosen, view.finds, strict=True):
+        if find.hit is None:
             continue
-        hit = float(localisation.pointing_game(view.maps[k][None], view.scene.masks[name])) > 0.5
-        colour, mark = (figures.BLUE, "✓ the hottest pixel lies on") if hit else (figures.VERMILLION, "▲ it misses")
-        told += f' <span style="color:{colour}">{mark} the sign “{html.escape(name)}”</span>.'
+        hot = (figures.BLUE, "✓ the hottest pixel lies on") if find.hit else (figures.VERMILLION, "▲ it misses")
+        name = html.escape(view.class_names[label])
+        told += f' <span style="color:{hot[0]}">{hot[1]} the sign “{name}”</span>.'
     return told

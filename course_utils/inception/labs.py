@@ -142,11 +142,10 @@ def _sliders(module: str) -> dict[str, int]:
     }  # fmt: skip
 
 
-def module_plan(module: str, kernels: tuple[int, int] = (3, 5)) -> Plan:
+def module_plan(module: str) -> Plan:
     """The plan of one of GoogLeNet's modules, "3a" … "5b"."""
-    return Plan(
-        f"inception ({module}): each bar is as high as it has channels", MODULES[module], kernels, SIDES[module[0]]
-    )
+    title = f"inception ({module}): each bar is as high as it has channels"
+    return Plan(title, MODULES[module], (3, 5), SIDES[module[0]])
 
 
 # ---- the branches ----------------------------------------------------------------------------------------------
@@ -169,7 +168,6 @@ class BranchLab(base.Lab):
 
     Args:
         network: one with Inception modules.
-        module: where the lab begins, such as "inception_b".
         scenes: how many fresh scenes are read.
         seed: of the scenes.
         picture_seed: of the picture that is shown.
@@ -179,7 +177,6 @@ class BranchLab(base.Lab):
         self,
         network: str = "signs-inception",
         *,
-        module: str = "inception_b",
         scenes: int = 200,
         seed: int = 1004,
         picture_seed: int = 3,
@@ -193,7 +190,7 @@ class BranchLab(base.Lab):
         self._read: dict[tuple, branches.Reading] = {}  # what was asked once is known
         shown = ("stop", "yield", "50 limit", "no entry", "priority road", "keep right", "roundabout")
         controls = {
-            "module": base.menu("module", list(branches.modules(self._network)), module, "which module"),
+            "module": base.menu("module", list(branches.modules(self._network)), "inception_b", "which module"),
             **{name: base.switch(name, True, "on, or silent") for name in BRANCHES},
             "fill": base.menu(
                 "when off", [("zeros", "zero"), ("its mean", "mean")], "zero", "what stands in the place of a branch"
@@ -259,20 +256,16 @@ class RaceLab(started.StartedLab):
     """Train two small Inceptions by turns on the same scenes: one with the 1×1 reductions, one without.
 
     Before the first start the lab shows a run that ships.
-
-    Args:
-        steps: of each training at the beginning, 20 to 300.
-        seed: of the first weights and of the order of the scenes.
     """
 
-    def __init__(self, *, steps: int = race.STEPS, seed: int = 0):
+    def __init__(self):
         self._scenes: tuple[Tensor, Tensor] | None = None  # rendered at the first start
         self._pixels_of: tuple[tuple, np.ndarray] | None = None  # the last picture, and what it shows
         both = [(BOTH, BOTH), (race.WITH, race.WITH), ("without reductions", race.WITHOUT)]
         controls = {
             "network": base.menu("network", both, BOTH, "which of the two is trained"),
-            "steps": base.whole_slider("steps", 20, 300, steps, "batches of 64 scenes for each network"),
-            "seed": base.whole_number("seed", 0, 9999, seed, "which first weights, which order of the scenes"),
+            "steps": base.whole_slider("steps", 20, 300, race.STEPS, "batches of 64 scenes for each network"),
+            "seed": base.whole_number("seed", 0, 9999, 0, "which first weights, which order of the scenes"),
         }
         alt = "What two small Inception networks read right, over the pictures seen and over the multiply-adds spent."
         super().__init__(controls, alt=alt, start="Train")

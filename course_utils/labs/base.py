@@ -137,6 +137,12 @@ class Lab:
             finally:
                 self._quiet = outer
 
+    def stop(self) -> None:
+        """End the run that goes on, if one does; the last picture stays."""
+        with self._lock:
+            if self._run is not None:
+                self._run.close()
+
     def request(self) -> None:
         """Stop what is in work and start anew with the controls' present values."""
         run, loop = self._begin(), running_loop()
@@ -158,8 +164,7 @@ class Lab:
     def _begin(self) -> Generator:
         """Close the old request, so that whatever it holds is given back, before the next one begins."""
         with self._lock:
-            if self._run is not None:
-                self._run.close()
+            self.stop()
             self._run = self._frames()
             return self._run
 
@@ -194,6 +199,8 @@ class Lab:
             self.say(str(problem))
         except Exception as problem:
             self.say(f"Something unexpected happened, {type(problem).__name__}: {problem}")
+        except KeyboardInterrupt:  # the notebook's own stop, the only one while Colab works
+            self.say("Stopped.")
 
     def _drawn(self, step: Any) -> Frame:
         return self.draw(step)
@@ -237,6 +244,17 @@ _LOOK = {"style": {"description_width": "72px"}, "layout": {"width": "322px"}}
 def _beside_labels() -> dict:
     """The layout of a button: under the controls, not under their names."""
     return {"width": "242px", "margin": "2px 2px 2px 82px"}
+
+
+def half_button(words: str, icon: str, help: str, **looks) -> widgets.Button:
+    """A button of which two stand side by side, as `beside` puts them."""
+    layout = widgets.Layout(width="118px", margin="2px 4px 2px 2px")
+    return tip(widgets.Button(description=words, icon=icon, layout=layout, **looks), help)
+
+
+def beside(*buttons: widgets.Button) -> widgets.HBox:
+    """Buttons in a row, under the controls."""
+    return widgets.HBox(buttons, layout=widgets.Layout(margin="2px 2px 2px 80px"))
 
 
 def tip(widget: widgets.Widget, words: str) -> widgets.Widget:

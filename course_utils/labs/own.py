@@ -1,6 +1,6 @@
 """A picture of the student's own: a file, an address on the web or a photograph, in one control for every lab.
 
-Serves the labs of notebooks 1 to 3 and 6 to 8. Papers: none; W3C, Media Capture and Streams (the camera).
+Serves the labs of notebooks 1 to 3 and 6 to 8. Papers: none.
 """
 
 from __future__ import annotations
@@ -12,89 +12,12 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from course_utils import figures, images
-from course_utils.labs import base
+from course_utils import images
+from course_utils.labs import base, camera
 
 SECONDS = 10.0  # that a picture may take to come from the web
+OWN = "your own picture"  # in a lab's menu of pictures
 NONE_YET = "there is no picture of your own yet; press “Upload a picture”, give an address or take a photograph."
-
-_SENTENCE = (
-    f"font-size:13px; line-height:1.4; padding:4px 8px; white-space:normal; overflow-wrap:anywhere;"
-    f" color:{figures.INK}; background:#FFF4E5; border-left:4px solid {figures.VERMILLION}"
-)
-
-# What the camera's button does, in the browser alone: ask for the camera, show what it sees under the button, and hand
-# a frame to the upload button beside it as if it were a chosen file. The kernel hears of nothing but that file.
-_CAMERA = """(async (button) => {
-    const own = button.closest('.own-picture'), stage = own.querySelector('.own-stage');
-    const add = (name, set, parent = stage) => parent.appendChild(Object.assign(document.createElement(name), set));
-    const say = (words) => add('div', { textContent: '⚠ ' + words }).setAttribute('role', 'alert');
-
-    // The upload keeps its <input> out of the page; pressing the button opens it, and there it can be caught.
-    const give = (file) => {
-        let input;
-        HTMLInputElement.prototype.click = function () { input = this; };
-        try { own.querySelector('.widget-upload').click(); } finally { delete HTMLInputElement.prototype.click; }
-        const files = new DataTransfer();
-        files.items.add(file);
-        input.files = files.files;
-        input.dispatchEvent(new Event('change'));
-    };
-
-    stage.replaceChildren();
-    own.addEventListener('change', () => stage.querySelector('[role=alert]')?.remove(), { once: true });
-    if (!navigator.mediaDevices?.getUserMedia) {
-        return say('the browser gives no camera to this page, as it begins neither with https:// nor with localhost; '
-            + 'upload a file instead.');
-    }
-    button.disabled = true;
-    const wanted = { width: { ideal: 1280 }, facingMode: 'environment' };  // of two cameras the one that looks outward
-    let stream;
-    try {
-        stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
-    } catch (problem) {
-        button.disabled = false;
-        return say({
-            NotAllowedError: 'the camera is not allowed here; allow it beside the address bar and press Camera again, '
-                + 'or upload a file.',
-            NotFoundError: 'this computer has no camera that the browser can see; upload a file instead.',
-            NotReadableError: 'another program uses the camera; close that one and press Camera again.',
-        }[problem.name] ?? `the camera does not start (${problem.name}); upload a file instead.`);
-    }
-    const video = add('video', { srcObject: stream, muted: true, autoplay: true, playsInline: true });
-    video.title = 'what the camera sees, cut to the square that the lab takes';
-    const buttons = add('div', {}), look = 'jupyter-button widget-button';
-    const close = () => {
-        clearInterval(watch);
-        stream.getTracks().forEach(track => track.stop());
-        stage.replaceChildren();
-        button.disabled = false;
-    };
-    const watch = setInterval(() => video.isConnected || close(), 1000);  // the lab may vanish, and its cell run anew
-    const take = add('button', { textContent: 'Take it', className: look + ' mod-primary', disabled: true }, buttons);
-    add('button', { textContent: 'Cancel', className: look, onclick: close }, buttons);
-    video.onloadeddata = () => { take.disabled = false; take.focus(); };
-    take.onclick = () => {
-        const canvas = document.createElement('canvas');
-        [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-        canvas.getContext('2d').drawImage(video, 0, 0);
-        close();
-        canvas.toBlob(blob => give(new File([blob], 'camera.jpg', { type: 'image/jpeg' })), 'image/jpeg', 0.92);
-    };
-})(this)"""
-_BUTTON = (
-    f'<button type="button" class="jupyter-button widget-button own-camera" onclick="{html.escape(_CAMERA)}"'
-    ' title="take a photograph with this computer\'s camera"><i class="fa fa-camera"></i> Camera</button>'
-)
-# The middle square is what a lab cuts out of a photograph, so that is what the student sees before taking one.
-_STAGE = f"""<style>
-.own-picture .widget-upload, .own-picture .own-camera {{ padding: 0; margin: 0; }}
-.own-picture .own-camera {{ width: 76px; }}
-.own-stage video {{ display: block; width: 242px; height: 242px; object-fit: cover; background: black; }}
-.own-stage video + div {{ display: flex; gap: 4px; margin: 4px 0; }}
-.own-stage video + div button {{ flex: 1; width: auto; margin: 0; }}
-.own-stage [role=alert] {{ {_SENTENCE}; }}
-</style><div class="own-stage"></div>"""
 
 
 class Brought(tuple):
@@ -122,9 +45,9 @@ class OwnPicture(widgets.VBox):
         self.address = widgets.Text(placeholder="or its address: https://…", continuous_update=False)
         self.address.layout = widgets.Layout(width="242px", margin="2px 2px 2px 82px")
         base.tip(self.address, "of a picture on the web; press Enter, and it is fetched")
-        camera, self.stage = widgets.HTML(_BUTTON), widgets.HTML(_STAGE)
-        camera.layout = widgets.Layout(width="76px", margin="0")
-        first = widgets.HBox([self.file, camera], layout=widgets.Layout(width="242px", margin="2px 2px 2px 82px"))
+        shutter, self.stage = widgets.HTML(camera.BUTTON), widgets.HTML(camera.STAGE)
+        shutter.layout = widgets.Layout(width="76px", margin="0")
+        first = widgets.HBox([self.file, shutter], layout=widgets.Layout(width="242px", margin="2px 2px 2px 82px"))
         self.told = widgets.HTML()
         for below in (self.stage, self.told):
             below.layout = widgets.Layout(width="242px", height="auto", margin="0 2px 0 82px")
@@ -140,10 +63,11 @@ class OwnPicture(widgets.VBox):
         self._turn += 1
         self.address.value = ""
         self._say("")
-        self.stage.value = _STAGE if self.stage.value != _STAGE else f"{_STAGE} "  # written anew, so that it is empty
+        written = self.stage.value == camera.STAGE
+        self.stage.value = f"{camera.STAGE} " if written else camera.STAGE  # anew, so that it is empty
 
     def _say(self, sentence: str) -> None:
-        alert = f'<div role="alert" style="{_SENTENCE}">⚠ {html.escape(sentence)}</div>'
+        alert = f'<div role="alert" style="{camera.SENTENCE}">⚠ {html.escape(sentence)}</div>'
         self.told.value = alert if sentence else ""
 
     # ---- a file, or a photograph -----------------------------------------------------------------------------

@@ -6,7 +6,6 @@ Serves notebooks 1, 4, 5, 6 and 8. Papers: none.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import closing
 from typing import Any
 
 import ipywidgets as widgets
@@ -28,12 +27,9 @@ class StartedLab(base.Lab):
     """
 
     def __init__(self, controls: Mapping[str, widgets.Widget], *, alt: str, start: str = "Start"):
-        self.start_button = widgets.Button(description=start, icon="play", button_style="primary")
-        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
-        for button in (self.start_button, self.stop_button):
-            button.layout = widgets.Layout(width="118px", margin="2px 4px 2px 2px")
-        base.tip(self.start_button, "begin with the controls as they stand")
-        base.tip(self.stop_button, "end here; what was reached stays in the picture")
+        begin, end = "begin with the controls as they stand", "end here; what was reached stays in the picture"
+        self.start_button = base.half_button(start, "play", begin, button_style="primary")
+        self.stop_button = base.half_button("Stop", "stop", end, disabled=True)
         self.progress = widgets.FloatProgress(value=0.0, min=0.0, max=1.0)
         self.progress.layout = widgets.Layout(width="242px", margin="4px 2px 4px 82px")
         self._started = False
@@ -58,15 +54,9 @@ class StartedLab(base.Lab):
 
     def start(self) -> StartedLab:
         """Press Start from code and wait until the end; gives the lab, so that a cell can show it."""
-        self._to_the_end(self._begin_started())
+        self._started = True
+        self._to_the_end(self._begin())
         return self
-
-    def stop(self) -> None:
-        """End the run that goes on, if one does; the last picture stays."""
-        with self._lock:
-            if self._run is not None:
-                self._run.close()
-            self._rest()
 
     def request(self) -> None:
         """Begin anew with the controls' present values."""
@@ -83,10 +73,6 @@ class StartedLab(base.Lab):
         self._to_the_end(self._begin())
 
     # ---- how it runs -----------------------------------------------------------------------------------------
-    def _begin_started(self) -> Generator:
-        self._started = True
-        return self._begin()
-
     def _changed(self, _change: dict) -> None:
         """A control that moved waits for Start; before the first start the waiting picture follows it."""
         with self._lock:
@@ -94,18 +80,15 @@ class StartedLab(base.Lab):
                 self._to_the_end(self._begin())
 
     def _frames(self) -> Generator[None, None, None]:
-        if self._started:
-            self.start_button.description, self.stop_button.disabled = "Again", False
-            self.progress.value = 0.0
-            try:
-                yield from super()._frames()
-            except KeyboardInterrupt:  # the notebook's own stop, the only one while Colab works
-                self.say("Stopped.")
-            finally:
-                self._rest()
+        if not self._started:
+            yield from self._waiting()
             return
-        with closing(self._waiting()) as frames:
-            yield from frames
+        self.start_button.description, self.stop_button.disabled = "Again", False
+        self.progress.value = 0.0
+        try:
+            yield from super()._frames()
+        finally:
+            self.stop_button.disabled = True
 
     def _waiting(self) -> Generator[None, None, None]:
         try:
@@ -118,10 +101,6 @@ class StartedLab(base.Lab):
         self.progress.value = min(max(float(self.share(step)), 0.0), 1.0)
         return super()._drawn(step)
 
-    def _rest(self) -> None:
-        self.stop_button.disabled = True
-
     def _left(self) -> list[widgets.Widget]:
-        buttons = widgets.HBox([self.start_button, self.stop_button])
-        buttons.layout = widgets.Layout(margin="2px 2px 2px 80px")
+        buttons = base.beside(self.start_button, self.stop_button)
         return [*self.controls.values(), buttons, self.progress, self.reset_button]

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils import images, runtime, signs
+from course_utils import images, runtime
 from course_utils.labs import base
-from course_utils.labs.own import NONE_YET, OwnPicture
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SeeingLab, scene
 from course_utils.pooling import figures as drawings
 from course_utils.pooling import pooling
 
@@ -33,17 +34,12 @@ NUMBERS = {
 
 
 class WindowLab(base.Lab):
-    """A window moves over the slide's numbers, a stop at a time: kind, kernel, stride, padding; numbers or gradient.
+    """A window moves over the slide's numbers, a stop at a time: kind, kernel, stride, padding; numbers or gradient."""
 
-    Args:
-        numbers: which ones at the beginning, a key of `NUMBERS`.
-        kind: "max" or "average" at the beginning.
-    """
-
-    def __init__(self, numbers: str = "the slide's, max pooling", kind: str = "max"):
+    def __init__(self):
         controls = {
-            "numbers": base.menu("numbers", NUMBERS, numbers, "the picture: one channel, a few pixels"),
-            "kind": base.menu("kind", ["max", "average"], kind, "what is kept of each window"),
+            "numbers": base.menu("numbers", NUMBERS, next(iter(NUMBERS)), "the picture: one channel, a few pixels"),
+            "kind": base.menu("kind", ["max", "average"], "max", "what is kept of each window"),
             "kernel": base.whole_slider("kernel k", 0, 6, 2, "side of the window"),
             "stride": base.whole_slider("stride s", 0, 4, 2, "from one window to the next"),
             "padding": base.whole_slider("padding p", -1, 3, 0, "rows and columns around the picture"),
@@ -80,7 +76,6 @@ class WindowLab(base.Lab):
 
 
 # ---- a real picture --------------------------------------------------------------------------------------------
-OWN = "your own picture"
 STOP = "STOP beside a hedge"
 SCENES = {"YIELD": ("yield", 3), "50 limit": ("50 limit", 31), "roundabout": ("roundabout", 10)}
 LARGEST = 128  # pixels along an edge; larger ones would not follow the slider
@@ -91,9 +86,7 @@ def _shipped(name: str) -> Tensor:
     """A picture of the menu, [1, 3, 128, 128], the same on every machine."""
     if name == STOP:
         return images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=LARGEST, device="cpu")
-    class_name, seed = SCENES[name]
-    label = signs.CLASS_NAMES.index(class_name)
-    return signs.render([label], size=LARGEST, seed=seed, device="cpu").images
+    return scene(*SCENES[name], LARGEST).images
 
 
 @dataclass(frozen=True)
@@ -110,11 +103,10 @@ class View:
     dilation: int
 
 
-class PoolingLab(base.Lab):
+class PoolingLab(SeeingLab):
     """Pool a picture: which one, its size, the kind, kernel, stride, padding, dilation; pixels or gradient."""
 
     def __init__(self):
-        self._own: tuple[Any, Tensor] | None = None  # an upload, and its picture
         controls = {
             "picture": base.menu("picture", [STOP, *SCENES, OWN], STOP, "what is pooled"),
             "upload": OwnPicture(),
@@ -126,12 +118,12 @@ class PoolingLab(base.Lab):
             "dilation": base.whole_slider("dilation d", 0, 8, 1, "from one pixel of a window to its next"),
             "gradient": base.switch("show the gradient", False, "which pixels learn something in training"),
         }
-        controls["upload"].observe(self._took_upload, "value")
         super().__init__(controls, alt="A picture, the same picture after pooling, and the arithmetic of its size.")
 
     def steps(self, picture, upload, side, kind, kernel, stride, padding, dilation, gradient) -> Iterator[View]:
         """Pool the chosen picture."""
-        before = images.to_tensor(self._picture(picture, upload), size=side, device="cpu")
+        large = self.own(upload, LARGEST, "cpu") if picture == OWN else _shipped(picture)
+        before = images.to_tensor(large, size=side, device="cpu")
         asked = before.requires_grad_(gradient)
         after = pooling.pool2d(asked, kind, kernel, stride, padding, dilation)
         back = torch.autograd.grad(after.sum(), asked)[0][0].sum(dim=0) if gradient else None
@@ -154,19 +146,6 @@ class PoolingLab(base.Lab):
             lines=_arithmetic(view),
         )
         return base.Frame(pixels, headline(view))
-
-    def _picture(self, picture: str, upload: Any) -> Tensor:
-        if picture != OWN:
-            return _shipped(picture)
-        if not upload:
-            raise ValueError(NONE_YET)
-        if self._own is None or self._own[0] is not upload:
-            self._own = upload, images.to_tensor(upload, size=LARGEST, device="cpu")[:1]
-        return self._own[1]
-
-    def _took_upload(self, _change: dict) -> None:
-        with self.quietly():
-            self.controls["picture"].value = OWN
 
 
 def _arithmetic(view: View) -> list[str]:

@@ -12,6 +12,8 @@ from torch import nn
 from course_utils import figures, images, runtime, signs, zoo
 from course_utils.adversarial.labs import attack
 from course_utils.adversarial.pgd import Step
+from course_utils.labs.own import OWN
+from course_utils.labs.seeing import scene
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 
@@ -20,7 +22,7 @@ class Linear(nn.Module):
 
     def __init__(self, size=64):
         super().__init__()
-        examples = torch.cat([attack.scene(name, 3, size) for name in signs.CLASS_NAMES]).flatten(1) - 0.5
+        examples = torch.cat([scene(name, 3, size).images for name in signs.CLASS_NAMES]).flatten(1) - 0.5
         inverse = torch.linalg.pinv(examples)  # [3 * size², 20]
         noise = torch.randn(inverse.T.shape, generator=torch.Generator().manual_seed(0))
         self.weight = nn.Parameter(8 * inverse.T + 0.01 * (noise - noise @ inverse @ examples))
@@ -89,7 +91,7 @@ def test_every_corner_of_the_controls_gives_a_picture(lab, epsilon, steps, step_
 def test_every_picture_and_network_can_be_chosen(lab):
     options = lab.controls["picture"].options, [name for _, name in lab.controls["network"].options]
     for picture, name in itertools.product(*options):
-        if picture != attack.OWN:
+        if picture != OWN:
             lab.set(picture=picture, network=name, epsilon=2, steps=2)
             assert lab.message.value == "", picture
 
@@ -113,10 +115,10 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_another(lab):
 
 
 def test_an_upload_becomes_the_picture(lab):
-    stop = (attack.scene("stop", 3, 64)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    stop = (scene("stop", 3, 64).images[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     put(lab, png(stop.repeat(3, axis=0).repeat(3, axis=1)))
     assert lab.message.value == ""
-    assert lab.controls["picture"].value == attack.OWN
+    assert lab.controls["picture"].value == OWN
     assert "STOP" in words(lab.headline)
     lab.set(epsilon=32)
     assert "fooled" in words(lab.headline)
@@ -127,7 +129,7 @@ def test_a_broken_upload_is_told_and_the_picture_stays(lab):
 
 
 def test_one_s_own_picture_must_be_uploaded_first(lab):
-    lab.set(picture=attack.OWN)
+    lab.set(picture=OWN)
     assert "press “Upload a picture”" in words(lab.message)
 
 
@@ -155,7 +157,7 @@ def test_the_lab_leaves_the_network_and_the_random_state_alone(lab):
 
 
 def test_before_and_after_is_the_lab_s_picture_standing_still():
-    clean = attack.scene("stop", 3, 64)
+    clean = scene("stop", 3, 64).images
     shown = attack.before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
     assert shown.pixels.shape[1] == figures.WIDTH
     assert repr(shown).startswith("[A picture")
@@ -243,7 +245,7 @@ def test_a_step_brings_its_numbers_to_the_processor_once(monkeypatch):
 
     clean, losses = torch.zeros(1, 3, 4, 4), torch.rand(6, 3)
     side = attack.Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
-    path = attack._Path(side, restarts=3, steps=5)
+    path = attack._Path(side, steps=5)
     with monkeypatch.context() as patched:
         for name in ("item", "tolist", "cpu", "__int__", "__float__"):
             patched.setattr(torch.Tensor, name, counted(name))
@@ -294,7 +296,7 @@ def test_the_shipped_network_reads_stop_until_epsilon_moves():
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab = attack.AdversarialLab("signs-resnet", epsilon=5, below=attack.BARS)  # the maps take time
+    lab = attack.AdversarialLab("signs-resnet", epsilon=5).set(below=attack.BARS)  # the maps take time
 
     def fooled(**choices):
         return "▲ fooled" in words(lab.set(**choices).headline)
@@ -317,7 +319,7 @@ def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch)
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_stories_tell_what_their_names_promise(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab = attack.AdversarialLab("signs-resnet", below=attack.BARS)
+    lab = attack.AdversarialLab("signs-resnet").set(below=attack.BARS)
 
     def told(story):
         return words(lab.set(preset=story).headline)

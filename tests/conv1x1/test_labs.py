@@ -145,15 +145,23 @@ def test_the_bottleneck_counts_first_and_times_then():
     assert re.search(r"9\.7 times fewer multiply-adds; the clock says \d+\.\d times", words(lab.headline))
 
 
+@pytest.fixture
+def twice(monkeypatch):
+    """Each way is timed twice, not twelve times."""
+    monkeypatch.setattr(labs, "ROUNDS", 2)
+
+
+@pytest.mark.usefixtures("twice")
 def test_a_bottleneck_without_gain_is_told_with_the_limit():
-    lab = labs.BottleneckLab(MACHINE, rounds=2)
+    lab = labs.BottleneckLab(MACHINE)
     lab.set(in_channels=192, out_channels=32, kernel=3, reduced=160)
     limit = bottleneck.break_even(192, 32, 3)
     assert f"No gain: 1.4 times as many multiply-adds; it pays below r = {limit:.0f}" in words(lab.headline)
 
 
+@pytest.mark.usefixtures("twice")
 def test_every_control_changes_the_picture_at_both_ends():
-    lab = labs.BottleneckLab(MACHINE, rounds=2)
+    lab = labs.BottleneckLab(MACHINE)
     for name, control in lab.controls.items():
         values = [pair[1] if isinstance(pair, tuple) else pair for pair in control.options]
         ends = (values[-1], values[0]) if control.value != values[-1] else (values[0], values[-1])
@@ -165,15 +173,17 @@ def test_every_control_changes_the_picture_at_both_ends():
         lab.reset()
 
 
+@pytest.mark.usefixtures("twice")
 def test_the_plan_shows_the_student_s_numbers():
-    lab = labs.BottleneckLab(MACHINE, rounds=2)
+    lab = labs.BottleneckLab(MACHINE)
     first = next(lab.steps(**lab.choices() | {"in_channels": 64, "reduced": 8, "batch": 4}))
     assert (first.two[0].in_channels, first.two[0].out_channels, first.two[0].batch) == (64, 8, 4)
     assert isinstance(lab.draw(first), base.Frame)
 
 
+@pytest.mark.usefixtures("twice")
 def test_one_position_of_the_sliders_keeps_the_clock_busy_for_a_moment_only():
-    lab = labs.BottleneckLab(MACHINE, rounds=2)
+    lab = labs.BottleneckLab(MACHINE)
     heavy = lab.choices() | {"in_channels": 256, "reduced": 256, "out_channels": 256, "batch": 4}
     (_, *timed) = lab.steps(**heavy)
     assert len(timed) <= 3 * (2 + 1)

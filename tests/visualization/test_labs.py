@@ -13,15 +13,24 @@ import torch
 from PIL import Image
 
 from course_utils import runtime, signs, visualization, zoo
+from course_utils.labs.own import OWN
 from course_utils.visualization import excite
 from course_utils.visualization.labs import ascent as lesson
 from course_utils.visualization.labs import dreams as small
 from tests.seen import pixels_of, words
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_to_download():
+    """The menus offer what ships."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "names", zoo.shipped)
+        yield
+
+
 @pytest.fixture(scope="module")
 def one_lab():
-    return lesson.VisualizationLab(steps=2, networks=zoo.shipped())
+    return lesson.VisualizationLab(steps=2)
 
 
 @pytest.fixture
@@ -33,18 +42,18 @@ def lab(one_lab):
 
 @pytest.fixture(scope="module")
 def maps():
-    return small.MapsLab(networks=zoo.shipped())
+    return small.MapsLab()
 
 
 @pytest.fixture(scope="module")
 def dreaming():
-    return small.DreamLab(octaves=1, steps=1, networks=zoo.shipped())
+    return small.DreamLab(steps=1)
 
 
 def uploaded(lab):
     content = (runtime.DATA / "pictures" / "stop.jpg").read_bytes()
     file = {"name": "stop.jpg", "type": "image/jpeg", "size": len(content), "content": content}
-    return list(lab.steps(**{**lab.choices(), "picture": lab.OWN, "upload": ({**file},)}))[-1]
+    return list(lab.steps(**{**lab.choices(), "picture": OWN, "upload": ({**file},)}))[-1]
 
 
 # ---- the climb -------------------------------------------------------------------------------------------------
@@ -272,7 +281,7 @@ def test_the_maps_are_the_layers(maps):
 def test_ones_own_picture_comes_into_the_maps(maps):
     maps.reset()
     before = maps.image.value
-    maps.controls["picture"].value = maps.OWN
+    maps.controls["picture"].value = OWN
     assert "press “Upload a picture”" in words(maps.message)
     assert maps.image.value == before
     view = uploaded(maps)
@@ -318,4 +327,4 @@ def test_ones_own_picture_is_dreamt_on(dreaming):
     view = uploaded(dreaming)
     assert view.step.images.shape == (1, 3, 192, 192)
     assert view.step.share == 1
-    assert "Octave 1 of 1, step 1 of 1: all of stage3 went from" in re.sub(r"<[^>]+>", "", dreaming.draw(view).headline)
+    assert "Octave 3 of 3, step 1 of 1: all of stage3 went from" in re.sub(r"<[^>]+>", "", dreaming.draw(view).headline)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_utils import figures, images, runtime, signs, zoo
+from course_utils import figures, images, runtime, zoo
 from course_utils.adversarial import decision_map
 from course_utils.adversarial.figures import lab
 from course_utils.adversarial.labs.settings import (
@@ -26,7 +25,6 @@ from course_utils.adversarial.labs.settings import (
     MORE_SCENES,
     NONE,
     NORMS,
-    OWN,
     RAW,
     STEP_SIZES,
     UNTARGETED,
@@ -38,8 +36,8 @@ from course_utils.adversarial.labs.settings import (
 )
 from course_utils.adversarial.pgd import Step, best_restart, pgd_steps
 from course_utils.labs import base
-from course_utils.labs.own import NONE_YET
-from course_utils.layers.folding import folded
+from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
+from course_utils.layers.folding import fold
 
 ALT = "A picture, the amplified noise of an attack, their sum, and what the network answers before and after."
 LAB_ALT = (
@@ -83,14 +81,7 @@ class View:
     below: str
 
 
-@lru_cache(maxsize=32)
-def scene(class_name: str, seed: int, size: int) -> Tensor:
-    """One rendered road-sign scene, [1, 3, size, size], the same on every machine."""
-    label = signs.CLASS_NAMES.index(class_name)
-    return signs.render([label], size=size, seed=seed, device="cpu").images
-
-
-class AdversarialLab(base.Lab):
+class AdversarialLab(SeeingLab):
     """Turn STOP into another class: picture, one network or two, norm, ε, k, η, target, random start, restarts, seed.
 
     Args:
@@ -98,9 +89,7 @@ class AdversarialLab(base.Lab):
         picture_seed: of the scene with a STOP sign that the lab begins with.
         epsilon: radius of the ball at the beginning, in 255ths: a whole number from 0 to 32.
         steps: k at the beginning, 1 to 50.
-        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
-        preset: a story to begin with, one of `attack_settings.STORIES`; it says what `epsilon` and `steps` are.
-        below: what stands under the pictures, `BARS` or `MAP`.
+        preset: a story to begin with, one of `settings.STORIES`; it says what `epsilon` and `steps` are.
 
     Raises:
         ValueError: there is no such story.
@@ -113,22 +102,16 @@ class AdversarialLab(base.Lab):
         picture_seed: int = 3,
         epsilon: int = 8,
         steps: int = 20,
-        networks: tuple[str, ...] | None = None,
         preset: str | None = None,
-        below: str = MAP,
     ):
-        self._networks: dict[str, zoo.PixelNetwork] = {}
         self._asked: dict[str, tuple[tuple, Tensor, Tensor]] = {}  # by network: which picture, itself, its logits
-        first = f"STOP, scene {picture_seed}"
-        self._scenes = {first: ("stop", picture_seed)}
-        self._scenes |= {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in MORE_SCENES}
-        known = tuple(dict.fromkeys([network, *(networks or zoo.names())]))
-        self._stories = stories(network, known)
+        self.scenes = named([("stop", picture_seed), *MORE_SCENES])
+        networks = networks_to_choose(network)
+        self._stories = stories(network, [name for _, name in networks])
         if preset is not None and preset not in self._stories:
             raise ValueError(f"there is no story {preset!r}; choose one of {', '.join(map(repr, self._stories))}.")
         start = {"network": network, "epsilon": epsilon, "steps": steps} | self._stories.get(preset, {})
-        column = controls(known, [*self._scenes], preset or FREE, self._stories, start, below)
-        column["upload"].observe(self._took_upload, "value")
+        column = controls(networks, [*self.scenes], preset or FREE, self._stories, start)
         column["preset"].observe(self._took_preset, "value")
         super().__init__(column, alt=LAB_ALT)
 
@@ -140,7 +123,7 @@ class AdversarialLab(base.Lab):
                 relabel(self.controls[control], labelled(values, NORMS[norm]))
         names = [network] if second in (NONE, network) else [network, second]
         sides = [self._prepared(name, **choices) for name in names]
-        self.threads = 1 if max(side.network.input_size for side in sides) <= 64 else None  # from the next step on
+        self.threads = 1 if max(side.network.input_size for side in sides) <= SMALL else None  # from the next step on
         view = View(tuple(sides), NORMS[norm], epsilon, steps if epsilon else 0, below)
         if epsilon == 0:
             yield view
@@ -168,53 +151,32 @@ class AdversarialLab(base.Lab):
 
     def _prepared(self, name: str, picture: str, upload: Any, target: str, **_others) -> Side:
         """A network, asked about the clean picture; the menu of targets knows its classes."""
-        network = self._load(name)
+        network = self.load(name)
         names = network.class_names
         if name == self.controls["network"].value:
             with self.quietly():
                 base.keep_choice(self.controls["target"], [UNTARGETED, *names], UNTARGETED)
         clean, logits = self._answer(network, picture, upload)
-        shown = self._scenes.get(picture, (None,))[0]
+        shown = self.scenes.get(picture, (None,))[0]
         label = names.index(shown) if shown in names else int(logits.argmax())
         wanted = names.index(target) if target in names else None
         if wanted == label:
             raise ValueError(f"the picture shows “{names[label]}” already; choose another class as target, or none.")
         return Side(network, clean, logits.softmax(dim=1)[0], label, wanted, 0, clean, logits)
 
-    def _load(self, name: str) -> zoo.PixelNetwork:
-        if name not in self._networks:
-            told = self.headline.value
-            if name not in zoo.shipped() and (size := zoo.download_size(name)):
-                self.headline.value = f"{html.escape(name)} is downloaded first: {size / 2**20:.0f} MiB …"
-            try:
-                network = zoo.load(name, progress=False)
-                trial = torch.zeros(1, 3, network.input_size, network.input_size, device=network.mean.device)
-                lean = folded(network, trial)  # the same answers, a quarter sooner
-                self._networks[name] = lean.to(memory_format=torch.channels_last)
-            finally:
-                self.headline.value = told
-        return self._networks[name]
+    def prepared(self, network: zoo.PixelNetwork) -> zoo.PixelNetwork:
+        """A network with the same answers, a quarter sooner."""
+        trial = torch.zeros(1, 3, network.input_size, network.input_size, device=network.mean.device)
+        return fold(network, trial).to(memory_format=torch.channels_last)
 
     def _answer(self, network: zoo.PixelNetwork, picture: str, upload: Any) -> tuple[Tensor, Tensor]:
         """The clean picture and a network's logits for it; asked anew only when the picture has changed."""
         known = self._asked.get(network.name)
         if known is None or known[0] != (picture, upload):
-            clean = self._picture(picture, upload, network.input_size)
+            clean = self.picture(picture, upload, network.input_size).to(memory_format=torch.channels_last)
             with runtime.kept(network), torch.no_grad():
                 known = self._asked[network.name] = ((picture, upload), clean, network(clean))
         return known[1:]
-
-    def _picture(self, picture: str, upload: Any, size: int) -> Tensor:
-        """The chosen picture on the device, [1, 3, size, size]."""
-        if picture != OWN:
-            return scene(*self._scenes[picture], size).to(runtime.device(), memory_format=torch.channels_last)
-        if not upload:
-            raise ValueError(NONE_YET)
-        return images.to_tensor(upload, size=size)[:1]
-
-    def _took_upload(self, _change: dict) -> None:
-        with self.quietly():
-            self.controls["picture"].value = OWN
 
     def _took_preset(self, change: dict) -> None:
         """A story moves the other controls, all at once."""
@@ -252,7 +214,7 @@ def _attacked(view: View, step_size: float, choices: Mapping[str, Any]) -> Itera
                 step="raw" if choices["step"] == RAW else "sign",
             )
         )
-    paths = [_Path(side, restarts, view.steps) for side in sides]
+    paths = [_Path(side, view.steps) for side in sides]
     for index in range(view.steps + 1):
         for number, (side, walk) in enumerate(zip(sides, walks, strict=True)):
             sides[number] = paths[number].followed(side, next(walk))
@@ -263,17 +225,17 @@ def _attacked(view: View, step_size: float, choices: Mapping[str, Any]) -> Itera
 class _Path:
     """How far the attack on one side has come, in all its restarts."""
 
-    def __init__(self, side: Side, restarts: int, steps: int):
+    def __init__(self, side: Side, steps: int):
         of = {"device": side.clean.device, "dtype": torch.int64}
         self.label = torch.tensor([side.label], **of)
         self.target = None if side.target is None else torch.tensor([side.target], **of)
-        self.restarts, self.steps = restarts, steps
+        self.steps = steps
         self.images: list[Tensor] = []  # of each step, [restarts, 3, S, S]
         self.losses: list[list[float]] = []  # of each step, [restarts]
 
     def followed(self, side: Side, last: Step) -> Side:
         """The side one step later, in the restart that is ahead; its path when it is whole."""
-        ahead = best_restart(last, self.label, self.target, self.restarts)  # [1]
+        ahead = best_restart(last, self.label, self.target)  # [1]
         row, *losses = torch.cat([ahead.to(last.loss), last.loss]).tolist()  # the one copy to the processor
         self.images.append(last.images)
         self.losses.append(losses)

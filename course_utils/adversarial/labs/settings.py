@@ -1,6 +1,6 @@
 """What the lab of adversarial examples lets one choose: norms with their units, stories, and the column of controls.
 
-Serves notebook 8's lab, `labs/adversarial.py`. Papers: none.
+Serves notebook 8's lab, `attack.py`. Papers: none.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from course_utils import signs, zoo
+from course_utils import signs
 from course_utils.adversarial.balls import L1, L2, Ball, Linf
 from course_utils.labs import base
-from course_utils.labs.own import OwnPicture
+from course_utils.labs.own import OWN, OwnPicture
 
-OWN, UNTARGETED, NONE = "your own picture", "none: any wrong class", "none"
+UNTARGETED, NONE = "none: any wrong class", "none"
 SIGN, RAW = "η along the sign (PGD)", "η times the gradient (the slide)"
 BARS, MAP = "probabilities", "loss and decision map"
 EPSILONS = tuple(range(33))  # in units of the norm
@@ -87,19 +87,17 @@ def stories(network: str, known: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def controls(
-    known: Sequence[str], pictures: Sequence[str], preset: str, told: Mapping, start: Mapping, below: str
+    networks: Sequence[tuple[str, str]], pictures: Sequence[str], preset: str, told: Mapping, start: Mapping
 ) -> dict[str, Any]:
     """The column of controls.
 
     Args:
-        known: names of the networks.
+        networks: what the menu says, and the name, of each.
         pictures: names of the scenes.
         preset: the story that is chosen.
         told: the stories that are there.
         start: values of controls at the beginning; plain ones where it says nothing.
-        below: what stands under the pictures.
     """
-    networks = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
     targets = [UNTARGETED, *signs.CLASS_NAMES]
 
     def at(name: str, plain):
@@ -111,13 +109,13 @@ def controls(
         "preset": base.menu("story", [FREE, *told], preset, "settings that go together, set at once"),
         "picture": base.menu("picture", [*pictures, OWN], pictures[0], "the clean picture x"),
         "upload": OwnPicture(),
-        "network": base.menu("network", networks, at("network", known[0]), "what is attacked"),
+        "network": base.menu("network", networks, start["network"], "what is attacked"),
         "second": base.menu(
             "beside it", [(NONE, NONE), *networks], at("second", NONE), "a second one, attacked the same way"
         ),
         "norm": base.menu("norm", list(NORMS), at("norm", "L∞"), "how a change is measured: which ball"),
-        "epsilon": base.pixel_slider("ε", radii, at("epsilon", 8), "the ball's radius: how far the picture may move"),
-        "steps": base.whole_slider("steps k", 1, 50, at("steps", 20), "how many steps the attack takes"),
+        "epsilon": base.pixel_slider("ε", radii, start["epsilon"], "the ball's radius: how far the picture may move"),
+        "steps": base.whole_slider("steps k", 1, 50, start["steps"], "how many steps the attack takes"),
         "step_size": base.pixel_slider("step η", sizes, at("step_size", "auto"), "how long one step is"),
         "step": base.menu("step is", [SIGN, RAW], at("step", SIGN), "what η multiplies"),
         "target": base.menu("target", targets, at("target", UNTARGETED), "what the network shall read"),
@@ -126,7 +124,7 @@ def controls(
         ),
         "restarts": base.whole_slider("restarts", 1, 10, at("restarts", 1), "random starts; the best one is shown"),
         "seed": base.whole_number("seed", 0, 9999, at("seed", 0), "which random start"),
-        "below": base.menu("below", [MAP, BARS], below, "what stands under the pictures"),
+        "below": base.menu("below", [MAP, BARS], MAP, "what stands under the pictures"),
     }
 
 

@@ -1,7 +1,8 @@
 """Lesson 1's labs."""
 
-from course_utils.history.labs.facts import NonsenseLab, TimelineLab
 from course_utils.history.labs.features import FeaturesLab
 from course_utils.history.labs.learning_curve import LearningCurveLab
+from course_utils.history.labs.out_of_distribution import NonsenseLab
+from course_utils.history.labs.timeline import TimelineLab
 
 __all__ = ["FeaturesLab", "LearningCurveLab", "NonsenseLab", "TimelineLab"]

@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from course_utils import figures, images, signs, zoo
+from course_utils import figures, images, zoo
 from course_utils.history import classical, first_layer
 from course_utils.history.figures import classical as drawings
 from course_utils.labs import base
-from course_utils.labs.own import NONE_YET, OwnPicture
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SeeingLab, named
 
-OWN = "your own picture"
 FILTERS, ANSWERS = "its filters", "their answers"
 ALT = "A picture with its SIFT key points, its HOG cells, and what the filters of a network's first layer answer to it."
-MORE_SCENES = (  # class and seed of the scenes in the menu, beside the lesson's own STOP
+SCENES = (  # class and seed of the scenes in the menu, the lesson's own STOP first
+    ("stop", 3),
     ("stop", 10),
     ("yield", 3),
     ("80 limit", 31),
@@ -54,24 +55,22 @@ class View:
     below: str
 
 
-class FeaturesLab(base.Lab):
+class FeaturesLab(SeeingLab):
     """See what SIFT, HOG and a CNN's first layer make of a picture: picture, key points, cell size, filter.
 
     Args:
         network: whose first layer is shown, one of `zoo.names()`.
-        picture_seed: of the scene with a STOP sign that the lab begins with.
     """
 
-    def __init__(self, network: str = "signs-alexnet", *, picture_seed: int = 3):
+    scenes = named(SCENES)
+
+    def __init__(self, network: str = "signs-alexnet"):
         self._network = zoo.load(network, device="cpu")
         self._filters = first_layer.filters(self._network).numpy()
         self._seen: tuple[Any, Seen] | None = None  # the picture's key, and what was computed of it
-        first = f"STOP, scene {picture_seed}"
-        self._scenes = {first: ("stop", picture_seed)}
-        self._scenes |= {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in MORE_SCENES}
         count = len(self._filters)
         controls = {
-            "picture": base.menu("picture", [*self._scenes, OWN], first, "what all three look at"),
+            "picture": base.menu("picture", [*self.scenes, OWN], next(iter(self.scenes)), "what all three look at"),
             "upload": OwnPicture(),
             "points": base.whole_slider(
                 "key points", 0, 100, 20, "how many of SIFT's points are drawn, large ones first"
@@ -82,7 +81,6 @@ class FeaturesLab(base.Lab):
             "filter": base.whole_slider("filter", 0, count - 1, 7 % count, "which filter's answer is shown"),
             "below": base.menu("below", [FILTERS, ANSWERS], FILTERS, "what the strip below shows"),
         }
-        controls["upload"].observe(self._took_upload, "value")
         super().__init__(controls, alt=ALT)
 
     def steps(self, picture, upload, points, cell, filter, below) -> Iterator[View]:
@@ -119,26 +117,12 @@ class FeaturesLab(base.Lab):
     def _look(self, picture: str, upload: Any) -> Seen:
         key = upload if picture == OWN else picture
         if self._seen is None or self._seen[0] is not key:
-            batch = self._picture(picture, upload)
+            batch = self.picture(picture, upload, self._network.input_size, "cpu")
             points = classical.sift(batch)
             answers = first_layer.answers(self._network, batch).numpy()
             seen = Seen(batch, images.to_pixels(batch)[0], points.largest(len(points)), answers)
             self._seen = (key, seen)
         return self._seen[1]
-
-    def _picture(self, picture: str, upload: Any) -> Tensor:
-        """The chosen picture, [1, 3, S, S], as large as the network wants it."""
-        size = self._network.input_size
-        if picture != OWN:
-            name, seed = self._scenes[picture]
-            return signs.render([signs.CLASS_NAMES.index(name)], size=size, seed=seed, device="cpu").images
-        if not upload:
-            raise ValueError(NONE_YET)
-        return images.to_tensor(upload, size=size, device="cpu")[:1]
-
-    def _took_upload(self, _change: dict) -> None:
-        with self.quietly():
-            self.controls["picture"].value = OWN
 
 
 def headline(seen: Seen, cells: np.ndarray, chosen: int) -> str:

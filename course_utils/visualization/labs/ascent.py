@@ -17,13 +17,15 @@ from torch import Tensor
 
 from course_utils import figures, images, signs, zoo
 from course_utils.labs import base
+from course_utils.labs.seeing import SMALL, networks_to_choose
 from course_utils.visualization import ascent, excite
 from course_utils.visualization.figures import excite as drawings
-from course_utils.visualization.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
+from course_utils.visualization.labs.layers import LayersLab, filters_of
 from course_utils.visualization.objectives import LOGITS
 
 ONE, NEURON, SIXTEEN, WHOLE = "one filter", "its middle neuron", "16 filters, from this one on", "the whole layer"
 LOGIT, PROBABILITY = "classes, by their logit", "classes, by their probability"
+NETWORK = "signs-alexnet"  # at the beginning
 STEP_SIZES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of Adam
 ALT = "A picture that climbed from noise until a filter answered strongly, and the real scenes that excite it most."
 GRID_ALT = "Pictures that climbed from noise, one a filter."
@@ -77,35 +79,26 @@ class View:
     scenes: tuple[Tensor, ...] = ()  # [1, 3, S, S] each, the strongest first
 
 
-class VisualizationLab(SeeingLab):
+class VisualizationLab(LayersLab):
     """What does it look for? Network, layer, filter or sixteen, steps, step size, and every regulariser as a switch.
 
     A moved control begins a new climb; Stop halts it where it stands, Continue climbs on.
 
     Args:
         network: name of the network at the beginning, one of `zoo.names()`.
-        layer: at the beginning; `gradcam.outer_layers` lists those of the menu.
+        layer: at the beginning; `layers.find.outer_layers` lists those of the menu.
         filter: at the beginning.
         steps: of a climb at the beginning, 1 to 256.
-        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
     """
 
-    def __init__(
-        self,
-        network: str = "signs-alexnet",
-        *,
-        layer: str = "features.3",
-        filter: int = 5,
-        steps: int = 48,
-        networks: tuple[str, ...] | None = None,
-    ):
+    def __init__(self, *, layer: str = "features.3", filter: int = 5, steps: int = 48):
         self._climbing: Climbing | None = None
         self._asked_on, self._on = False, False  # Continue was pressed; the run in work is its answer
         self._real: dict[tuple[str, str], excite.Excited] = {}
-        options = self.options(self.begin_with(network))
+        options = self.options(self.begin_with(NETWORK))
         most = filters_of(options, layer) - 1
         controls = {
-            "network": network_menu(network, networks),
+            "network": base.menu("network", networks_to_choose(NETWORK), NETWORK, "who looks"),
             "layer": base.menu("layer", [option[:2] for option in options], layer, "whose answer shall rise"),
             "filter": base.whole_slider("filter", 0, most, filter, "which one; or which class"),
             "show": base.menu("climb", [ONE, NEURON, SIXTEEN, WHOLE], ONE, "what shall rise"),
@@ -123,22 +116,13 @@ class VisualizationLab(SeeingLab):
             ),
             "seed": base.whole_number("seed", 0, 9999, 0, "which noise it begins with"),
         }
-        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
-        self.continue_button = widgets.Button(description="Continue", icon="forward")
-        for button, words in ((self.stop_button, "rest here"), (self.continue_button, "climb on from here")):
-            button.layout = widgets.Layout(width="118px", margin="2px 4px 2px 2px")
-            base.tip(button, words)
+        self.stop_button = base.half_button("Stop", "stop", "rest here", disabled=True)
+        self.continue_button = base.half_button("Continue", "forward", "climb on from here")
         super().__init__(controls, alt=ALT)
         self.stop_button.on_click(lambda _: self.stop())
         self.continue_button.on_click(lambda _: self.go_on())
 
     # ---- what a notebook uses --------------------------------------------------------------------------------
-    def stop(self) -> None:
-        """Rest where the climb stands."""
-        with self._lock:
-            if self._run is not None:
-                self._run.close()
-
     def go_on(self) -> None:
         """Climb on: to the end where it was stopped, or as many steps again."""
         with self._lock:
@@ -230,15 +214,11 @@ class VisualizationLab(SeeingLab):
         self.stop_button.disabled, self.continue_button.disabled = False, True
         try:
             yield from super()._frames()
-        except KeyboardInterrupt:  # the notebook's own stop, the only one while Colab works
-            self.say("Stopped.")
         finally:
             self.stop_button.disabled, self.continue_button.disabled = True, False
 
     def _left(self) -> list[widgets.Widget]:
-        buttons = widgets.HBox([self.stop_button, self.continue_button])
-        buttons.layout = widgets.Layout(margin="2px 2px 2px 80px")
-        return [*self.controls.values(), buttons, self.reset_button]
+        return [*self.controls.values(), base.beside(self.stop_button, self.continue_button), self.reset_button]
 
 
 # ---- what is climbed -----------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from torch.nn.functional import interpolate
 
 from course_utils import figures, images
 from course_utils.labs import base
-from course_utils.labs.own import OwnPicture
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SMALL, named, networks_to_choose
 from course_utils.visualization import ascent, dreams, excite
 from course_utils.visualization.figures import excite as drawings
-from course_utils.visualization.labs.seeing import SMALL, SeeingLab, filters_of, network_menu
+from course_utils.visualization.labs.layers import LayersLab, filters_of
 
 MAPS_ALT = "A picture, one filter's map over it and alone, and the maps of the filters that answer loudest."
 DREAM_ALT = "A picture, and the same picture after a network dreamt on it."
@@ -38,23 +39,23 @@ SCENES = (  # class and seed of the scenes in the menus
 )
 
 
-class LookingLab(SeeingLab):
+class LookingLab(LayersLab):
     """What these two share: pictures, and layers told by the size of their maps."""
 
-    _scenes = {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in SCENES}  # noqa: RUF012
+    scenes = named(SCENES)
 
     def options(self, network) -> list[tuple[str, str, int]]:
         """“stage3: 64 maps of 8×8”, and so on."""
         return [(f"{name}: {f} maps of {w}×{h}", name, f) for name, (f, h, w) in self.layers(network).items()]
 
-    def _looking(self, network: str, layer: str, filter: int, lowest: int, networks) -> dict:
+    def _looking(self, network: str, layer: str, filter: int, lowest: int) -> dict:
         """The first five controls, and the network loaded."""
-        options, names = self.options(self.begin_with(network)), list(self._scenes)
+        options, names = self.options(self.begin_with(network)), list(self.scenes)
         most = filters_of(options, layer) - 1
         return {
-            "picture": base.menu("picture", [*names, self.OWN], names[0], "what the network looks at"),
+            "picture": base.menu("picture", [*names, OWN], names[0], "what the network looks at"),
             "upload": OwnPicture(),
-            "network": network_menu(network, networks),
+            "network": base.menu("network", networks_to_choose(network), network, "who looks"),
             "layer": base.menu("layer", [option[:2] for option in options], layer, "which of its layers"),
             "filter": base.whole_slider(
                 "filter", lowest, most, filter, "which one" + ", -1: all of them" * (lowest < 0)
@@ -79,7 +80,7 @@ class MapsLab(LookingLab):
 
     Args:
         network: name of the network at the beginning, one of `zoo.names()`.
-        layer: at the beginning; `gradcam.outer_layers` lists those of the menu.
+        layer: at the beginning; `layers.find.outer_layers` lists those of the menu.
         filter: at the beginning.
         networks: names in the menu; the networks that ship come first, those of ImageNet after them.
     """
@@ -93,7 +94,7 @@ class MapsLab(LookingLab):
         networks: tuple[str, ...] | None = None,
     ):
         self._sees: dict[tuple[str, str], tuple[int, int] | None] = {}
-        super().__init__(self._looking(network, layer, filter, 0, networks), alt=MAPS_ALT)
+        super().__init__(self._looking("signs-alexnet", layer, filter, 0), alt=MAPS_ALT)
 
     def steps(self, picture, upload, network, layer, filter) -> Iterator[Answers]:
         """One pass, as far as the layer."""
@@ -161,24 +162,16 @@ class DreamLab(LookingLab):
 
     Args:
         network: name of the network at the beginning, one of `zoo.names()`.
-        layer: at the beginning; `gradcam.outer_layers` lists those of the menu.
+        layer: at the beginning; `layers.find.outer_layers` lists those of the menu.
         octaves, steps: at the beginning; few, so that the first picture is quick.
         networks: names in the menu; the networks that ship come first, those of ImageNet after them.
     """
 
     ALL = -1
 
-    def __init__(
-        self,
-        network: str = "signs-resnet-robust",
-        *,
-        layer: str = "stage3",
-        octaves: int = 3,
-        steps: int = 8,
-        networks: tuple[str, ...] | None = None,
-    ):
-        controls = self._looking(network, layer, self.ALL, self.ALL, networks) | {
-            "octaves": base.whole_slider("octaves", 1, 5, octaves, "sizes, from coarse to fine"),
+    def __init__(self, *, steps: int = 8):
+        controls = self._looking("signs-resnet-robust", "stage3", self.ALL, self.ALL) | {
+            "octaves": base.whole_slider("octaves", 1, 5, 3, "sizes, from coarse to fine"),
             "steps": base.whole_slider("steps", 1, 40, steps, "in each octave"),
             "step_size": base.pixel_slider("step size", (1, 2, 4, 6, 8, 12, 16), 4, "how far a pixel moves in a step"),
             "jitter": base.whole_slider("jitter", 0, 32, 8, "pixels by which the view moves at each step"),

@@ -1,57 +1,33 @@
-"""What the three labs of lesson 6 share: networks with their layers and filters, pictures with an upload.
+"""What the three labs of lesson 6 share: networks with their layers and filters, and smaller stored pictures.
 
 Serves notebook 6. Papers: see the labs.
 """
 
 from __future__ import annotations
 
-import html
-from functools import lru_cache
-from typing import Any
+from collections.abc import Mapping
 
 import ipywidgets as widgets
-from torch import Tensor
 
-from course_utils import figures, images, runtime, signs, zoo
-from course_utils.gradcam.gradcam import outer_layers
+from course_utils import figures, zoo
 from course_utils.labs import base
-from course_utils.labs.own import NONE_YET
+from course_utils.labs.seeing import SeeingLab
+from course_utils.layers.find import outer_layers
 from course_utils.visualization.figures.excite import stored
 
-SMALL = 64  # pixels up to which a network and its pictures are small
 
+class LayersLab(SeeingLab):
+    """A lab of networks, their layers and the layers' filters: controls "network", "layer" and "filter"."""
 
-class SeeingLab(base.Lab):
-    """What the lesson's labs share: networks that are loaded once, their layers, and pictures with an upload."""
-
-    OWN = "your own picture"
-    _scenes: dict[str, tuple[str, int]]  # name in the menu → class and seed
-
-    def __init__(self, controls, *, alt: str):
-        self._own: tuple[Any, int, Tensor] | None = None  # an upload, the size it was read at, the picture
+    def __init__(self, controls: Mapping[str, widgets.Widget], *, alt: str):
         self._filter = self._shown = controls["filter"].value  # as it was chosen, and as the slider shows it
-        if "upload" in controls:
-            controls["upload"].observe(self._took_upload, "value")
-        super().__init__(controls, alt=alt)
+        super().__init__(controls, alt=alt, loaded=[self._first])
 
     def begin_with(self, name: str) -> zoo.PixelNetwork:
         """Load the network that the menus are made for; before `__init__` of this class."""
-        self._networks = {name: zoo.load(name)}
+        self._first = zoo.load(name)
         self._layers: dict[str, dict[str, tuple[int, int, int]]] = {}
-        return self._networks[name]
-
-    def load(self, name: str) -> zoo.PixelNetwork:
-        """A network, loaded when it is first wanted; a download is told in the headline."""
-        if name not in self._networks:
-            told, size = self.headline.value, 0 if name in zoo.shipped() else zoo.download_size(name)
-            if size:
-                self.headline.value = f"{html.escape(name)} is downloaded first: {size / 2**20:.0f} MiB …"
-            try:
-                self._networks[name] = zoo.load(name, progress=False)
-            finally:
-                self.headline.value = told
-        self.threads = 1 if self._networks[name].input_size <= SMALL else None  # from the next piece of work on
-        return self._networks[name]
+        return self._first
 
     def layers(self, network: zoo.PixelNetwork) -> dict[str, tuple[int, int, int]]:
         """The layers for the menu: name → channels, height, width."""
@@ -90,25 +66,11 @@ class SeeingLab(base.Lab):
             self._filter = self._shown = first["filter"]
         super().reset()
 
-    def picture(self, chosen: str, upload: Any, size: int) -> Tensor:
-        """The chosen picture on the device, [1, 3, size, size]."""
-        if chosen != self.OWN:
-            return scene(*self._scenes[chosen], size).to(runtime.device())
-        if not upload:
-            raise ValueError(NONE_YET)
-        if self._own is None or self._own[0] is not upload or self._own[1] != size:
-            self._own = (upload, size, images.to_tensor(upload, size=size)[:1])
-        return self._own[2]
-
     def _repr_mimebundle_(self, include=None, exclude=None):
         """As every lab; what stays in a stored notebook has fewer shades, for made pictures are large files."""
         bundle, metadata = super()._repr_mimebundle_(include, exclude)
         small, _ = figures.Picture(stored(self._pixels, 16), self.alt)._repr_mimebundle_()
         return bundle | {"image/png": small["image/png"]}, metadata
-
-    def _took_upload(self, _change: dict) -> None:
-        with self.quietly():
-            self.controls["picture"].value = self.OWN
 
 
 def filters_of(options: list[tuple[str, str, int]], layer: str) -> int:
@@ -123,17 +85,3 @@ def filters_of(options: list[tuple[str, str, int]], layer: str) -> int:
     raise ValueError(
         f"there is no {layer!r} in the menu of layers; it has {', '.join(name for _, name, _ in options)}."
     )
-
-
-def network_menu(first: str, networks: tuple[str, ...] | None) -> widgets.Dropdown:
-    """The menu of networks; those of ImageNet say that they are a download."""
-    known = dict.fromkeys([first, *(networks or zoo.names())])
-    options = [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
-    return base.menu("network", options, first, "who looks")
-
-
-@lru_cache(maxsize=32)
-def scene(class_name: str, seed: int, size: int) -> Tensor:
-    """One rendered road-sign scene, [1, 3, size, size], the same on every machine."""
-    label = signs.CLASS_NAMES.index(class_name)
-    return signs.render([label], size=size, seed=seed, device="cpu").images

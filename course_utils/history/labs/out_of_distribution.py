@@ -1,0 +1,107 @@
+"""The lab of nonsense: a network is asked about what it never learnt, and says how sure it is.
+
+Serves notebook 1. It wires `out_of_distribution` to `figures.facts.answer`. Papers: Nguyen et al. 2014,
+arXiv:1412.1897 (sure of nonsense).
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils import figures, images, runtime, signs, zoo
+from course_utils.history import out_of_distribution
+from course_utils.history.figures import facts as drawings
+from course_utils.labs import base
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SeeingLab
+
+KNOWN, CONVINCED = "a sign it knows", "noise, led to STOP"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A picture, what was answered, and what is usual for this network."""
+
+    picture: Tensor  # [1, 3, S, S]
+    title: str
+    answer: out_of_distribution.Answer
+    usual: tuple[float, float]  # median confidence and entropy on signs that the network knows
+    class_names: tuple[str, ...]
+    threshold: float
+
+
+class NonsenseLab(SeeingLab):
+    """Show a network what it never learnt, and read how sure it is.
+
+    Args:
+        network: name of the network at the beginning, one of `zoo.shipped()`.
+    """
+
+    def __init__(self, network: str = "signs-resnet"):
+        self._usual: dict[str, tuple[float, float]] = {}
+        self._last: tuple[Any, ...] = (None,)  # what was asked last, the picture, the answer
+        kinds = [*out_of_distribution.STRANGERS, CONVINCED, KNOWN, OWN]
+        controls = {
+            "picture": base.menu("picture", kinds, "a limit of 40", "what the network is asked about"),
+            "seed": base.whole_slider("which one", 0, 99, 0, "another picture of the same kind"),
+            "upload": OwnPicture(),
+            "network": base.menu("network", dict.fromkeys([network, *zoo.shipped()]), network, "what is asked"),
+            "threshold": base.pixel_slider(
+                "believe at", [(f"{n} %", n) for n in range(5, 100)], 90, "the confidence from which it is believed"
+            ),
+        }
+        super().__init__(controls, alt="A picture, the classes that the network thinks of, and how sure it is.")
+
+    def steps(self, picture, seed, upload, network, threshold) -> Iterator[Asked]:
+        """Ask the network once."""
+        asked = self.load(network)
+        usual = self._usual_of(asked)
+        if self._last[0] != (key := (picture, seed, upload, network)):  # a moved threshold asks nothing anew
+            shown = self._picture(picture, seed, upload, asked)
+            self._last = key, shown, out_of_distribution.ask(asked, shown)
+        _, shown, answer = self._last
+        yield Asked(shown, picture, answer, usual, asked.class_names, threshold / 100)
+
+    def draw(self, view: Asked) -> base.Frame:
+        """The picture, the bars, the two gauges, and what a car would do."""
+        pixels = drawings.answer(
+            images.to_pixels(view.picture)[0],
+            view.class_names,
+            view.answer.probabilities[0].cpu().numpy(),
+            float(view.answer.entropy[0]),
+            usual=view.usual,
+            title=view.title,
+        )
+        name = html.escape(view.class_names[int(view.answer.labels[0])].upper())
+        sure = float(view.answer.confidence[0])
+        told = f"It answers <b>{name}</b> ({figures.percent(sure)})."
+        if sure >= view.threshold:
+            told += f' <span style="color:{figures.VERMILLION}">▲ You believe it.</span>'
+        else:
+            told += f' <span style="color:{figures.BLUE}">✓ Not sure enough for you: “I do not know”.</span>'
+        return base.Frame(pixels, told)
+
+    def _usual_of(self, network: zoo.PixelNetwork) -> tuple[float, float]:
+        """Median confidence and entropy on a hundred signs that it knows."""
+        if network.name not in self._usual:
+            scenes = signs.render(100, size=64, seed=77, device="cpu").images.to(runtime.device())
+            answer = out_of_distribution.ask(network, torch.nn.functional.interpolate(scenes, size=network.input_size))
+            self._usual[network.name] = float(answer.confidence.median()), float(answer.entropy.median())
+        return self._usual[network.name]
+
+    def _picture(self, picture: str, seed: int, upload: Any, network: zoo.PixelNetwork) -> Tensor:
+        """The chosen picture on the device, [1, 3, S, S]."""
+        size = network.input_size
+        if picture == OWN:
+            return self.own(upload, size)
+        if picture == CONVINCED:
+            return out_of_distribution.convincing_noise(network, signs.STOP, seed=seed)
+        if picture == KNOWN:
+            return signs.render(1, size=size, seed=seed, device="cpu").images.to(runtime.device())
+        return out_of_distribution.draw(picture, size=size, seed=seed).to(runtime.device())
