@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import figures, resnet
+from course_utils import resnet
 from course_utils.resnet import jacobians
 from course_utils.resnet.figures import plans as drawings
 from course_utils.resnet.labs import jacobians as labs
@@ -103,44 +103,6 @@ def test_a_redraw_takes_less_than_a_tenth_of_a_second(lab):
 
 
 # ---- the drawings ----------------------------------------------------------------------------------------------------
-def test_the_plan_says_what_the_slide_says():
-    block, x = resnet.BasicBlock(8, 16, stride=2).eval(), torch.rand(1, 8, 32, 32)
-    plan = labs._plan(block, x, block(x))
-    assert plan.boxes == (
-        ("3×3 conv", "16 filters", "stride 2, pad 1"),
-        ("norm", "ReLU"),
-        ("3×3 conv", "16 filters", "stride 1, pad 1"),
-        ("norm",),
-    )
-    assert plan.skip == "1×1 convolution, 16 filters, stride 2"
-    assert (plan.inputs, plan.outputs, plan.last) == ("8 × 32 × 32", "16 × 16 × 16", "ReLU")
-
-
-@pytest.mark.parametrize(
-    ("block", "skip", "last"),
-    [
-        (resnet.BasicBlock(8, 8), "x", "ReLU"),
-        (resnet.BasicBlock(8, 8, skip=False), None, "ReLU"),
-        (resnet.BasicBlock(8, 8, preactivation=True), "x", ""),
-        (resnet.BasicBlock(8, 12, 2, shortcut="padding"), "x, one place in 4, and 4 channels of zeros", "ReLU"),
-        (resnet.BasicBlock(8, 12, shortcut="padding", norm=False), "x, and 4 channels of zeros", "ReLU"),
-        (resnet.Bottleneck(8, 4), "1×1 convolution, 16 filters, stride 1", "ReLU"),
-    ],
-)
-def test_every_kind_of_block_has_a_plan(block, skip, last):
-    x = torch.rand(1, 8, 16, 16)
-    plan = labs._plan(block, x, block(x))
-    assert (plan.skip, plan.last) == (skip, last)
-    picture = labs.drawn([block], x)
-    assert picture.pixels.shape == (drawings.ROW, figures.WIDTH, 3)
-    assert block.training  # as it was
-
-
-def test_blocks_in_a_row_are_drawn_with_the_shapes_between_them():
-    blocks = [resnet.BasicBlock(8, 8), resnet.BasicBlock(8, 16, stride=2)]
-    assert labs.drawn(blocks, torch.rand(1, 8, 32, 32)).pixels.shape[0] == 2 * drawings.ROW
-
-
 def test_zero_is_white_and_signs_have_their_colours():
     shown = drawings.diverging(np.array([[0.0, 1.0, -1.0, 0.01]]))
     assert shown[0, 0].tolist() == [255, 255, 255]

@@ -158,7 +158,7 @@ def test_the_shipped_pair_is_good_and_only_the_residual_one_spares_a_block():
 @pytest.fixture
 def lab(monkeypatch):
     monkeypatch.setattr(twins, "SCENES", 256)
-    return TwinsLab(depth=8, steps=20)
+    return TwinsLab().set(depth=8, steps=20)
 
 
 def test_before_the_start_the_lab_shows_the_run_that_ships(lab):
@@ -243,7 +243,7 @@ def test_a_race_leaves_the_global_random_state_alone(lab):
 # ---- the lab of the surface --------------------------------------------------------------------------------------
 @pytest.fixture
 def land():
-    return LandscapeLab(points=5)
+    return LandscapeLab().set(points=5)
 
 
 def test_the_surface_lab_waits_with_the_fine_surface(land):

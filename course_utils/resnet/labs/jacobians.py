@@ -1,20 +1,19 @@
 """The lab of the gradient's way back: how much of it arrives at each layer, with the skips and without.
 
-Serves notebook 5. It wires `gradients.by_layer` to `figures.quick_curves`; the trainings have labs of their own.
+Serves notebook 5. It wires `jacobians.by_layer` to `figures.quick_curves`; the trainings have labs of their own.
 Papers: He et al. 2016; Glorot and Bengio 2010 and He et al. 2015 for the first weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from course_utils import figures, runtime, signs
+from course_utils import figures, signs
 from course_utils.labs import base
 from course_utils.networks import resnet
 from course_utils.resnet import jacobians
@@ -49,16 +48,15 @@ class GradientLab(base.Lab):
 
     Args:
         depth: layers at the beginning, one of `DEPTHS`.
-        norm: whether batch normalisation is on at the beginning.
         start: the first weights at the beginning, one of `resnet.STARTS`.
     """
 
-    def __init__(self, *, depth: int = 50, norm: bool = False, start: str = "he"):
+    def __init__(self, *, depth: int = 50, start: str = "he"):
         depths = [(f"{d} layers", d) for d in DEPTHS]
         controls = {
             "depth": base.pixel_slider("depth", depths, depth, "how many layers one after the other"),
             "width": base.menu("width", [(f"{w} filters", w) for w in (4, 8, 16)], 8, "filters of the first stage"),
-            "norm": base.switch("batch normalisation", norm, "after every convolution"),
+            "norm": base.switch("batch normalisation", False, "after every convolution"),
             "start": base.menu("weights", STARTS, start, "how the first weights are drawn"),
             "order": base.menu(
                 "ReLU", [("behind the sum", False), ("inside g (pre-activation)", True)], False, "where it stands"
@@ -125,59 +123,3 @@ def headline(view: View) -> str:
         colour = figures.VERMILLION if skip else figures.BLUE
         told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {share}</b>')
     return f"The gradient on its way through {view.depth} layers: {', '.join(told)}"
-
-
-def drawn(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
-    """The plan of some blocks in a row, read off the blocks themselves.
-
-    Args:
-        blocks: of any kind.
-        x: what goes into the first, [1, C, H, W].
-    """
-    plans = []
-    for block in blocks:
-        with runtime.kept(block), torch.no_grad():
-            after = block(x)
-        plans.append(_plan(block, x, after))
-        x = after
-    words = "Residual blocks as boxes: convolutions along a line, and the skip that goes round them to a plus."
-    return figures.Picture(drawings.blocks(plans), words)
-
-
-def _plan(block: resnet.Block, x: Tensor, after: Tensor) -> drawings.Drawn:
-    """What a drawing of a block says, read off its layers."""
-    convolutions = [layer for name, layer in block.named_children() if isinstance(layer, nn.Conv2d)]
-    boxes: list[tuple[str, ...]] = []
-    for k, conv in enumerate(convolutions):
-        side, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
-        has_norm = isinstance(getattr(block, f"norm{k + 1}"), nn.BatchNorm2d)
-        around = ("norm",) * has_norm + ("ReLU",) * (block.preactivation or k + 1 < len(convolutions))
-        box = (f"{side}×{side} conv", f"{conv.out_channels} filters", f"stride {stride}, pad {padding}")
-        boxes += [part for part in ((around, box) if block.preactivation else (box, around)) if part]
-    return drawings.Drawn(
-        title=_title(block),
-        inputs=" × ".join(map(str, x.shape[1:])),
-        outputs=" × ".join(map(str, after.shape[1:])),
-        boxes=tuple(boxes),
-        skip=_skip_words(block),
-        last="" if block.preactivation else "ReLU",
-    )
-
-
-def _title(block: resnet.Block) -> str:
-    if block.skip is None:
-        return "Plain: no skip at all"
-    if isinstance(block.skip, nn.Identity):
-        return "Same width, same size: the skip is x itself"
-    return "Another width or size: the skip must bring x into the new shape"
-
-
-def _skip_words(block: resnet.Block) -> str | None:
-    """What stands on the skip."""
-    if block.skip is None or isinstance(block.skip, nn.Identity):
-        return None if block.skip is None else "x"
-    if isinstance(block.skip, resnet.PaddedSkip):
-        places = "x" if block.skip.stride == 1 else f"x, one place in {block.skip.stride**2}"
-        return f"{places}, and {block.skip.more} channels of zeros"
-    conv = block.skip[0]
-    return f"1×1 convolution, {conv.out_channels} filters, stride {conv.stride[0]}"

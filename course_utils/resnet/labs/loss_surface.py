@@ -1,6 +1,6 @@
 """The lab of the loss surface: a square of weights round two trained networks, computed point by point.
 
-Serves notebook 5. It wires `landscape.surface_steps` to `figures.landscape.heat`; both do their work without it.
+Serves notebook 5. It wires `loss_surface.surface_steps` to `figures.loss_surface.heat`; both do their work without it.
 Paper: Li et al. 2018.
 """
 
@@ -19,6 +19,7 @@ from course_utils.resnet.figures import loss_surface as drawings
 from course_utils.signs import small
 
 ALT = "Two loss surfaces from above, of a plain and of a residual network; dark valleys, bright heights."
+# At a reach of 1 each filter has moved by its own length.
 REACHES, POINTS, SCENES = (0.05, 0.1, 0.2, 0.5, 1.0), (5, 9, 13, 17, 25), (48, 96, 192)
 TITLE = "The loss round two trained networks: without skips and with them"
 
@@ -36,21 +37,15 @@ class LandscapeLab(started.StartedLab):
     """Walk away from two trained networks along two random directions, and see how soon the loss climbs.
 
     Before the first start the lab shows the fine surfaces that ship.
-
-    Args:
-        points: along each axis at the beginning, one of 5, 9, 13, 17, 25.
-        reach: how far α and β go at the beginning, one of 0.05, 0.1, 0.2, 0.5, 1; at 1 each filter has moved by its
-            own length.
-        seed: of the two directions at the beginning.
     """
 
-    def __init__(self, *, points: int = 13, reach: float = 0.5, seed: int = 1):
+    def __init__(self):
         self._pair: dict[str, zoo.PixelNetwork] = {}
         self._scenes: dict[int, tuple[Tensor, Tensor]] = {}
         controls = {
-            "seed": base.whole_number("directions", 0, 9999, seed, "which two random directions"),
-            "reach": base.menu("reach", [(f"−{r:g} … {r:g}", r) for r in REACHES], reach, "how far α and β go"),
-            "points": base.menu("points", [(f"{p}×{p}", p) for p in POINTS], points, "how fine the net is"),
+            "seed": base.whole_number("directions", 0, 9999, 1, "which two random directions"),
+            "reach": base.menu("reach", [(f"−{r:g} … {r:g}", r) for r in REACHES], 0.5, "how far α and β go"),
+            "points": base.menu("points", [(f"{p}×{p}", p) for p in POINTS], 13, "how fine the net is"),
             "scenes": base.menu("scenes", SCENES, SCENES[1], "how many road-sign scenes the loss is a mean of"),
         }
         super().__init__(controls, alt=ALT, start="Compute")

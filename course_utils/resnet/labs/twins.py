@@ -42,21 +42,16 @@ class TwinsLab(started.StartedLab):
     """Train twins of one depth: the same layers, the same first weights, the same batches; only "+ x" differs.
 
     Before the first start the lab shows a run that ships.
-
-    Args:
-        depth: layers at the beginning, one of 8, 20, 32, 56.
-        steps: of each training at the beginning, 20 to 400.
-        seed: of the first weights and of the order of the scenes.
     """
 
-    def __init__(self, *, depth: int = 56, steps: int = twins.STEPS, seed: int = 0):
+    def __init__(self):
         self._scenes: tuple[Tensor, Tensor] | None = None  # rendered at the first start
         controls = {
-            "depth": base.menu("depth", [(f"{d} layers", d) for d in DEPTHS], depth, "layers of both networks"),
+            "depth": base.menu("depth", [(f"{d} layers", d) for d in DEPTHS], 56, "layers of both networks"),
             "norm": base.switch("batch normalisation", True, "after every convolution"),
-            "steps": base.whole_slider("steps", 20, 400, steps, "batches of 64 scenes for each network"),
+            "steps": base.whole_slider("steps", 20, 400, twins.STEPS, "batches of 64 scenes for each network"),
             "rate": base.menu("rate", [(f"{r:g}", r) for r in RATES], twins.LEARNING_RATE, "the learning rate's peak"),
-            "seed": base.whole_number("seed", 0, 9999, seed, "which first weights, which order of the scenes"),
+            "seed": base.whole_number("seed", 0, 9999, 0, "which first weights, which order of the scenes"),
         }
         super().__init__(controls, alt=ALT, start="Train")
 
