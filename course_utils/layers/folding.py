@@ -47,9 +47,6 @@ def fold(network: nn.Module, trial: Tensor, spared: Collection[str] = ()) -> nn.
     return lean if same else network
 
 
-folded = fold
-
-
 def _put(network: nn.Module, name: str, layer: nn.Module) -> None:
     """Put a layer in the place of that name."""
     parent, _, last = name.rpartition(".")

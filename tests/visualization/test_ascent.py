@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import visualization as v
 from course_utils import zoo
 from course_utils.layers.find import outer_layers
 from course_utils.runtime import generator
+from course_utils.visualization import canvas
 from course_utils.visualization.ascent import (
     ADAM,
     LADDER,
@@ -208,9 +208,9 @@ def test_the_regularisers_do_what_they_are_for(resnet):
     objective, how = Filter("stage2", 3), {"steps": 15, "start": noise(1, 64)}
     plain = climb(resnet, objective, recipe=NAIVE, **how).images
     for change, measure in (
-        ({"total_variation": 20.0}, v.total_variation),
-        ({"l2": 20.0}, v.squared),
-        ({"blur": 0.5}, v.total_variation),
+        ({"total_variation": 20.0}, canvas.total_variation),
+        ({"l2": 20.0}, canvas.squared),
+        ({"blur": 0.5}, canvas.total_variation),
         ({"decorrelated": True}, lambda x: (x[:, 0] - x[:, 2]).abs().mean()),  # less gaudy
     ):
         other = climb(resnet, objective, recipe=replace(NAIVE, **change), **how).images
