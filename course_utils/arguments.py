@@ -7,7 +7,7 @@ thing that was asked for, `ValueError` for one that is out of its range; each at
 the argument, says what is allowed and shows what came. A number may be Python's or numpy's; True and False are none.
 A function that raises something else, or for another reason, says so itself.
 
-`says` puts a sentence of one's own in the place of the usual one, behind the name and before "; got …".
+`says` puts words of one's own in the place of the usual range, behind the name and before "; got …".
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check_whole(name: str, number: int, least: int = 1, most: int | None = None,
     """
     if not is_whole(number):
         allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise TypeError(f"{name} {says or f'must be a whole number {allowed}'}; got {number!r}.")
+        raise TypeError(f"{name} must be a whole number {allowed}; got {number!r}.")
     if number < least or (most is not None and number > most):
         allowed = f"be at least {least}" if most is None else f"lie in [{least}, {most}]"
         raise ValueError(f"{name} {says or f'must {allowed}'}; got {number}.")
@@ -66,7 +66,7 @@ def check_number(
         says: what is allowed, in words of one's own, as in "is a brightness from 0 (black) to 1 (white)".
     """
     if not is_number(number):
-        raise TypeError(f"{name} {says or 'must be a number'}; got {number!r}.")
+        raise TypeError(f"{name} must be a number; got {number!r}.")
     if not least <= number <= most or not math.isfinite(number) or (above and number == least):  # NaN neither
         low = f"{'more than' if above else 'at least'} {least:g}"
         bracket = "(" if above else "["

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import runtime
+from course_utils.arguments import as_classes, check_choice
 from course_utils.gradcam import saliency
-from course_utils.layers.find import last_layer, layer_of, name_of, outer_layers, spatial_layers  # noqa: F401
+from course_utils.layers.find import last_layer, layer_of, name_of
 from course_utils.layers.hooks import replace
 
 WEIGHTS = ("mean", "sum")
@@ -47,7 +48,7 @@ def evidence(
         ValueError, TypeError: an argument is out of its range, or the layer has no maps over places.
     """
     saliency.check(network, images)
-    labels = saliency.as_classes(labels, images)
+    labels = as_classes(labels, images)
     if layer is None:
         layer = last_layer(network, images)
     name, module = name_of(network, layer).removeprefix("body."), layer_of(network, layer)
@@ -96,13 +97,9 @@ def gradcam(
     Returns:
         The maps, [N, H, W], not normalised; all 0 where nothing speaks for the class.
 
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
-
     Source: Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2.
     """
-    if weights not in WEIGHTS:
-        raise ValueError(f"weights is 'mean' (the paper) or 'sum' (the slide); got {weights!r}.")
+    check_choice("weights", weights, WEIGHTS, says="is 'mean' (the paper) or 'sum' (the slide)")
     seen = evidence(network, images, labels, layer=layer, of=of)
     alpha = getattr(seen.gradient, weights)(dim=(2, 3))  # [N, C]
     return _finished((alpha[:, :, None, None] * seen.activation).sum(dim=1), images, relu, enlarge)

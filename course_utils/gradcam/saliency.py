@@ -18,12 +18,23 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
-from course_utils.images import ROUNDING, check_range
+from course_utils.arguments import (
+    as_classes,
+    check_choice,
+    check_images,
+    check_logits,
+    check_network,
+    check_number,
+    check_whole,
+    is_whole,
+)
+from course_utils.images import ROUNDING
 from course_utils.layers.find import layer_of
 from course_utils.layers.hooks import watch
 
 PART = 64  # pictures that go through the network at once: more are slower on a processor and fill a GPU
 RELUS = frozenset({F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
+BRIGHTNESS = "is a brightness from 0 (black) to 1 (white)"
 OF = ("score", "probability")  # what may be differentiated: the logit, or what softmax makes of it
 
 
@@ -42,9 +53,6 @@ def vanilla_gradient(
 
     Returns:
         The maps, [N, H, W], at least 0, not normalised.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
 
     Source: Simonyan et al. 2014, arXiv:1312.6034, section 3.
     """
@@ -87,8 +95,7 @@ def smoothgrad(
     Source: Smilkov et al. 2017, arXiv:1706.03825.
     """
     check(network, images, samples=samples)
-    if not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
-        raise ValueError(f"noise is a share of the picture's range, such as 0.15; got {noise!r}.")
+    check_number("noise", noise, says="is a share of the picture's range, such as 0.15")
     labels = classes(network, images, labels)
     draw = runtime.generator(seed, images.device)
     hiss = torch.randn((samples, *images.shape[1:]), generator=draw, device=images.device)  # [S, 3, H, W]
@@ -126,8 +133,7 @@ def integrated_gradients(
     Source: Sundararajan et al. 2017, arXiv:1703.01365, equation 3.
     """
     check(network, images, steps=steps)
-    if not (isinstance(baseline, (int, float)) and 0 <= baseline <= 1):
-        raise ValueError(f"baseline is a brightness from 0 (black) to 1 (white); got {baseline!r}.")
+    check_number("baseline", baseline, 0, 1, says=BRIGHTNESS)
     labels = classes(network, images, labels)
     along = (torch.arange(steps, device=images.device, dtype=images.dtype) + 0.5) / steps  # [K]
 
@@ -194,14 +200,13 @@ def occlusion(
     """
     check(network, images)
     window = max(1, min(images.shape[2:]) // 5) if window is None else window
-    stride = max(1, window // 2) if stride is None and isinstance(window, int) else stride
+    stride = max(1, window // 2) if stride is None and is_whole(window) else stride
     check(network, images, window=window, stride=stride)
     if stride > window:
         raise ValueError(
             f"with stride {stride} and window {window} some pixels are never covered; take stride ≤ window."
         )
-    if not (isinstance(fill, (int, float)) and 0 <= fill <= 1):
-        raise ValueError(f"fill is a brightness from 0 (black) to 1 (white); got {fill!r}.")
+    check_number("fill", fill, 0, 1, says=BRIGHTNESS)
     labels = classes(network, images, labels)
     squares = _squares(*images.shape[2:], window, stride, images.device).to(images.dtype)  # [K, H, W], 1 inside
     covers = squares.sum(dim=0)  # [H, W]
@@ -281,11 +286,8 @@ def score(logits: Tensor, labels: Tensor | None, of: str = "score") -> Tensor:
     Raises:
         ValueError, TypeError: no logits [N, classes], a class that the network does not have, an unknown `of`.
     """
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"the network must answer with logits [N, classes]; got {got}, so wrap it to return those.")
-    if of not in OF:
-        raise ValueError(f"of is 'score' (the logit) or 'probability' (after softmax); got {of!r}.")
+    check_logits(logits)
+    check_choice("of", of, OF, says="is 'score' (the logit) or 'probability' (after softmax)")
     labels = logits.argmax(dim=1) if labels is None else labels
     if len(wrong := labels[(labels < 0) | (labels >= logits.shape[1])]):
         raise ValueError(f"class {int(wrong[0])} is none of this network's; it knows 0 to {logits.shape[1] - 1}.")
@@ -387,43 +389,8 @@ def randomised(network: nn.Module, parts: list[str], seed: int = 0) -> nn.Module
 
 # ---- what can be wrong -----------------------------------------------------------------------------------------
 def check(network: nn.Module, images: Tensor, **counts: int) -> None:
-    """Refuse what is no network, no batch of pictures or no count, in one sentence.
-
-    Raises:
-        ValueError, TypeError: which of them it is.
-    """
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        got = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"images must be a tensor of floats in [0, 1], as images.to_tensor makes it; got {got}.")
-    if images.ndim != 4 or not len(images):
-        raise ValueError(
-            f"images must be a batch [N, 3, H, W] of at least one picture; got shape {list(images.shape)} "
-            "(a single picture becomes a batch by image[None])."
-        )
-    check_range(images, rounding=ROUNDING)
+    """Refuse what is no network, no batch of pictures or no count."""
+    check_network(network)
+    check_images(images, rounding=ROUNDING)
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"{name} must be a whole number of at least 1; got {count!r}.")
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1; got {count}.")
-
-
-def as_classes(labels, images: Tensor) -> Tensor | None:
-    """Labels in any form (one class for all, a list, a tensor) as int64 [N] beside the pictures; None stays None.
-
-    Raises:
-        ValueError, TypeError: not whole numbers, or not one for each picture.
-    """
-    if labels is None:
-        return None
-    if isinstance(labels, bool) or not isinstance(labels, (int, list, tuple, Tensor)):
-        raise TypeError(f"labels is a class such as 10, or one for each picture; got {labels!r}.")
-    labels = torch.as_tensor(labels, device=images.device)
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise TypeError(f"labels must be whole numbers, such as torch.tensor([10, 9]); got {labels.dtype}.")
-    labels = labels.expand(len(images)) if labels.ndim == 0 else labels
-    if labels.shape != (len(images),):
-        raise ValueError(f"labels must have shape [{len(images)}], a class for each picture; got {list(labels.shape)}.")
-    return labels.long()
+        check_whole(name, count)

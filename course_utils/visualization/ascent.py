@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.arguments import check_choice, check_images, check_network, check_number, check_pair, check_whole
 from course_utils.runtime import generator as seeded
 from course_utils.visualization.canvas import Fourier, Pixels, seen, squared, total_variation
 from course_utils.visualization.objectives import Filter, Layer, Logit, Mixture, Neuron, Objective, Probability, Reader
@@ -84,19 +85,13 @@ class Recipe:
     noise: float = 0.1
 
     def __post_init__(self):
-        if self.parameterisation not in ("pixel", "fourier"):
-            raise ValueError(f"parameterisation is 'pixel' or 'fourier'; got {self.parameterisation!r}.")
+        check_choice("parameterisation", self.parameterisation, ("pixel", "fourier"), says="is 'pixel' or 'fourier'")
         if not isinstance(self.decorrelated, bool):
             raise TypeError(f"decorrelated is True or False; got {self.decorrelated!r}.")
         for field in fields(self):
-            if field.name not in LARGEST:
-                continue
-            value, largest, whole = getattr(self, field.name), LARGEST[field.name], field.type == "int"
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                raise TypeError(f"{field.name} must be a {'whole ' * whole}number; got {value!r}.")
-            if not 0 <= value <= largest or value == math.inf:
-                range_ = "at least 0 and finite" if largest == math.inf else f"in [0, {largest:g}]"
-                raise ValueError(f"{field.name} must lie {range_}; got {value:g}.".replace("lie at", "be at"))
+            if field.name in LARGEST:
+                check = check_whole if field.type == "int" else check_number
+                check(field.name, getattr(self, field.name), 0, LARGEST[field.name])
 
 
 NAIVE = Recipe("pixel", False, 0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, noise=0.25)  # the slide's loop: no regulariser at all
@@ -332,14 +327,10 @@ def _penalty(canvas: Tensor, recipe: Recipe) -> Tensor | float:
 
 # ---- what can be wrong with an argument ------------------------------------------------------------------------
 def _check(network: nn.Module, recipe: Recipe, steps: int) -> None:
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
+    check_network(network)
     if not isinstance(recipe, Recipe):
         raise TypeError(f"recipe is a Recipe(…) or visualization.NAIVE; got {recipe!r}.")
-    if isinstance(steps, bool) or not isinstance(steps, int):
-        raise TypeError(f"steps must be a whole number of at least 1; got {steps!r}.")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1; got {steps}.")
+    check_whole("steps", steps)
 
 
 def _as_list(objectives: Objective | Sequence[Objective]) -> list[Objective]:
@@ -354,15 +345,7 @@ def _as_list(objectives: Objective | Sequence[Objective]) -> list[Objective]:
 
 def _matched(images: Tensor, chosen: list[Objective]) -> tuple[Tensor, list[Objective]]:
     """As many pictures as objectives: where there is one of either, it is repeated."""
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        got = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"pictures are a tensor of floats in [0, 1], as images.to_tensor makes it; got {got}.")
-    if images.ndim != 4 or images.shape[1] != 3 or not len(images):
-        raise ValueError(
-            f"pictures are a batch [N, 3, H, W]; got {list(images.shape)} (one becomes it by image[None])."
-        )
-    if not images.isfinite().all() or images.min() < 0 or images.max() > 1:
-        raise ValueError("pixels must lie in [0, 1]; divide by 255 what runs to 255, and do not normalise.")
+    check_images(images, channels=3)
     if len(images) == 1:
         images = images.expand(len(chosen), -1, -1, -1)
     if len(chosen) == 1:
@@ -382,12 +365,7 @@ def _size(network: nn.Module, size: int | tuple[int, int] | None, start: Tensor 
     size = getattr(network, "input_size", None) if size is None else size
     if size is None:
         raise ValueError("this network does not say the size of its pictures; say it, as in size=64.")
-    both = size if isinstance(size, (tuple, list)) else (size, size)
-    if len(both) != 2 or any(isinstance(n, bool) or not isinstance(n, int) for n in both):
-        raise TypeError(f"size is a whole number of pixels, or (height, width); got {size!r}.")
-    if min(both) < 1:
-        raise ValueError(f"size must be at least 1 pixel; got {size}.")
-    return tuple(both)
+    return check_pair("size", size)
 
 
 # ---- the ladder ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import check_whole, is_number
 from course_utils.layers.find import name_of
 from course_utils.layers.folding import fold
 from course_utils.layers.hooks import hear, watch
@@ -36,7 +37,7 @@ class Filter:
 
     def __post_init__(self):
         _check_layer(self.layer)
-        _check_index("index", self.index)
+        check_whole("index", self.index, 0, says="is counted from 0")
 
     def numbers(self, shape: torch.Size) -> tuple[int, ...]:
         """What `read` needs to know, checked against the shape of the layer's output, [1, C, …]."""
@@ -66,12 +67,12 @@ class Neuron:
 
     def __post_init__(self):
         _check_layer(self.layer)
-        _check_index("index", self.index)
+        check_whole("index", self.index, 0, says="is counted from 0")
         if self.at is not None:
             if not isinstance(self.at, (tuple, list)) or len(self.at) != 2:
                 raise TypeError(f"at is a place on the map, (row, column), or None for its middle; got {self.at!r}.")
             for name, number in zip(("the row", "the column"), self.at, strict=True):
-                _check_index(name, number)
+                check_whole(name, number, 0, says="is counted from 0")
 
     def numbers(self, shape: torch.Size) -> tuple[int, ...]:
         """As in `Filter`."""
@@ -126,7 +127,7 @@ class Logit:
     layer = LOGITS
 
     def __post_init__(self):
-        _check_index("label", self.label)
+        check_whole("label", self.label, 0, says="is counted from 0")
 
     def numbers(self, shape: torch.Size) -> tuple[int, ...]:
         """As in `Filter`, for the logits [1, classes]."""
@@ -180,7 +181,7 @@ class Mixture:
                 counts = f"{len(self.weights)} for {len(self.objectives)}"
                 raise ValueError(f"a mixture takes one weight for each objective; got {counts}.")
             for weight in self.weights:
-                if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
+                if not is_number(weight) or not math.isfinite(weight):
                     raise ValueError(f"the weights of a mixture are finite numbers; got {weight!r}.")
 
 
@@ -280,10 +281,3 @@ def _not_through(network: nn.Module, trial: Tensor, layer: str, problem: Excepti
 def _check_layer(layer: str) -> None:
     if not isinstance(layer, str) or not layer:
         raise TypeError(f"layer is the name of a layer, such as 'stage3' or 'features.3'; got {layer!r}.")
-
-
-def _check_index(name: str, number: int) -> None:
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be a whole number, counted from 0; got {number!r}.")
-    if number < 0:
-        raise ValueError(f"{name} is counted from 0; got {number}.")
