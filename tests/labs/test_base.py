@@ -228,3 +228,17 @@ def test_a_lab_computes_on_one_thread_and_gives_the_others_back():
         assert torch.get_num_threads() == 2
     assert seen == [1]
     assert torch.get_num_threads() == before
+
+
+def test_an_interrupt_of_the_kernel_stops_a_lab_and_is_said(monkeypatch):
+    lab = Shades()
+
+    def interrupted(_step):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab, "draw", interrupted)
+    lab.controls["shade"].value = 20
+    assert words(lab.message).endswith("Stopped.")
+    monkeypatch.undo()
+    lab.controls["shade"].value = 30
+    assert words(lab.headline) == "shade 30, step 2"

@@ -85,8 +85,7 @@ class VisualizationLab(LayersLab):
     A moved control begins a new climb; Stop halts it where it stands, Continue climbs on.
 
     Args:
-        network: name of the network at the beginning, one of `zoo.names()`.
-        layer: at the beginning; `layers.find.outer_layers` lists those of the menu.
+        layer: of signs-alexnet, at the beginning; `layers.find.outer_layers` lists those of the menu.
         filter: at the beginning.
         steps: of a climb at the beginning, 1 to 256.
     """

@@ -79,20 +79,11 @@ class MapsLab(LookingLab):
     """Watch a layer at work: picture, network, layer, filter.
 
     Args:
-        network: name of the network at the beginning, one of `zoo.names()`.
-        layer: at the beginning; `layers.find.outer_layers` lists those of the menu.
+        layer: of signs-alexnet, at the beginning; `layers.find.outer_layers` lists those of the menu.
         filter: at the beginning.
-        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
     """
 
-    def __init__(
-        self,
-        network: str = "signs-alexnet",
-        *,
-        layer: str = "features.3",
-        filter: int = 5,
-        networks: tuple[str, ...] | None = None,
-    ):
+    def __init__(self, *, layer: str = "features.3", filter: int = 5):
         self._sees: dict[tuple[str, str], tuple[int, int] | None] = {}
         super().__init__(self._looking("signs-alexnet", layer, filter, 0), alt=MAPS_ALT)
 
@@ -161,10 +152,7 @@ class DreamLab(LookingLab):
     """DeepDream on a picture, or on your own: network, layer, filter or all of them, octaves, steps, step size.
 
     Args:
-        network: name of the network at the beginning, one of `zoo.names()`.
-        layer: at the beginning; `layers.find.outer_layers` lists those of the menu.
-        octaves, steps: at the beginning; few, so that the first picture is quick.
-        networks: names in the menu; the networks that ship come first, those of ImageNet after them.
+        steps: in each octave, at the beginning; few, so that the first picture is quick.
     """
 
     ALL = -1
