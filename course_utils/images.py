@@ -9,30 +9,23 @@ from __future__ import annotations
 import io
 import os
 import re
-import socket
-import time
-import urllib.request as web
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
-from course_utils import runtime
+from course_utils import runtime, web
 
 MAX_BYTES = 32 * 2**20  # of a file, an upload or a download
 MAX_PIXELS = 64_000_000  # width × height of one picture; telephones make 12 to 50 million
-TIMEOUT = 10.0  # seconds that a server may be silent
 ROUNDING = 1e-6  # what blending and resizing may take a pixel beyond 0 and 1; who only looks need not mind
-DEADLINE = 60.0  # seconds for a whole download
 FORMATS = (
     "JPEG",
     "PNG",
@@ -45,8 +38,6 @@ FORMATS = (
 )  # none of them starts a program (as EPS)
 
 _ADDRESS = re.compile(r"[a-z][\w+.-]+://|(file|data):", re.IGNORECASE)  # and C:\ is a path
-_WEB = (web.HTTPHandler, web.HTTPSHandler, web.ProxyHandler, web.HTTPRedirectHandler, web.UnknownHandler)
-_WEB += (web.HTTPDefaultErrorHandler, web.HTTPErrorProcessor)  # http(s) only, also after a redirect
 _MISTAKES = {  # how files begin that are often given by mistake
     rb"\s*<(!doctype\s+html|html|head|body)": "is a web page; use 'Copy image address' on the picture.",
     rb"\s*<(\?xml|svg)": "is a drawing of lines (SVG); export it as PNG.",
@@ -77,6 +68,10 @@ def to_tensor(picture: Any, *, size: int | None = None, device: str | torch.devi
     Raises:
         PictureError: missing, broken, empty, over `MAX_BYTES` or `MAX_PIXELS`, values out of range.
         TypeError: not a picture at all.
+
+    >>> grey = np.full((48, 64), 255, dtype=np.uint8)
+    >>> to_tensor(grey, size=32, device="cpu").shape
+    torch.Size([1, 3, 32, 32])
     """
     if size is not None and (type(size) is not int or not 1 <= size <= 8000):
         raise ValueError(f"size is a whole number of pixels, 1 to 8000, not {size!r}; try size=224.")
@@ -94,7 +89,7 @@ def fetch(address: str, *, seconds: float = 60.0) -> bytes:
 
     Args:
         address: begins with http:// or https://.
-        seconds: for all of it; a server may be silent for half of them.
+        seconds: for all of it, as for `web.read`.
 
     Returns:
         The bytes of the file, as `to_tensor` reads them.
@@ -108,9 +103,9 @@ def fetch(address: str, *, seconds: float = 60.0) -> bytes:
             f"“{begins}” is no address of a picture; one begins with https://, as 'Copy image address' copies it."
         )
     try:
-        data = _download(address, seconds)
+        data = web.read(address, most=MAX_BYTES, seconds=seconds)
     except (OSError, HTTPException, ValueError) as problem:
-        raise PictureError(f"the picture cannot be read ({_reason(problem)}); {_advice(problem)}.") from None
+        raise PictureError(f"the picture cannot be read ({web.reason(problem)}); {web.advice(problem)}.") from None
     _decode(data, "what stands at this address")
     return data
 
@@ -147,6 +142,9 @@ def to_pixels(tensor: torch.Tensor) -> np.ndarray:
     Raises:
         PictureError: another shape, or NaN in it.
         TypeError: not a tensor of floats.
+
+    >>> to_pixels(torch.full((3, 1, 1), 0.2))
+    array([[[51, 51, 51]]], dtype=uint8)
     """
     if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
         raise TypeError("to_pixels takes a tensor of floats and got something else; use to_tensor first.")
@@ -269,54 +267,14 @@ def _read(picture: Any) -> tuple[bytes, str]:
     name = text if len(text) <= 100 else f"{text[:60]}…{text[-30:]}"
     try:
         if _ADDRESS.match(text):
-            return _download(text), name
+            return web.read(text, most=MAX_BYTES), name
         path = Path(text).expanduser()
         if not path.is_file():  # also devices, which might never end
             raise OSError("it is a folder" if path.is_dir() else f"no such file; paths start in {Path.cwd()}")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1), name
     except (OSError, HTTPException, ValueError, RuntimeError) as problem:  # no network, 404, no home folder …
-        raise PictureError(f"{name!r} cannot be read ({_reason(problem)}); {_advice(problem)}.") from None
-
-
-def _reason(problem: Exception) -> str:
-    """What went wrong with a file or a download, in a few words."""
-    if isinstance(problem, HTTPError):
-        return f"{urlsplit(problem.url).hostname} answers {problem.code}, {' '.join(problem.reason.split())}"
-    problem = getattr(problem, "reason", problem)  # urllib wraps what went wrong
-    if isinstance(problem, socket.gaierror):
-        return "no such host, or no network"
-    if isinstance(problem, TimeoutError):
-        return str(problem) or "timed out"
-    return getattr(problem, "strerror", None) or " ".join(str(problem).strip("<>").split())
-
-
-def _advice(problem: Exception) -> str:
-    """What to do then."""
-    if isinstance(problem, HTTPError) and problem.code not in (404, 410):
-        return "save it with the browser and upload the file"  # some servers answer browsers only
-    if isinstance(problem, HTTPError):
-        return "check the address"
-    if isinstance(getattr(problem, "reason", problem), TimeoutError):
-        return "try again, or save it with the browser and upload the file"
-    return "check the address and the network" if isinstance(problem, URLError) else "check the path or address"
-
-
-def _download(url: str, seconds: float | None = None) -> bytes:
-    if not url.lower().startswith(("http://", "https://")):
-        raise ValueError("only http:// and https:// addresses are")
-    request = web.Request(quote(url, safe="%/:?&=#+,;@!$'()*~[]"), headers={"User-Agent": "course_utils"})
-    seconds, silence = (seconds, seconds / 2) if seconds else (DEADLINE, TIMEOUT)
-    end, data = time.monotonic() + seconds, bytearray()
-    opener = web.OpenerDirector()
-    for handler in _WEB:
-        opener.add_handler(handler())
-    with opener.open(request, timeout=silence) as response:
-        while len(data) <= MAX_BYTES and (part := response.read1(65_536)):
-            data += part
-            if time.monotonic() > end:
-                raise TimeoutError(f"not finished after {seconds:g} seconds")
-    return bytes(data)
+        raise PictureError(f"{name!r} cannot be read ({web.reason(problem)}); {web.advice(problem)}.") from None
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""One file from the network, whole or not at all: told, shown, resumed, checked, kept.
+"""Files from the web: a large one into a folder (told, shown, resumed, checked, kept), a small one into memory.
 
-Serves `zoo`, and through it every notebook that uses a network trained on ImageNet.
+Serves `zoo` and `images`, and through them every notebook: networks trained on ImageNet, pictures at an address.
 Papers: none; RFC 9110, section 14 (asking a server for the rest of a file).
 """
 
@@ -10,15 +10,17 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
 
 from tqdm.auto import tqdm
 
@@ -30,7 +32,19 @@ except ImportError:  # Windows: two downloads at once are then caught by the che
 TIMEOUT = 20.0  # seconds without a single byte
 ATTEMPTS = 5  # connections for one file, each going on where the last one broke
 CHUNK = 1 << 18  # bytes
+DEADLINE = 60.0  # seconds for the whole of a small file
 ELSEWHERE = "set the environment variable TORCH_HOME to a folder that you may write and that has room"
+
+
+_HTTP_ONLY = (  # http and https, also after a redirect; no file, no ftp
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPRedirectHandler,
+    urllib.request.UnknownHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPErrorProcessor,
+)
 
 
 class DownloadError(ValueError):
@@ -78,6 +92,52 @@ def fetch(url: str, folder: Path, *, digest: str, size: int, name: str, progress
         raise DownloadError(f"{name} cannot be kept in {place} ({error.strerror}); {ELSEWHERE}.") from None
 
 
+def read(address: str, *, most: int, seconds: float | None = None) -> bytes:
+    """What stands at an address, in memory; of a file that is too large, a little more than `most` bytes.
+
+    Args:
+        address: http or https.
+        most: bytes after which to stop.
+        seconds: for all of it, None takes `DEADLINE`; a server may be silent for half of them, at most for `TIMEOUT`.
+
+    Raises:
+        OSError, HTTPException, ValueError: `reason` says in a few words what went wrong, `advice` what to do.
+    """
+    if not address.lower().startswith(("http://", "https://")):
+        raise ValueError("only http:// and https:// addresses are")
+    seconds = seconds or DEADLINE
+    end, content = time.monotonic() + seconds, bytearray()
+    with _open(address, min(TIMEOUT, seconds / 2)) as response:
+        while len(content) <= most and (part := response.read1(CHUNK)):
+            content += part
+            if time.monotonic() > end:
+                raise TimeoutError(f"not finished after {seconds:g} seconds")
+    return bytes(content)
+
+
+def reason(problem: Exception) -> str:
+    """What went wrong with a file or a download, in a few words."""
+    if isinstance(problem, HTTPError):
+        return f"{urlsplit(problem.url).hostname} answers {problem.code}, {' '.join(problem.reason.split())}"
+    problem = getattr(problem, "reason", problem)  # urllib wraps what went wrong
+    if isinstance(problem, socket.gaierror):
+        return "no such host, or no network"
+    if isinstance(problem, TimeoutError):
+        return str(problem) or "timed out"
+    return getattr(problem, "strerror", None) or " ".join(str(problem).strip("<>").split())
+
+
+def advice(problem: Exception) -> str:
+    """What to do then."""
+    if isinstance(problem, HTTPError) and problem.code not in (404, 410):
+        return "save it with the browser and upload the file"  # some servers answer browsers only
+    if isinstance(problem, HTTPError):
+        return "check the address"
+    if isinstance(getattr(problem, "reason", problem), TimeoutError):
+        return "try again, or save it with the browser and upload the file"
+    return "check the address and the network" if isinstance(problem, URLError) else "check the path or address"
+
+
 def is_sound(path: Path, digest: str) -> bool:
     """Whether the file is there and its sha256 begins with these hexadecimal digits."""
     if not path.is_file():
@@ -92,6 +152,16 @@ def is_sound(path: Path, digest: str) -> bool:
 def megabytes(size: int) -> str:
     """A number of bytes as a student reads it: `4.9 MB`, `528 MB`."""
     return f"{size / 1e6:.1f} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"
+
+
+def _open(address: str, timeout: float, headers: Mapping[str, str] | None = None) -> HTTPResponse:
+    """Ask a server for a file; it may be silent for `timeout` seconds."""
+    headers = {"User-Agent": "course_utils", "Accept-Encoding": "identity", **(headers or {})}
+    opener = urllib.request.OpenerDirector()
+    for handler in _HTTP_ONLY:
+        opener.add_handler(handler())
+    address = quote(address, safe="%/:?&=#+,;@!$'()*~[]")
+    return opener.open(urllib.request.Request(address, headers=headers), timeout=timeout)
 
 
 def _receive_sound(url: str, file: BinaryIO, digest: str, size: int, name: str, bar: tqdm) -> None:
@@ -126,12 +196,10 @@ def _receive_patiently(url: str, file: BinaryIO, size: int, name: str, bar: tqdm
             broken = error
             if file.tell() == before:
                 break
-    reason = getattr(broken, "reason", broken)  # urllib wraps what went wrong
-    reason = getattr(reason, "strerror", None) or reason
     if file.tell() == 0:
-        raise DownloadError(f"{name} could not be downloaded: {host} cannot be reached ({reason}).") from None
+        raise DownloadError(f"{name} could not be downloaded: {host} cannot be reached ({reason(broken)}).") from None
     raise DownloadError(
-        f"{name} could not be downloaded: the connection to {host} broke ({reason}) after "
+        f"{name} could not be downloaded: the connection to {host} broke ({reason(broken)}) after "
         f"{megabytes(file.tell())}, which are kept; try again and it goes on from there."
     ) from None
 
@@ -139,11 +207,9 @@ def _receive_patiently(url: str, file: BinaryIO, size: int, name: str, bar: tqdm
 def _receive(url: str, file: BinaryIO, size: int, name: str, bar: tqdm) -> None:
     """Receive the file, or the rest of it when some is there and the server can start in the middle."""
     start = file.tell()
-    request = Request(url, headers={"User-Agent": "course_utils", "Accept-Encoding": "identity"})
-    if start:
-        request.add_header("Range", f"bytes={start}-")
+    rest = {"Range": f"bytes={start}-"} if start else {}
     try:
-        response = urlopen(request, timeout=TIMEOUT)
+        response = _open(url, TIMEOUT, rest)
     except HTTPError as error:
         if start == 0 or error.code != 416:  # 416: there is nothing after `start`
             raise

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, features
 
-from course_utils import images, runtime
+from course_utils import images, runtime, web
 from course_utils.images import PictureError, encode, to_pixels, to_tensor
 
 EIGHT_BIT_MODES = ["1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "La", "RGBA", "RGBa", "PA"]
@@ -535,14 +535,14 @@ def test_a_large_download_is_stopped_early(server, monkeypatch):
 
 
 def test_a_silent_server_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(images, "TIMEOUT", 0.2)
+    monkeypatch.setattr(web, "TIMEOUT", 0.2)
     start = time.perf_counter()
     assert "timed out" in refused(f"{server.url}/silent")
     assert time.perf_counter() - start < 2
 
 
 def test_a_dripping_server_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(images, "DEADLINE", 0.3)
+    monkeypatch.setattr(web, "DEADLINE", 0.3)
     start = time.perf_counter()
     assert "not finished" in refused(f"{server.url}/dripping")
     assert time.perf_counter() - start < 2
