@@ -68,6 +68,10 @@ def load(name: str, *, device: str | torch.device | None = None, progress: bool 
 
     Raises:
         ValueError: no such network, a damaged file, or (`web.DownloadError`) one that cannot be had.
+
+    >>> network = load("signs-resnet", device="cpu")
+    >>> network(torch.rand(1, 3, 64, 64)).shape  # logits, one for each of network.class_names
+    torch.Size([1, 20])
     """
     description = card(name)
     where = runtime.device(device)

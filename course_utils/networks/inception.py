@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from course_utils.networks.weights import renamed
+
 BRANCHES = ("conv_1x1", "conv_3x3", "conv_5x5", "pool")  # in the order of their channels
 
 
@@ -39,8 +41,9 @@ class Inception(nn.Module):
         kernels: sizes of the filters in the branches conv_3x3 and conv_5x5, odd; torchvision's GoogLeNet has (3, 3).
         eps: what batch normalisation adds to a variance before it divides by its root.
 
-    Raises:
-        ValueError: a branch without filters, or an even kernel.
+    >>> module = Inception(192, 64, (96, 128), (16, 32), 32)  # inception (3a) of GoogLeNet's table
+    >>> module(torch.rand(1, 192, 28, 28)).shape
+    torch.Size([1, 256, 28, 28])
     """
 
     def __init__(
@@ -141,6 +144,10 @@ class GoogLeNet(nn.Module):
 
     Raises:
         ValueError: widths that do not add up, or a module without filters; the sentence names it.
+
+    >>> googlenet = GoogLeNet(classes=20, aux=False).eval()
+    >>> googlenet(torch.rand(1, 3, 224, 224)).shape
+    torch.Size([1, 20])
     """
 
     def __init__(
@@ -254,19 +261,20 @@ def _check_sums(modules: Mapping[str, tuple]) -> None:
 
 
 # ---- torchvision's weights -------------------------------------------------------------------------------------
-_PARTS = {  # torchvision's name of a part → ours, wherever it stands
-    "conv2": "conv2.0",
-    "conv3": "conv2.1",
-    "branch1": "conv_1x1",
-    "branch2": "conv_3x3",
-    "branch3": "conv_5x5",
-    "branch4": "pool",
-    "conv": "0",  # of a convolution, its batch normalisation and its ReLU
-    "bn": "1",
-    "fc": "linear",
-    "fc1": "hidden",
-    "fc2": "linear",
-}
+_RENAMED = (  # torchvision's names, and ours
+    (r"^inception", "inception_"),
+    (r"^conv2\.", "conv2.0."),
+    (r"^conv3\.", "conv2.1."),
+    (r"\.branch1\.", ".conv_1x1."),
+    (r"\.branch2\.", ".conv_3x3."),
+    (r"\.branch3\.", ".conv_5x5."),
+    (r"\.branch4\.", ".pool."),
+    (r"\.conv\.(\w+)$", r".0.\1"),  # of a convolution, its batch normalisation and its ReLU
+    (r"\.bn\.(\w+)$", r".1.\1"),
+    (r"\.fc1\.", ".hidden."),
+    (r"\.fc2\.", ".linear."),
+    (r"^fc\.", "linear."),
+)
 
 
 def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -276,20 +284,10 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: `torchvision.models.googlenet(…).state_dict()`, with the auxiliary classifiers or without.
 
     Returns:
-        What `weights.load_weights` takes, and says which layer does not fit; the tensors are the same, not copies.
+        inception3a.branch2.1.conv.weight → inception_3a.conv_3x3.1.0.weight, and so on; the tensors are the same.
+        `weights.load_weights` takes them, and says which layer does not fit.
     """
-    return {_our_name(name): tensor for name, tensor in state.items()}
-
-
-def _our_name(name: str) -> str:
-    """`inception3a.branch2.1.conv.weight` → `inception_3a.conv_3x3.1.0.weight`"""
-    first, *rest = name.split(".")
-    if first.startswith("inception"):
-        first = first.replace("inception", "inception_")
-    if first.startswith("aux") and rest[:1] == ["conv"]:  # this one is our name too
-        rest[:1] = []
-        first += ".conv"
-    return ".".join([_PARTS.get(first, first), *(_PARTS.get(part, part) for part in rest)])
+    return renamed(state, _RENAMED)
 
 
 # ---- the network that ships ------------------------------------------------------------------------------------

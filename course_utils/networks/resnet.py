@@ -7,7 +7,6 @@ Recognition", table 1 and section 4.2; He et al. 2016, "Identity Mappings in Dee
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping
 
 import torch
@@ -15,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import runtime
+from course_utils.arguments import check_whole
+from course_utils.networks.weights import renamed
 
 
 # ---- the blocks ------------------------------------------------------------------------------------------------
@@ -55,8 +56,9 @@ class BasicBlock(Block):
         shortcut: "projection", a 1×1 convolution of the same stride (the paper's option B, and the slide's), or
             "padding": x at every second place, filled up with channels of zeros (option A, no parameters).
 
-    Raises:
-        ValueError, TypeError: a number of channels or filters below 1, an unknown shortcut.
+    >>> block = BasicBlock(8, 16, stride=2)
+    >>> block(torch.rand(1, 8, 32, 32)).shape
+    torch.Size([1, 16, 16, 16])
     """
 
     def __init__(
@@ -251,8 +253,8 @@ class ResNet(_Staged):
         skip, norm, preactivation, shortcut: as in `BasicBlock`, for all blocks; skip=False is the plain twin.
         seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
 
-    Raises:
-        ValueError: no such row in the table, or a number of filters or classes below 1.
+    >>> ResNet(18, classes=20)(torch.rand(2, 3, 64, 64)).shape
+    torch.Size([2, 20])
     """
 
     def __init__(
@@ -299,9 +301,6 @@ class SmallResNet(_Staged):
         skip, norm, preactivation, shortcut: as in `BasicBlock`, for all blocks.
         seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
 
-    Raises:
-        ValueError: a depth that is not 6n + 2, or a number of filters or classes below 1.
-
     Source: He et al. 2016, section 4.2.
     """
 
@@ -336,9 +335,6 @@ def shortened(network: SmallResNet, depth: int) -> SmallResNet:
     Args:
         network: left as it is.
         depth: 6n + 2 layers, at most those of the network.
-
-    Raises:
-        ValueError: a depth that is not 6n + 2, or more than there is.
     """
     count, there = _blocks_a_stage(depth), len(network.stage1)
     if count > there:
@@ -420,18 +416,13 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     `weights.load_weights` puts them into a `ResNet` of the same depth.
     """
-    for theirs, ours in _RENAMED:
-        state = {re.sub(theirs, ours, name): tensor for name, tensor in state.items()}
-    return dict(state)
+    return renamed(state, _RENAMED)
 
 
 # ---- what can be wrong -----------------------------------------------------------------------------------------
 def _check(layer: str, **numbers: int) -> None:
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise TypeError(f"{layer}: {name} must be a whole number; got {number!r}.")
-        if number < 1:
-            raise ValueError(f"{layer}: {name} must be at least 1; got {number}.")
+        check_whole(f"{layer}: {name}", number)
 
 
 def _blocks_a_stage(depth: int) -> int:

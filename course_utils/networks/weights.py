@@ -1,13 +1,26 @@
-"""Handing a network the weights of another one: all of them and in its shapes, or a sentence that names the layer.
+"""Handing a network the weights of another one: under its names, all of them and in its shapes.
 
 Serves notebooks 04 and 05. Papers: none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
+
+
+def renamed(state: Mapping[str, Tensor], rules: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
+    """Weights under other names; the tensors are the same, not copies.
+
+    Args:
+        state: name → tensor.
+        rules: (regular expression, what stands in its place), applied one after the other to every name.
+    """
+    for theirs, ours in rules:
+        state = {re.sub(theirs, ours, name): tensor for name, tensor in state.items()}
+    return dict(state)
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:

@@ -142,8 +142,9 @@ def render(
     Returns:
         `Scenes` with images, labels, masks and poses.
 
-    Raises:
-        ValueError: a label, the size or a dial is out of range.
+    >>> scenes = render([STOP, YIELD], seed=1, device="cpu")
+    >>> scenes.images.shape, scenes.labels.tolist()
+    (torch.Size([2, 3, 64, 64]), [10, 9])
     """
     where, dials = runtime.device(device), dials or Dials()
     if not isinstance(size, int) or not SMALLEST <= size <= LARGEST:

@@ -279,7 +279,7 @@ def test_a_bad_number_is_refused_with_the_layer_s_name(call, sentence):
 
 
 def test_half_a_filter_is_refused():
-    with pytest.raises(TypeError, match=r"conv1: filters must be a whole number; got 2\.5"):
+    with pytest.raises(TypeError, match=r"conv1: filters must be a whole number of at least 1; got 2\.5"):
         resnet.BasicBlock(4, 2.5)
 
 
