@@ -86,6 +86,18 @@ def test_a_map_is_drawn_quickly_enough_for_a_slider():
     assert min(seconds) < 0.2  # 0.03 on a quiet machine
 
 
+def test_a_map_of_lengths_is_not_labelled_in_255ths():
+    """The axes of lesson 8's second map are Euclidean lengths: other words round the very same square."""
+    levels, lengths = (
+        decision_map.regions(HALF, SURE, NAMES, reach=2.0, title="A map", label=0, unit=unit) for unit in (255, 1)
+    )
+    changed = (levels != lengths).any(axis=2)
+    top, left, side = decision_map.TOP, decision_map.LEFT, 470
+    assert changed[top + side :].any()
+    assert changed[:, :left].any()
+    assert not changed[top : top + side, left:].any()
+
+
 def test_the_mountain_shows_the_path():
     losses = np.add.outer(np.linspace(0, 1, 9), np.linspace(0, 4, 9))
     bare = decision_map.mountain(losses, reach=0.1, title="A slope")

@@ -167,6 +167,7 @@ def regions(
     edge: np.ndarray | None = None,
     path: np.ndarray | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
+    unit: int = 255,
 ) -> np.ndarray:
     """A decision map with its axes, and beside it which colour is which class.
 
@@ -174,6 +175,7 @@ def regions(
         class_names: of all classes.
         title: the figure's one message.
         names: of the directions along α and β.
+        unit: 255 writes α and β as 255ths, 1 as plain numbers.
         classes, confidence, reach, label, edge, path, marks: see `square_regions`.
 
     Returns:
@@ -181,7 +183,7 @@ def regions(
     """
     colours = class_colours([classes], label)
     square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, path=path, marks=marks)
-    canvas, draw = _with_axes(square, reach, names, title)
+    canvas, draw = _with_axes(square, reach, names, title, unit)
     side = len(square)
     left, row = LEFT + side + 40, 38
     text(draw, (left, TOP + 14), "read as", size=20, bold=True, anchor="lm")
@@ -199,7 +201,7 @@ def regions(
     return np.asarray(canvas)
 
 
-def _with_axes(square: np.ndarray, reach: float, names, title: str):
+def _with_axes(square: np.ndarray, reach: float, names, title: str, unit: int):
     """A canvas with a title, the square and its axes; and the drawing on it."""
     side = len(square)
     canvas = Image.new("RGB", (WIDTH, TOP + side + BELOW), PAPER)
@@ -209,15 +211,17 @@ def _with_axes(square: np.ndarray, reach: float, names, title: str):
     draw.rectangle((LEFT - 1, TOP - 1, LEFT + side, TOP + side), outline=PALE)
     for share in (0, 0.25, 0.5, 0.75, 1):
         value, at = (2 * share - 1) * reach, share * side
-        words = f"{round(255 * value, 1):g}".replace("-", "−")
+        words = f"{round(value * unit, 1):g}" if unit != 1 else f"{value:.2g}"
+        words = words.replace("-", "−")
         draw.line((LEFT + at, TOP + side, LEFT + at, TOP + side + 6), fill=PALE)
         draw.line((LEFT - 6, TOP + side - at, LEFT, TOP + side - at), fill=PALE)
         text(draw, (LEFT + at, TOP + side + 20), words, size=17)
         text(draw, (LEFT - 12, TOP + side - at), words, size=17, anchor="rm")
-    text(draw, (LEFT + side / 2, TOP + side + 52), f"α: {names[0]}, in 255ths", size=20, width=side)
+    of = f", in {unit}ths" if unit != 1 else ""
+    text(draw, (LEFT + side / 2, TOP + side + 52), f"α: {names[0]}{of}", size=20, width=side)
     tall = 28 + extra(20)
     strip = Image.new("RGB", (side, tall), PAPER)
-    text(pen(strip), (side / 2, tall // 2), f"β: {names[1]}, in 255ths", size=20, width=side)
+    text(pen(strip), (side / 2, tall // 2), f"β: {names[1]}{of}", size=20, width=side)
     canvas.paste(strip.rotate(90, expand=True), (10 - extra(20), TOP))
     return canvas, draw
 
