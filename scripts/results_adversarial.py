@@ -3,8 +3,8 @@
 Four parts, each alone as `python scripts/results_adversarial.py transfer`; together some six minutes on one core:
 robustness  accuracy against ε of the four networks → data/adversarial/robustness.json
 transfer    attacks made on each, shown to all → data/adversarial/transfer.json
-masked      two defences that only hide the gradient → data/adversarial/masked.json
-patch       stickers for a STOP sign, and what they do on test scenes → data/adversarial/sticker-….png, patch.json
+obfuscated  two defences that only hide the gradient → data/adversarial/obfuscated.json
+patch       patches for a STOP sign, and what they do on test scenes → data/adversarial/patch-….png, patch.json
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from course_utils.layers import folding
 EPSILON, STEPS = 8 / 255, 20
 TEST_SEED = signs.TEST_SEED + 8
 CURVE_SCENES, CURVE_255, CURVE_STEPS = 80, (0, 1, 2, 3, 4, 6, 8, 12, 16, 24), 10
-TRANSFER_SCENES, TRANSFER_255, MASKED_SCENES = 60, (8, 24), 40
-STICKER_TARGET, STICKER_SIDE, STICKER_STEPS, STICKER_BATCH = "caution", 16, 150, 12
-PRINT_SCENES, STUCK_SCENES = 256, 300  # to print the sticker for, and to try it on
+TRANSFER_SCENES, TRANSFER_255, DEFENCE_SCENES = 60, (8, 24), 40
+PATCH_TARGET, PATCH_SIDE, PATCH_STEPS, PATCH_BATCH = "caution", 16, 150, 12
+TRAINING_SCENES, PATCHED_SCENES = 256, 300  # to make the patch for, and to try it on
 made = partial(results.made, "adversarial")
 
 
@@ -72,12 +72,12 @@ def make_transfer() -> None:
     results.write(patch.FOLDER / "transfer.json", told)
 
 
-def make_masked() -> None:
+def make_obfuscated() -> None:
     """The plain network, the same one made loud, the same one behind a rounding."""
-    street, plain, other = scenes(MASKED_SCENES), load("signs-resnet"), load("signs-inception")
+    street, plain, other = scenes(DEFENCE_SCENES), load("signs-resnet"), load("signs-inception")
     defences = {"none": plain, "loud": obfuscated.Loud(plain), "rounded": obfuscated.Rounded(plain)}
     told = {
-        "made": made("masked", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=MASKED_SCENES, scenes_seed=TEST_SEED),
+        "made": made("obfuscated", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=DEFENCE_SCENES, scenes_seed=TEST_SEED),
         "network": "signs-resnet", "other": "signs-inception", "flat": {}, "held": {},
     }  # fmt: skip
     for name, defence in defences.items():
@@ -89,39 +89,39 @@ def make_masked() -> None:
             for attack, maker in makers.items()
         }
         print(name, told["flat"][name], told["held"][name], flush=True)
-    results.write(patch.FOLDER / "masked.json", told)
+    results.write(patch.FOLDER / "obfuscated.json", told)
 
 
 def make_patch() -> None:
-    """One sticker printed for many scenes, one for a single scene, and two that nobody optimised."""
-    target = signs.CLASS_NAMES.index(STICKER_TARGET)
-    many = signs.render([signs.STOP] * PRINT_SCENES, seed=8, device="cpu").to(runtime.device())
-    test = scenes(STUCK_SCENES, [signs.STOP] * STUCK_SCENES)
+    """One patch made for many scenes, one for a single scene, and two that nobody optimised."""
+    target = signs.CLASS_NAMES.index(PATCH_TARGET)
+    many = signs.render([signs.STOP] * TRAINING_SCENES, seed=8, device="cpu").to(runtime.device())
+    test = scenes(PATCHED_SCENES, [signs.STOP] * PATCHED_SCENES)
     told = {
         "made": made(
-            "patch", steps=STICKER_STEPS, scenes=PRINT_SCENES, test_scenes=STUCK_SCENES, scenes_seed=TEST_SEED
+            "patch", steps=PATCH_STEPS, scenes=TRAINING_SCENES, test_scenes=PATCHED_SCENES, scenes_seed=TEST_SEED
         ),
-        "target": STICKER_TARGET, "share of the sign": round(patch.Place().share, 4), "right": {}, "fooled": {},
+        "target": PATCH_TARGET, "share of the sign": round(patch.Place().share, 4), "right": {}, "fooled": {},
     }  # fmt: skip
     network = load("signs-resnet")
-    how = {"steps": STICKER_STEPS, "batch": STICKER_BATCH, "side": STICKER_SIDE}
-    stickers = patch.controls(STICKER_SIDE) | {
-        "one scene": patch.print_sticker(network, many[:1], target, **how),
-        "many scenes": patch.print_sticker(network, many, target, **how),
+    how = {"steps": PATCH_STEPS, "batch": PATCH_BATCH, "side": PATCH_SIDE}
+    patches = patch.controls(PATCH_SIDE) | {
+        "one scene": patch.train_patch(network, many[:1], target, **how),
+        "many scenes": patch.train_patch(network, many, target, **how),
     }
-    patch.save(stickers["one scene"], "one-scene")
-    patch.save(stickers["many scenes"], STICKER_TARGET)
-    stickers |= {"one scene": patch.load("one-scene"), "many scenes": patch.load(STICKER_TARGET)}
+    patch.save(patches["one scene"], "one-scene")
+    patch.save(patches["many scenes"], PATCH_TARGET)
+    patches |= {"one scene": patch.load("one-scene"), "many scenes": patch.load(PATCH_TARGET)}
     for name in ("signs-resnet", "signs-alexnet", "signs-resnet-robust"):
         judge = load(name)
-        answers = {sticker: patch.answers(judge, test, pixels) for sticker, pixels in stickers.items()}
+        answers = {which: patch.answers(judge, test, pixels) for which, pixels in patches.items()}
         told["right"][name] = {k: round((a == signs.STOP).float().mean().item(), 4) for k, a in answers.items()}
         told["fooled"][name] = {k: round((a == target).float().mean().item(), 4) for k, a in answers.items()}
         print(name, told["right"][name], told["fooled"][name], flush=True)
     results.write(patch.FOLDER / "patch.json", told)
 
 
-PARTS = {"robustness": make_robustness, "transfer": make_transfer, "masked": make_masked, "patch": make_patch}
+PARTS = {"robustness": make_robustness, "transfer": make_transfer, "obfuscated": make_obfuscated, "patch": make_patch}
 
 
 if __name__ == "__main__":

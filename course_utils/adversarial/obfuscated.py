@@ -17,9 +17,9 @@ from course_utils import runtime, training
 from course_utils.adversarial.apgd import apgd
 from course_utils.adversarial.balls import Ball, check_one_size
 from course_utils.adversarial.pgd import loss_and_gradient, pgd
-from course_utils.arguments import check_whole
+from course_utils.arguments import check_number, check_whole
 
-RESULTS = runtime.DATA / "adversarial" / "masked.json"  # what scripts/results_adversarial.py measured
+RESULTS = runtime.DATA / "adversarial" / "obfuscated.json"  # what scripts/results_adversarial.py measured
 
 
 class Loud(nn.Module):
@@ -30,16 +30,12 @@ class Loud(nn.Module):
     Args:
         network: answers with logits.
         factor: by which they are multiplied, more than 0.
-
-    Raises:
-        ValueError: the factor is not more than 0.
     """
 
     def __init__(self, network: nn.Module, factor: float = 1000.0):
         super().__init__()
-        if not factor > 0:
-            raise ValueError(f"factor must be more than 0, or the network would read another class; got {factor}.")
-        self.network, self.factor = network, factor
+        says = "must be more than 0, or the network would read another class"
+        self.network, self.factor = network, check_number("factor", factor, above=True, says=says)
 
     def forward(self, images: Tensor) -> Tensor:
         """Pictures [N, 3, H, W] in [0, 1] → logits [N, classes]."""
@@ -56,18 +52,12 @@ class Rounded(nn.Module):
         levels: of brightness, 2 or more.
         straight_through: round on the way in, and on the way back pretend that nobody did: the attacker's answer
             (backward pass differentiable approximation, BPDA).
-
-    Raises:
-        ValueError, TypeError: fewer than two levels, or no whole number of them.
     """
 
     def __init__(self, network: nn.Module, levels: int = 16, *, straight_through: bool = False):
         super().__init__()
-        if isinstance(levels, bool) or not isinstance(levels, int):
-            raise TypeError(f"levels of brightness are counted, 2 or more; got {levels!r}.")
-        if levels < 2:
-            raise ValueError(f"rounding needs at least 2 levels of brightness; got {levels}.")
-        self.network, self.levels, self.straight_through = network, levels, straight_through
+        self.network, self.straight_through = network, straight_through
+        self.levels = check_whole("levels of brightness", levels, 2)
 
     def round(self, images: Tensor) -> Tensor:
         """The rounded pictures that the network sees, [N, 3, H, W]."""
@@ -98,9 +88,6 @@ def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 
         ball: what no attack leaves, `Linf(epsilon)` or `L2(epsilon)`; PGD's step is 2.5·ε/k.
         steps: k.
         seed: of the random starts.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range.
     """
     check_one_size("an attacker", ball)
     check_whole("steps", steps)
@@ -138,5 +125,5 @@ def held(network: nn.Module, images: Tensor, labels: Tensor, maker: Maker, batch
 
 @lru_cache(maxsize=1)
 def shipped() -> dict:
-    """What each attack found on each defence, from data/adversarial/masked.json: defence → attack → still right."""
+    """What each attack found on each defence, from data/adversarial/obfuscated.json: defence → attack → still right."""
     return json.loads(RESULTS.read_text(encoding="utf-8"))

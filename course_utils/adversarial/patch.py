@@ -1,7 +1,7 @@
-"""A sticker on a STOP sign: not a little everywhere, but as much as one likes in one small place, at any pose.
+"""Adversarial patches, stickers on a STOP sign: not a little everywhere, but whatever one likes in one small place.
 
 Serves notebook 8. Papers: Brown et al. 2017, arXiv:1712.09665 (adversarial patch); Athalye et al. 2018,
-arXiv:1707.07397 (expectation over transformation); Eykholt et al. 2018, arXiv:1707.08945 (a sticker on a real STOP).
+arXiv:1707.07397 (expectation over transformation); Eykholt et al. 2018, arXiv:1707.08945 (stickers on a real STOP).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training
-from course_utils.arguments import check_classes
+from course_utils.arguments import check_classes, check_number, check_whole
 from course_utils.signs.backgrounds import grids
 
 FOLDER = runtime.DATA / "adversarial"
 RESULTS = FOLDER / "patch.json"  # what scripts/results_adversarial.py measured
-DARKEST, BRIGHTEST = 0.55, 1.0  # how much of its printed colour a sticker shows in the light of a scene
+DARKEST, BRIGHTEST = 0.55, 1.0  # how much of its printed colour a patch shows in the light of a scene
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a square sticker sits on the sign, which reaches from -1 to 1 in both directions, y down."""
+    """Where a square patch sits on the sign, which reaches from -1 to 1 in both directions, y down."""
 
     x: float = 0.0
     y: float = 0.58  # under the word
@@ -41,25 +41,25 @@ class Place:
 
 
 @dataclass(frozen=True)
-class StickerStep:
-    """Where the printing stands."""
+class PatchStep:
+    """How far the patch has come."""
 
     index: int  # 0 is the grey beginning
-    sticker: Tensor  # [3, P, P] in [0, 1]
+    patch: Tensor  # [3, P, P] in [0, 1]
     loss: Tensor  # [], mean cross-entropy of the target over the batch, before the step
 
 
-def stuck(scenes: signs.Scenes, sticker: Tensor, place: Place | None = None, *, light: Tensor | None = None) -> Tensor:
-    """The scenes with the sticker on their signs, in each one's perspective, under what hangs in front of the sign.
+def apply(scenes: signs.Scenes, patch: Tensor, place: Place | None = None, *, light: Tensor | None = None) -> Tensor:
+    """The scenes with the patch on their signs, in each one's perspective, under what hangs in front of the sign.
 
     Args:
         scenes: with their poses and masks.
-        sticker: [3, P, P] in [0, 1].
+        patch: [3, P, P] in [0, 1].
         place: on the sign.
         light: [N], how much of its colour it shows; 1 where left out.
 
     Returns:
-        [N, 3, S, S] in [0, 1]; differentiable with respect to the sticker.
+        [N, 3, S, S] in [0, 1]; differentiable with respect to the patch.
     """
     place = place or Place()
     size, where = scenes.images.shape[-1], scenes.images.device
@@ -68,21 +68,21 @@ def stuck(scenes: signs.Scenes, sticker: Tensor, place: Place | None = None, *, 
     pixels = torch.stack([x.expand_as(one), y.expand_as(one), one]).view(3, -1)  # [3, S²]
     rays = torch.linalg.inv(scenes.poses) @ pixels  # [N, 3, S²]
     plane = (rays[:, :2] / rays[:, 2:].clamp(min=0.05)).transpose(1, 2)  # [N, S², 2], on the sign
-    inside = (plane - plane.new_tensor([place.x, place.y])) / place.half  # -1 to 1 on the sticker
+    inside = (plane - plane.new_tensor([place.x, place.y])) / place.half  # -1 to 1 on the patch
     grid = inside.view(-1, size, size, 2)
-    printed = torch.cat([sticker, torch.ones_like(sticker[:1])]).expand(len(scenes), -1, -1, -1)  # with its coverage
+    printed = torch.cat([patch, torch.ones_like(patch[:1])]).expand(len(scenes), -1, -1, -1)  # with its coverage
     looked = F.grid_sample(printed, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     shade = 1.0 if light is None else light.view(-1, 1, 1, 1).to(where)
     return scenes.images * (1 - looked[:, 3:] * scenes.masks) + looked[:, :3] * shade * scenes.masks
 
 
 def lights(count: int, generator: torch.Generator) -> Tensor:
-    """How bright the sticker looks in each of some scenes, [count]."""
+    """How bright the patch looks in each of some scenes, [count]."""
     share = torch.rand(count, generator=generator, device=generator.device)
     return DARKEST + (BRIGHTEST - DARKEST) * share
 
 
-def sticker_steps(
+def patch_steps(
     network: nn.Module,
     scenes: signs.Scenes,
     target: int,
@@ -93,55 +93,53 @@ def sticker_steps(
     side: int = 16,
     step_size: float = 0.05,
     seed: int = 0,
-) -> Iterator[StickerStep]:
-    """Print a sticker that makes signs be read as the target: expectation over transformation.
+) -> Iterator[PatchStep]:
+    """Train a patch that makes signs be read as the target, wherever it is seen: expectation over transformation.
 
     In every step the gradient is the mean over some scenes drawn at random (another street, pose and light each), and
-    the sticker is moved and scaled a little, as by a hand that sticks it on. So it learns what works in all of them.
+    the patch is moved and scaled a little, as by a hand that sticks it on. So it learns what works in all of them.
 
     Args:
         network: takes pictures in [0, 1], answers with logits; left as it was whenever an item is handed over.
-        scenes: to draw from; a single one gives a sticker for this very picture.
+        scenes: to draw from; a single one gives a patch for this very picture.
         target: the class to be read.
         place: on the sign.
         steps: how many.
         batch: scenes a step.
-        side: P, pixels of the sticker.
+        side: P, pixels of the patch.
         step_size: how far a colour may move in a step, in [0, 1].
         seed: of the draws.
-
-    Raises:
-        ValueError: a number is below 1, or the target is one of the scenes' own classes or none of the network's.
     """
-    if min(steps, batch, side) < 1 or not step_size > 0:
-        raise ValueError(f"steps, batch, side and step_size must be positive; got {(steps, batch, side, step_size)}.")
+    for name, count in {"steps": steps, "batch": batch, "side": side}.items():
+        check_whole(name, count)
+    check_number("step_size", step_size, above=True)
     if bool((scenes.labels == target).any()):
         raise ValueError(f"the target {target} is what some of the scenes show; take another class.")
     check_classes(network, scenes.images, scenes.labels, torch.tensor([target]))
     place = place or Place()
 
-    def walk() -> Iterator[StickerStep]:
+    def walk() -> Iterator[PatchStep]:
         draw = runtime.generator(seed, scenes.images.device)
-        sticker = torch.full((3, side, side), 0.5, device=scenes.images.device)
-        speed = torch.zeros_like(sticker)
+        patch = torch.full((3, side, side), 0.5, device=scenes.images.device)
+        speed = torch.zeros_like(patch)
         for index, (chosen, (x, y, wide), light) in enumerate(_draws(len(scenes), steps, batch, draw)):
             moved = replace(place, x=place.x + x, y=place.y + y, half=place.half * (1 + 2 * wide))
             with runtime.kept(network), torch.enable_grad():
-                asked = sticker.clone().requires_grad_()
-                logits = network(stuck(scenes[chosen], asked, moved, light=light))
+                asked = patch.clone().requires_grad_()
+                logits = network(apply(scenes[chosen], asked, moved, light=light))
                 loss = F.cross_entropy(logits, torch.full_like(chosen, target))
                 (gradient,) = torch.autograd.grad(loss, asked)
-            yield StickerStep(index, sticker, loss.detach())
+            yield PatchStep(index, patch, loss.detach())
             speed = 0.8 * speed + gradient / gradient.abs().mean().clamp(min=1e-12)
             shrink = 1 - 0.9 * index / steps  # long strides first, fine ones in the end
-            sticker = (sticker - step_size * shrink * speed.sign()).clamp(0, 1)
-        yield StickerStep(steps, sticker, loss.detach())
+            patch = (patch - step_size * shrink * speed.sign()).clamp(0, 1)
+        yield PatchStep(steps, patch, loss.detach())
 
     return walk()
 
 
 def _draws(count: int, steps: int, batch: int, draw: torch.Generator) -> Iterator[tuple[Tensor, list[float], Tensor]]:
-    """For each step: which scenes, how the sticker is moved and scaled, its light; fetched from a GPU all at once."""
+    """For each step: which scenes, how the patch is moved and scaled, its light; fetched from a GPU all at once."""
     chosen, moves, light = [], [], []
     for _ in range(steps):
         chosen.append(torch.randint(count, (batch,), generator=draw, device=draw.device))
@@ -150,39 +148,39 @@ def _draws(count: int, steps: int, batch: int, draw: torch.Generator) -> Iterato
     return zip(chosen, torch.stack(moves).tolist(), light, strict=True)
 
 
-def print_sticker(network: nn.Module, scenes: signs.Scenes, target: int, **how) -> Tensor:
-    """`sticker_steps`, run to its end: the sticker [3, P, P]; the arguments are the same."""
-    *_, last = sticker_steps(network, scenes, target, **how)
-    return last.sticker
+def train_patch(network: nn.Module, scenes: signs.Scenes, target: int, **how) -> Tensor:
+    """`patch_steps`, run to its end: the patch [3, P, P]; the arguments are the same."""
+    *_, last = patch_steps(network, scenes, target, **how)
+    return last.patch
 
 
-def answers(network: nn.Module, scenes: signs.Scenes, sticker: Tensor, place: Place | None = None, seed: int = 0):
-    """The classes [N] that a network reads in scenes with a sticker, each in a light of its own."""
+def answers(network: nn.Module, scenes: signs.Scenes, patch: Tensor, place: Place | None = None, seed: int = 0):
+    """The classes [N] that a network reads in scenes with a patch, each in a light of its own."""
     light = lights(len(scenes), runtime.generator(seed, scenes.images.device))
-    return training.predict(network, stuck(scenes, sticker, place, light=light)).argmax(dim=1)
+    return training.predict(network, apply(scenes, patch, place, light=light)).argmax(dim=1)
 
 
 def controls(side: int, seed: int = 0) -> dict[str, Tensor]:
-    """Stickers that nobody optimised, to compare with: grey, and squares of random colours; each [3, side, side]."""
+    """Patches that nobody optimised, to compare with: grey, and squares of random colours; each [3, side, side]."""
     draw = runtime.generator(seed)
     coarse = torch.rand(1, 3, 4, 4, generator=draw)
     return {"grey": torch.full((3, side, side), 0.5), "random colours": F.interpolate(coarse, size=(side, side))[0]}
 
 
-def save(sticker: Tensor, name: str) -> None:
-    """Put a sticker among those that ship, data/adversarial/sticker-<name>.png."""
+def save(patch: Tensor, name: str) -> None:
+    """Put a patch among those that ship, data/adversarial/patch-<name>.png."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pixels = (sticker.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
-    Image.fromarray(pixels).save(FOLDER / f"sticker-{name}.png")
+    pixels = (patch.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
+    Image.fromarray(pixels).save(FOLDER / f"patch-{name}.png")
 
 
 def load(name: str) -> Tensor:
-    """A sticker that ships, [3, P, P]: "caution" was printed for many scenes, "one-scene" for a single one."""
-    pixels = np.array(Image.open(FOLDER / f"sticker-{name}.png").convert("RGB"))
+    """A patch that ships, [3, P, P]: "caution" was printed for many scenes, "one-scene" for a single one."""
+    pixels = np.array(Image.open(FOLDER / f"patch-{name}.png").convert("RGB"))
     return torch.from_numpy(pixels).movedim(-1, 0).float() / 255
 
 
 @lru_cache(maxsize=1)
 def shipped() -> dict:
-    """What the stickers that ship did to fresh scenes, from data/adversarial/patch.json."""
+    """What the patches that ship did to test scenes, from data/adversarial/patch.json."""
     return json.loads(RESULTS.read_text(encoding="utf-8"))

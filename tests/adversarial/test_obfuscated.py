@@ -74,9 +74,9 @@ def test_no_attack_leaves_the_ball(plain, stop):
 def test_what_would_be_no_mask_is_refused(plain):
     with pytest.raises(ValueError, match="factor must be more than 0"):
         obfuscated.Loud(plain, -1)
-    with pytest.raises(ValueError, match="at least 2 levels"):
+    with pytest.raises(ValueError, match="levels of brightness must be at least 2; got 1"):
         obfuscated.Rounded(plain, 1)
-    with pytest.raises(TypeError, match=r"levels of brightness are counted, 2 or more; got 2\.5"):
+    with pytest.raises(TypeError, match=r"levels of brightness must be a whole number of at least 2; got 2\.5"):
         obfuscated.Rounded(plain, 2.5)
     with pytest.raises(ValueError, match="steps must be at least 1"):
         obfuscated.attackers(plain, plain, ball=BALL, steps=0)

@@ -1,4 +1,4 @@
-"""A sticker keeps to its place on the sign, in every pose, and learns to be read as something else."""
+"""A patch keeps to its place on the sign, in every pose, and learns to be read as something else."""
 
 from itertools import pairwise
 
@@ -21,47 +21,47 @@ def network():
     return zoo.load("signs-resnet", device="cpu")
 
 
-def test_a_sticker_changes_its_place_and_nothing_else(scenes):
+def test_a_patch_changes_its_place_and_nothing_else(scenes):
     red = torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1).expand(3, 8, 8)
-    changed = (patch.stuck(scenes, red) - scenes.images).abs().amax(dim=1)  # [N, S, S]
+    changed = (patch.apply(scenes, red) - scenes.images).abs().amax(dim=1)  # [N, S, S]
     assert (changed[scenes.masks[:, 0] == 0] == 0).all()  # never beside the sign
     share = (changed > 0.02).sum(dim=(1, 2)) / (scenes.masks[:, 0] > 0.5).sum(dim=(1, 2))
     assert (share < 2 * patch.Place().share).all()
     assert (share > 0.3 * patch.Place().share).all()
 
 
-def test_a_sticker_moves_with_the_sign(scenes):
+def test_a_patch_moves_with_the_sign(scenes):
     white = torch.ones(3, 8, 8)
-    below = patch.stuck(scenes, white, patch.Place(0.0, 0.6, 0.2)) - patch.stuck(
+    below = patch.apply(scenes, white, patch.Place(0.0, 0.6, 0.2)) - patch.apply(
         scenes, 0 * white, patch.Place(0.0, 0.6, 0.2)
     )
     rows = torch.linspace(-1, 1, 64).view(1, 64, 1)
     weight = below.mean(dim=1)
-    middle = (weight * rows).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))  # where the sticker is, by height
+    middle = (weight * rows).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))  # where the patch is, by height
     wanted = (scenes.poses @ torch.tensor([0.0, 0.6, 1.0])).T  # [3, N]: where the pose puts it
     assert torch.allclose(middle, wanted[1] / wanted[2], atol=0.05)
 
 
-def test_the_light_dims_the_sticker(scenes):
+def test_the_light_dims_the_patch(scenes):
     white, light = torch.ones(3, 8, 8), torch.full((len(scenes),), 0.5)
-    bright, dim = patch.stuck(scenes, white), patch.stuck(scenes, white, light=light)
+    bright, dim = patch.apply(scenes, white), patch.apply(scenes, white, light=light)
     assert (dim <= bright + 1e-6).all()
     assert torch.allclose((bright - dim).amax(dim=(1, 2, 3)), torch.tensor(0.5), atol=0.05)
 
 
 def test_printing_makes_the_target_likelier_and_leaves_the_network_alone(network, scenes):
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    steps = list(patch.sticker_steps(network, scenes, TARGET, steps=12, batch=4, side=8))
+    steps = list(patch.patch_steps(network, scenes, TARGET, steps=12, batch=4, side=8))
     assert [step.index for step in steps] == list(range(13))
-    assert all(0 <= step.sticker.min() <= step.sticker.max() <= 1 for step in steps)
+    assert all(0 <= step.patch.min() <= step.patch.max() <= 1 for step in steps)
     assert sum(step.loss for step in steps[-4:]) < 0.9 * sum(step.loss for step in steps[:4])
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_strides_grow_shorter_and_the_first_is_as_long_as_asked(network, scenes):
     """Of colours that stay clear of black and white."""
-    stickers = [step.sticker for step in patch.sticker_steps(network, scenes, TARGET, steps=4, batch=4, side=8)]
-    strides = [(after - before).abs().median().item() for before, after in pairwise(stickers)]
+    patches = [step.patch for step in patch.patch_steps(network, scenes, TARGET, steps=4, batch=4, side=8)]
+    strides = [(after - before).abs().median().item() for before, after in pairwise(patches)]
     assert strides == pytest.approx([0.05 * (1 - 0.9 * index / 4) for index in range(4)], abs=1e-6)
 
 
@@ -73,8 +73,8 @@ def test_a_hand_sticks_it_on_a_little_to_every_side():
     assert {index for chosen, _, _ in draws for index in chosen.tolist()} == set(range(12))
 
 
-def test_equal_seeds_print_equal_stickers(network, scenes):
-    one, other = (patch.print_sticker(network, scenes, TARGET, steps=2, batch=2, side=8, seed=4) for _ in range(2))
+def test_equal_seeds_give_equal_patches(network, scenes):
+    one, other = (patch.train_patch(network, scenes, TARGET, steps=2, batch=2, side=8, seed=4) for _ in range(2))
     assert torch.equal(one, other)
 
 
@@ -88,26 +88,27 @@ def test_printing_waits_for_the_device_once_and_not_in_every_step(network, scene
 
     for name in ("item", "tolist", "__float__"):
         monkeypatch.setattr(torch.Tensor, name, counted(name))
-    patch.print_sticker(network, scenes, TARGET, steps=3, batch=2, side=8)
+    patch.train_patch(network, scenes, TARGET, steps=3, batch=2, side=8)
     assert brought == ["tolist"]
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [({"steps": 0}, "must be positive"), ({"step_size": 0.0}, "must be positive")]
+    ("how", "words"),
+    [({"steps": 0}, "steps must be at least 1; got 0"), ({"step_size": 0.0}, "step_size must be more than 0")],
 )
 def test_what_prints_nothing_is_refused(network, scenes, how, words):
     with pytest.raises(ValueError, match=words):
-        patch.sticker_steps(network, scenes, TARGET, **how)
+        patch.patch_steps(network, scenes, TARGET, **how)
 
 
 def test_the_signs_own_class_is_no_target(network, scenes):
     with pytest.raises(ValueError, match="take another class"):
-        patch.sticker_steps(network, scenes, signs.STOP)
+        patch.patch_steps(network, scenes, signs.STOP)
     with pytest.raises(ValueError, match="target 99 is no class of this network; it knows 0 to 19"):
-        patch.print_sticker(network, scenes, 99)
+        patch.train_patch(network, scenes, 99)
 
 
-def test_the_stickers_that_ship_do_what_their_file_says(network):
+def test_the_patches_that_ship_do_what_their_file_says(network):
     told = patch.shipped()
     fresh = signs.render([signs.STOP] * 60, seed=77, device="cpu")
     fooled = {
