@@ -88,7 +88,7 @@ def check_pair(name: str, given: int | tuple[int, int], least: int = 1, *, says:
     if len(pair) != 2 or not all(map(is_whole, pair)):
         raise TypeError(f"{name} is a whole number of pixels, or a pair (height, width); got {given!r}.")
     if min(pair) < least:
-        raise ValueError(f"{name} {says or f'must be at least {least} pixel'}; got {min(pair)}.")
+        raise ValueError(f"{name} {says or f'must be at least {least} pixel' + 's' * (least != 1)}; got {min(pair)}.")
     return int(pair[0]), int(pair[1])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from torch.nn.functional import cross_entropy, interpolate
 from course_utils import runtime
 from course_utils.adversarial.balls import Ball
 from course_utils.adversarial.pgd import loss_and_gradient
-from course_utils.arguments import check_classes, check_images, check_labels
+from course_utils.arguments import check_classes, check_images, check_labels, check_number, check_one_image, check_whole
 
 COARSE = 8  # cells along the first, coarse grid; halved until `points` are there
 ANGLES = 180  # corners of the polygon that stands for a ball's edge
@@ -222,9 +221,6 @@ def map_steps(
 
     Returns:
         Iterator over `DecisionMap`s that sharpen, one after every chunk; each is whole.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range (at the call).
     """
     chunk = _chunk(plane.centre.device) if chunk is None else chunk
     _check(label, reach, points, chunk)
@@ -300,20 +296,15 @@ def _whole(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
 
 # ---- what can be wrong -------------------------------------------------------------------------------------------
 def _one(name: str, images: Tensor) -> Tensor:
-    if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != 1:
-        got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"{name} must be one picture [1, C, H, W] (a batch's first is images[:1]); got {got}.")
+    check_one_image(name, images)
     return images.detach()
 
 
 def _check(label: int, reach: float, points: int, chunk: int) -> None:
-    for name, number in {"label": label, "points": points, "chunk": chunk}.items():
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise TypeError(f"{name} must be a whole number; got {number!r}.")
-    if isinstance(reach, bool) or not isinstance(reach, Real) or not (math.isfinite(reach) and reach > 0):
-        raise ValueError(f"reach must be a positive number, such as 2 * epsilon; got {reach!r}.")
+    check_whole("label", label, 0)
+    check_whole("chunk", chunk)
+    check_whole("points", points, COARSE + 1, says="must be 9, 17, 33, 65, 129 …, so that a grid can be halved")
+    check_number("reach", reach, above=True, says="must be a positive number, such as 2 * epsilon")
     cells = (points - 1) // COARSE
-    if points < COARSE + 1 or cells * COARSE != points - 1 or cells & (cells - 1):
+    if cells * COARSE != points - 1 or cells & (cells - 1):
         raise ValueError(f"points must be 9, 17, 33, 65, 129 …, so that a grid can be halved; got {points}.")
-    if label < 0 or chunk < 1:
-        raise ValueError(f"label is a class from 0 on and chunk at least 1; got {label} and {chunk}.")

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from course_utils import runtime
+from course_utils.arguments import is_whole
 from course_utils.costs import roofline
 
 
@@ -39,7 +40,7 @@ class Conv:
     def __post_init__(self):
         for name in ("in_channels", "out_channels", "kernel", "size", "batch", "groups"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_whole(value) or value < 1:
                 raise ValueError(f"{name} is a whole number from 1 on; got {value!r}.")
         if self.kernel % 2 == 0:
             raise ValueError(f"a window with a middle has an odd edge, 1, 3, 5 …; got kernel = {self.kernel}.")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
+from course_utils.arguments import is_whole
 from course_utils.layers.find import layer_of
 from course_utils.layers.hooks import hear, replace
 from course_utils.zoo import PixelNetwork
@@ -155,7 +156,7 @@ def pca(maps: Tensor, kept: int) -> Squeeze:
         ValueError: no such k.
     """
     channels = maps.shape[1]
-    if isinstance(kept, bool) or not isinstance(kept, int) or not 1 <= kept <= channels:
+    if not is_whole(kept) or not 1 <= kept <= channels:
         raise ValueError(f"{channels} maps can be squeezed to 1 … {channels} of them; got {kept!r}.")
     pixels = columns(maps)
     mean = pixels.mean(dim=0)

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from course_utils import zoo
+from course_utils.arguments import is_whole
 from course_utils.costs import receptive_field
 from course_utils.layers.hooks import watch
 
@@ -96,7 +97,7 @@ class Account:
         Raises:
             ValueError: depth is no whole number from 1 on.
         """
-        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        if not is_whole(depth) or depth < 1:
             raise ValueError(f"depth counts modules from the outermost, 1, inwards; got {depth!r}.")
         rows = (row for row in self.everything if row.depth == depth or (row.whole and row.depth < depth))
         return replace(self, rows=tuple(rows))
@@ -250,8 +251,8 @@ def account(network: nn.Module, input_size: int | Sequence[int] | None = None) -
 
 def _input_shape(given: Any) -> tuple[int, ...]:
     """The shape of a batch, out of the shorter ways to say it."""
-    sizes = (given,) if isinstance(given, int) else tuple(given) if isinstance(given, Sequence) else ()
-    fine = all(isinstance(edge, int) and not isinstance(edge, bool) and edge > 0 for edge in sizes)
+    sizes = (given,) if is_whole(given) else tuple(given) if isinstance(given, Sequence) else ()
+    fine = all(is_whole(edge) and edge > 0 for edge in sizes)
     if not fine or len(sizes) not in (1, 2, 3, 4):
         raise ValueError(
             f"input_size is a number of pixels such as 224, or a shape such as (3, 224, 224); got {given!r}."

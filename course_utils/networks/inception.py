@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import is_whole
 from course_utils.networks.weights import renamed
 
 BRANCHES = ("conv_1x1", "conv_3x3", "conv_5x5", "pool")  # in the order of their channels
@@ -93,10 +94,10 @@ def _check_widths(in_channels: int, widths: tuple, kernels: tuple[int, int]) -> 
             raise ValueError(f"{branch} takes two numbers, (1×1 filters that reduce, filters); got {given!r}.")
         counts = [given[1]] if pair and given[0] is None else given if pair else [given]
         for count in counts:
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            if not is_whole(count) or count < 1:
                 raise ValueError(f"{branch} needs whole numbers of channels, 1 or more; got {given!r}.")
     for branch, kernel in zip(BRANCHES[1:3], kernels, strict=True):
-        if isinstance(kernel, bool) or not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
+        if not is_whole(kernel) or kernel < 1 or kernel % 2 == 0:
             raise ValueError(
                 f"the kernel of {branch} must be odd (1, 3, 5 …) to keep height and width; got {kernel!r}."
             )

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_utils.arguments import is_whole
+
 KINDS = ("max", "average", "blur", "stride")
 
 
@@ -20,7 +22,7 @@ def binomial(taps: int) -> Tensor:
     Args:
         taps: at least 1.
     """
-    if isinstance(taps, bool) or not isinstance(taps, int) or taps < 1:
+    if not is_whole(taps) or taps < 1:
         raise ValueError(f"a blur has a whole number of taps, 1 or more; got {taps!r}. Zhang uses 2, 3 and 5.")
     row = torch.tensor([math.comb(taps - 1, k) for k in range(taps)], dtype=torch.float64)
     return row.outer(row) / 4 ** (taps - 1)

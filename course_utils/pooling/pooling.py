@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_utils.arguments import check_pair
 from course_utils.networks.pooled import binomial
 
 Size = int | tuple[int, int]  # one number for both axes, or (height, width)
@@ -35,13 +36,10 @@ def output_size(
 
     Returns:
         The number of windows, which is the size of the result; 0 or less where no window fits.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     arguments = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
     for name, value in arguments.items():
-        _pair(name, value, 0 if name == "padding" else 1)
+        _pair(name, value)
     room = size + 2 * padding - dilation * (kernel_size - 1) - 1  # how far the first window can travel
     if not ceil_mode:
         return room // stride + 1
@@ -70,9 +68,6 @@ def max_pool2d(
 
     Returns:
         Float [N, C, H', W'] with the sizes that `output_size` tells.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     grid = _grid(images, kernel_size, stride, padding, dilation, ceil_mode)
     padded = F.pad(images, grid.borders(), value=-math.inf)  # a padding of 0 would win against negative numbers
@@ -96,9 +91,6 @@ def avg_pool2d(
 
     Returns:
         Float [N, C, H', W'].
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     grid = _grid(images, kernel_size, stride, padding, 1, ceil_mode)
     total = grid.windows(F.pad(images, grid.borders())).sum(dim=-1)  # [N, C, H', W']
@@ -120,12 +112,9 @@ def blur_pool2d(images: Tensor, kernel_size: Size = 2, stride: Size = 2, padding
     Returns:
         Float [N, C, ⌈H'/stride⌉, ⌈W'/stride⌉], where H'×W' is the size after the maximum.
 
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
-
     Source: Zhang 2019, arXiv:1904.11486, section 3.2 (MaxBlurPool).
     """
-    _pair("stride", stride, 1)
+    _pair("stride", stride)
     return blur2d(max_pool2d(images, kernel_size, 1, padding), stride, taps)
 
 
@@ -135,15 +124,12 @@ def pool2d(images: Tensor, kind: str, kernel_size: Size, stride: Size, padding: 
     Args:
         kind: "max", "average" or "blur"; only "max" knows a dilation other than 1.
         images, kernel_size, stride, padding, dilation: as for `max_pool2d`.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     if kind == "max":
         return max_pool2d(images, kernel_size, stride, padding, dilation)
     if kind not in ("average", "blur"):
         raise ValueError(f"pooling takes the 'max', the 'average', or the maximum with a 'blur'; got {kind!r}.")
-    if _pair("dilation", dilation, 1) != (1, 1):
+    if _pair("dilation", dilation) != (1, 1):
         raise ValueError(f"only max pooling spreads its window by a dilation; for {kind!r} set it back to 1.")
     return (avg_pool2d if kind == "average" else blur_pool2d)(images, kernel_size, stride, padding)
 
@@ -228,9 +214,9 @@ def _grid(
 ) -> _Grid:
     """Check a pooling's arguments and lay its windows out."""
     _check_images(images)
-    kernel = _pair("kernel_size", kernel_size, 1)
-    stride = kernel if stride is None else _pair("stride", stride, 1)
-    padding, dilation = _pair("padding", padding, 0), _pair("dilation", dilation, 1)
+    kernel = _pair("kernel_size", kernel_size)
+    stride = kernel if stride is None else _pair("stride", stride)
+    padding, dilation = _pair("padding", padding), _pair("dilation", dilation)
     for pad, edge in zip(padding, kernel, strict=True):
         if pad > edge // 2:
             raise ValueError(
@@ -270,21 +256,15 @@ def _check_images(images: Tensor) -> None:
 
 
 _TOO_SMALL = {
-    "kernel_size": "the kernel must be at least 1 pixel high and wide",
-    "stride": "the stride must be at least 1, or the window never moves on",
-    "padding": "padding must be 0 or more (to cut a border off, slice the picture)",
-    "dilation": "the dilation must be at least 1, where a window's pixels are neighbours",
+    "kernel_size": "must be at least 1 pixel, in height and in width",
+    "stride": "must be at least 1, or the window never moves on",
+    "padding": "must be 0 or more (to cut a border off, slice the picture)",
+    "dilation": "must be at least 1, where a window's pixels are neighbours",
 }
 
 
-def _pair(name: str, value: Size, least: int) -> tuple[int, int]:
-    """One whole number for both axes, or a pair (height, width)."""
-    pair = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or any(isinstance(number, bool) or not isinstance(number, int) for number in pair):
-        raise TypeError(f"{name} is a whole number of pixels, or a pair (height, width); got {value!r}.")
-    if min(pair) < least:
-        raise ValueError(f"{_TOO_SMALL[name]}; got {min(pair)}.")
-    return pair[0], pair[1]
+def _pair(name: str, value: Size) -> tuple[int, int]:
+    return check_pair(name, value, 0 if name == "padding" else 1, says=_TOO_SMALL[name])
 
 
 # ---- one window after the other --------------------------------------------------------------------------------
@@ -307,9 +287,6 @@ def window_steps(numbers: Tensor, kind: str, kernel_size: int, stride: int, padd
         numbers: float [H, W].
         kind: "max" or "average".
         kernel_size, stride, padding: as for `max_pool2d`.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
     """
     if kind not in ("max", "average"):
         raise ValueError(f"a window takes the 'max' or the 'average' of its numbers; got {kind!r}.")

@@ -18,6 +18,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
+from course_utils.arguments import check_number, check_whole
 
 Direction = Mapping[str, Tensor]  # name of a parameter → where it moves; parameters without an entry stay
 
@@ -172,15 +173,10 @@ def _check(images: Tensor, labels: Tensor, points: int, reach: float, chunk: int
     if images.ndim != 4 or labels.ndim != 1 or len(images) != len(labels) or len(labels) == 0:
         got = f"images {list(images.shape)} and labels {list(labels.shape)}"
         raise ValueError(f"a loss needs images [N, 3, H, W] and as many labels [N]; got {got}.")
-    for name, number in {"points": points, "chunk": chunk}.items():
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise TypeError(f"{name} must be a whole number; got {number!r}.")
-    if points < 3 or points % 2 == 0:
+    if check_whole("points", points, 0) < 3 or points % 2 == 0:
         raise ValueError(f"points must be odd and at least 3, so that the network stands in the middle; got {points}.")
-    if chunk < 1:
-        raise ValueError(f"chunk must be at least 1; got {chunk}.")
-    if not (math.isfinite(reach) and reach > 0):
-        raise ValueError(f"reach must be a positive number, such as 1 (each filter's own length); got {reach!r}.")
+    check_whole("chunk", chunk)
+    check_number("reach", reach, above=True, says="must be a positive number, such as 1 (each filter's own length)")
 
 
 def _check_directions(network: nn.Module, first: Direction, second: Direction) -> None:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import runtime
+from course_utils.arguments import is_number, is_whole
 from course_utils.signs import drawings as sign_drawings
 from course_utils.signs.backgrounds import Dice, enlarge, grids, over, street
 
@@ -79,7 +80,7 @@ class Dials:
     def __post_init__(self):
         for dial in fields(self):
             value = getattr(self, dial.name)
-            if not (isinstance(value, (int, float)) and 0 <= value <= 1):
+            if not (is_number(value) and 0 <= value <= 1):
                 raise ValueError(f"the dial {dial.name!r} runs from 0 (none) to 1 (hardest); got {value!r}.")
 
     @classmethod
@@ -147,7 +148,7 @@ def render(
     (torch.Size([2, 3, 64, 64]), [10, 9])
     """
     where, dials = runtime.device(device), dials or Dials()
-    if not isinstance(size, int) or not SMALLEST <= size <= LARGEST:
+    if not is_whole(size) or not SMALLEST <= size <= LARGEST:
         raise ValueError(f"size must be a whole number of pixels from {SMALLEST} to {LARGEST}; got {size!r}.")
     generator = runtime.generator(seed, where)
     labels = _labels(labels, generator)
@@ -174,7 +175,7 @@ def render_blocks(count: int, block: int, *, seed: int = 0, labels: Tensor | Non
 
 
 def _labels(labels: int | Tensor | list[int], generator: torch.Generator) -> Tensor:
-    if isinstance(labels, int) and not isinstance(labels, bool):
+    if is_whole(labels):
         if labels < 1:
             raise ValueError(f"ask for at least one scene; got {labels}.")
         return torch.randint(len(CLASSES), (labels,), generator=generator, device=generator.device)

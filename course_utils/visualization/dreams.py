@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.arguments import is_whole
 from course_utils.visualization.ascent import NAIVE, climb_steps
 from course_utils.visualization.objectives import Objective
 
@@ -157,7 +158,7 @@ def _resized(values: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _check(octaves: int, ratio: float, step_size: float) -> None:
-    if isinstance(octaves, bool) or not isinstance(octaves, int) or octaves < 1:
+    if not is_whole(octaves) or octaves < 1:
         raise ValueError(f"octaves is a whole number, at least 1; got {octaves!r}.")
     if not (isinstance(ratio, (int, float)) and 1 < ratio <= 4):
         raise ValueError(f"ratio says how much larger the next octave is, more than 1 and at most 4; got {ratio!r}.")

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from course_utils import runtime
+from course_utils.arguments import is_whole
 from course_utils.costs import receptive_field
 from course_utils.images import ROUNDING, check_range
 from course_utils.layers.find import layer_of
@@ -235,7 +236,7 @@ def _chosen(filters: int | Sequence[int] | None, channels: int) -> tuple[int, ..
     if filters is None:
         return tuple(range(channels))
     chosen = (filters,) if isinstance(filters, int) else tuple(filters)
-    if not chosen or any(isinstance(one, bool) or not isinstance(one, int) for one in chosen):
+    if not chosen or not all(map(is_whole, chosen)):
         raise TypeError(f"filters are whole numbers such as 5 or [0, 5]; got {filters!r}.")
     if bad := [one for one in chosen if not 0 <= one < channels]:
         raise ValueError(
@@ -250,5 +251,5 @@ def _check(images: Tensor | Iterable[Tensor], count: int, batch: int) -> None:
         got = type(images).__name__ if shape is None else shape
         raise ValueError(f"give pictures, a tensor [N, 3, H, W] with N at least 1; got {got}.")
     for name, value in (("count", count), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_whole(value) or value < 1:
             raise ValueError(f"{name} is a whole number of pictures, at least 1; got {value!r}.")

@@ -202,17 +202,27 @@ def test_the_whole_lecture_picture_takes_about_a_second(network, stop, label):
     [
         ({"reach": 0.0}, "reach must be a positive number"),
         ({"reach": math.nan}, "reach must be a positive number"),
-        ({"reach": "a"}, "reach must be a positive number"),
         ({"reach": 0.1, "label": 2}, "label 2 is no class of this network; it knows 0 to 1"),
         ({"reach": 0.1, "points": 64}, "points must be 9, 17, 33"),
         ({"reach": 0.1, "points": 25}, "points must be 9, 17, 33"),
-        ({"reach": 0.1, "chunk": 0}, "chunk at least 1"),
+        ({"reach": 0.1, "chunk": 0}, "chunk must be at least 1; got 0"),
     ],
 )
 def test_what_makes_no_map_is_refused_at_the_call(how, words):
     x = torch.full((1, 3, 4, 4), 0.5)
     plane = decision_map.gradient_plane(Halves(), x, torch.tensor([0]), ball=Linf(0.1))
     with pytest.raises(ValueError, match=words):
+        decision_map.map_steps(Halves(), plane, **{"label": 0} | how)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [({"reach": "a"}, "reach must be a number; got 'a'"), ({"reach": 0.1, "points": 9.0}, "points must be a whole")],
+)
+def test_what_is_no_number_makes_no_map(how, words):
+    x = torch.full((1, 3, 4, 4), 0.5)
+    plane = decision_map.gradient_plane(Halves(), x, torch.tensor([0]), ball=Linf(0.1))
+    with pytest.raises(TypeError, match=words):
         decision_map.map_steps(Halves(), plane, **{"label": 0} | how)
 
 

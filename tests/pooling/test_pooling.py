@@ -117,7 +117,7 @@ def test_the_formula_counts_the_windows_that_fit(size, kernel, stride, padding):
 
 def test_the_formula_refuses_what_no_window_can_do():
     for arguments, sentence in (
-        ((8, 0, 1), "kernel must be at least 1"),
+        ((8, 0, 1), "kernel_size must be at least 1"),
         ((8, 2, 0), "stride must be at least 1"),
         ((8, 2, 1, -1), "padding must be 0 or more"),
         ((8, 2, 1, 0, 0), "dilation must be at least 1"),
@@ -207,7 +207,7 @@ def test_the_window_visits_every_cell_and_says_what_it_sees():
 PICTURE = torch.rand(1, 3, 8, 8, generator=runtime.generator(0))
 BAD = [
     ((PICTURE, 9), ValueError, "9×9 pixels does not fit into a picture of 8×8"),
-    ((PICTURE, 0), ValueError, "kernel must be at least 1"),
+    ((PICTURE, 0), ValueError, "kernel_size must be at least 1"),
     ((PICTURE, 2, 0), ValueError, "stride must be at least 1.*got 0"),
     ((PICTURE, 2, -1), ValueError, "stride must be at least 1.*got -1"),
     ((PICTURE, 3, 1, -1), ValueError, "padding must be 0 or more.*got -1"),
