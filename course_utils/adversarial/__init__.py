@@ -20,7 +20,6 @@ from course_utils.adversarial.balls import L1, L2, Ball, Linf
 from course_utils.adversarial.pgd import (
     Attack,
     Step,
-    Variant,
     fgsm,
     loss_and_gradient,
     loss_and_logits,
@@ -36,7 +35,6 @@ __all__ = [
     "Ball",
     "Linf",
     "Step",
-    "Variant",
     "apgd",
     "apgd_steps",
     "attack_radius",

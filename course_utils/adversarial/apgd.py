@@ -157,7 +157,6 @@ def apgd(
         The attack, as `pgd.pgd` gives it.
 
     >>> from course_utils import signs, zoo
-    >>> from course_utils.adversarial.balls import Linf
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
     >>> apgd(network, stop.images, stop.labels, ball=Linf(8 / 255), steps=10, loss="dlr").success.item()
     True

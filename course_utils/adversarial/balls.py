@@ -63,7 +63,12 @@ class Ball(ABC):
 
 
 class Linf(Ball):
-    """No pixel may change by more than epsilon, in [0, 1]; 8/255 is what most papers use."""
+    """No pixel may change by more than epsilon, in [0, 1]; 8/255 is what most papers use.
+
+    >>> x = torch.full((1, 3, 2, 2), 0.5)
+    >>> Linf(0.25).project(x + 0.4, x).unique()
+    tensor([0.7500])
+    """
 
     LARGEST = 1.0
 
@@ -87,7 +92,12 @@ class Linf(Ball):
 
 
 class L2(Ball):
-    """The Euclidean length of the change, over all pixels and channels, may not exceed epsilon."""
+    """The Euclidean length of the change, over all pixels and channels, may not exceed epsilon.
+
+    >>> x = torch.full((1, 3, 2, 2), 0.5)
+    >>> L2(0.25).norm(L2(0.25).project(x + 0.4, x) - x)
+    tensor([0.2500])
+    """
 
     def norm(self, difference: Tensor) -> Tensor:
         return torch.linalg.vector_norm(difference.flatten(1), dim=1)  # [N]
@@ -158,6 +168,10 @@ class L1(Ball):
     Args:
         epsilon: radius ε, as in every ball.
         share: how many of the picture's numbers a step moves, as a part of all, in [0, 1].
+
+    >>> x = torch.full((1, 3, 2, 2), 0.5)
+    >>> L1(3.0).project(x + 0.4, x).unique()  # 12 numbers, a quarter each
+    tensor([0.7500])
     """
 
     share: float = 0.01

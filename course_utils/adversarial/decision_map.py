@@ -82,8 +82,7 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
         seed: of g⊥.
 
     Raises:
-        ValueError, TypeError: not one picture in [0, 1], or no class of this network; or the network's answer does not
-            depend on the picture at all.
+        ValueError: the network's answer does not depend on the picture at all.
     """
     x = _one("images", images)
     check_images(x)

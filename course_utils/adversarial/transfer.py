@@ -58,9 +58,6 @@ def transfer_steps(
         seed: of the random starts.
         batch: pictures attacked at a time.
         how: more arguments of `pgd.pgd`.
-
-    Raises:
-        ValueError, TypeError: no network, or an argument is out of its range (at the call).
     """
     if not networks:
         raise ValueError("give at least one network, as in {'signs-resnet': zoo.load('signs-resnet')}.")
@@ -99,9 +96,6 @@ def shipped(levels: int = 8) -> Transfer:
 
     Args:
         levels: ε in 255ths, 8 or 24.
-
-    Raises:
-        ValueError: another one.
     """
     stored = json.loads(RESULTS.read_text(encoding="utf-8"))
     if str(levels) not in stored["fooled"]:
