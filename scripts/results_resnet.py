@@ -40,9 +40,10 @@ def train(networks: dict, seed: int, steps: int, rate: float, scenes: tuple) -> 
     """Train twins, or one of them alone: losses and shares that were right, each a dictionary by twin."""
     losses, right = {name: [] for name in networks}, {name: [] for name in networks}
     bar = tqdm(total=len(networks) * steps, mininterval=10, unit="step")
-    for step in twins.train_twins(networks, *scenes, steps=steps, learning_rate=rate, seed=seed):
-        losses[step.network].append(round(step.loss, 4))
-        right[step.network].append(round(step.accuracy, 4))
+    how = {"steps": steps, "batch": twins.BATCH, "learning_rate": rate, "seed": seed}
+    for name, step in training.train_by_turns(networks, *scenes, **how):
+        losses[name].append(round(step.loss, 4))
+        right[name].append(round(step.accuracy, 4))
         bar.update()
     bar.close()
     return losses, right

@@ -152,6 +152,33 @@ def test_what_is_done_between_the_steps_is_not_counted_as_theirs(pool):
     assert 0 < next(run).seconds - first.seconds < 0.5
 
 
+def test_both_see_the_very_same_batches_by_turns(pool):
+    seen = {}
+
+    class Spy(nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name, self.layer = name, nn.Linear(3, 20)
+
+        def forward(self, images):
+            seen.setdefault(self.name, []).append(images.float().sum().item())
+            return self.layer(images.mean(dim=(2, 3)))
+
+    pair, some = {"a": Spy("a"), "b": Spy("b")}, (pool.images.float() / 255, pool.labels)
+    steps = list(training.train_by_turns(pair, *some, steps=3, batch=8, learning_rate=0.01, seed=5))
+    assert [(name, step.index) for name, step in steps] == [(n, k) for k in range(3) for n in "ab"]
+    assert seen["a"] == seen["b"]
+    assert len(set(seen["a"])) == 3
+
+
+def test_leaving_a_training_by_turns_leaves_usable_networks(pool):
+    pair, some = {"a": tiny_network().eval(), "b": tiny_network().eval()}, (pool.images.float() / 255, pool.labels)
+    turns = training.train_by_turns(pair, *some, steps=50, batch=8, learning_rate=0.01)
+    next(turns)
+    turns.close()
+    assert not any(network.training for network in pair.values())
+
+
 def test_a_pool_draws_shifted_scenes_of_its_own(pool):
     (first, labels), (second, _) = itertools.islice(pool.batches(4), 2)
     assert first.shape == (4, 3, 32, 32)

@@ -1,4 +1,4 @@
-"""Twins: two deep networks with the same first weights, one with skips and one without, trained side by side.
+"""Twins: two deep networks with the same first weights, one with skips and one without, and how they were trained.
 
 Serves notebook 05. Paper: He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2 and figure 6:
 plain networks of 20 and 56 layers against residual ones.
@@ -7,14 +7,11 @@ plain networks of 20 and 56 layers against residual ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from torch import Tensor
-
-from course_utils import runtime, signs, training
+from course_utils import runtime, signs
 from course_utils.networks.pixels import PixelNetwork
 from course_utils.networks.resnet import SmallResNet
 from course_utils.signs import small
@@ -24,16 +21,6 @@ BATCH, STEPS, LEARNING_RATE = 64, 200, 1e-2
 BARE_RATE = 2e-3  # the learning rate without batch normalisation
 SCENES = 3072  # to train with
 STORED = {PLAIN: "resnet-plain", RESIDUAL: "resnet-skip"}  # a pair that ships trained, for `zoo.load`
-
-
-@dataclass(frozen=True)
-class TwinStep:
-    """One of the two networks after one step of its training."""
-
-    network: str  # PLAIN or RESIDUAL
-    index: int  # 0 … steps - 1
-    loss: float  # mean cross-entropy of the batch, before the step
-    accuracy: float  # share of the batch that was right, before the step, in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -58,7 +45,8 @@ def twins(depth: int = 56, *, seed: int = 0, width: int = 8, norm: bool = True, 
         device: where to put them; None takes the best that there is.
 
     Returns:
-        PLAIN → network and RESIDUAL → network, for pictures of 32×32 pixels of the six `small.SIGNS`.
+        PLAIN → network and RESIDUAL → network, for pictures of 32×32 pixels of the six `small.SIGNS`;
+        `training.train_by_turns` trains them.
     """
     pair = {}
     for name in (PLAIN, RESIDUAL):
@@ -73,34 +61,6 @@ def twins(depth: int = 56, *, seed: int = 0, width: int = 8, norm: bool = True, 
         )
         pair[name] = network.to(runtime.device(device)).eval()
     return pair
-
-
-def train_twins(
-    pair: Mapping[str, PixelNetwork],
-    images: Tensor,
-    labels: Tensor,
-    *,
-    steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
-    seed: int = 0,
-) -> Iterator[TwinStep]:
-    """Train both networks of a pair in place, by turns, on the very same batches; leave the loop whenever you like.
-
-    Args:
-        pair: name → network, as `twins` gives it; one network alone will do too.
-        images: [N, 3, 32, 32] in [0, 1].
-        labels: [N].
-        steps: of each network.
-        learning_rate: the one cycle's highest, as in `training.train`.
-        seed: of the order of the scenes.
-
-    Yields:
-        `TwinStep`, after each step of each network.
-    """
-    how = {"steps": steps, "batch": BATCH, "learning_rate": learning_rate, "seed": seed}
-    with closing(training.train_by_turns(pair, images, labels, **how)) as turns:
-        for name, step in turns:
-            yield TwinStep(name, step.index, step.loss, step.accuracy)
 
 
 def smoothed(values: Sequence[float], window: int = 10) -> list[float]:

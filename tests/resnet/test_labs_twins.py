@@ -24,11 +24,6 @@ def on_the_processor(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
 
 
-@pytest.fixture(scope="module")
-def few():
-    return small.scenes(96)
-
-
 def words(widget):
     return re.sub(r"<[^>]*>", "", widget.value).strip()
 
@@ -53,32 +48,6 @@ def test_twins_differ_in_nothing_but_the_sum():
         ):
             block.skip = other.skip
     assert torch.allclose(pair[twins.PLAIN](pictures), pair[twins.RESIDUAL](pictures))
-
-
-def test_both_see_the_very_same_batches_by_turns(few, monkeypatch):
-    seen = {}
-
-    class Spy(nn.Module):
-        def __init__(self, name):
-            super().__init__()
-            self.name, self.layer = name, nn.Linear(3, 6)
-
-        def forward(self, images):
-            seen.setdefault(self.name, []).append(images.float().sum().item())
-            return self.layer(images.mean(dim=(2, 3)))
-
-    steps = list(twins.train_twins({"a": Spy("a"), "b": Spy("b")}, *few, steps=3, seed=5))
-    assert [(step.network, step.index) for step in steps] == [(n, k) for k in range(3) for n in "ab"]
-    assert seen["a"] == seen["b"]
-    assert len(set(seen["a"])) == 3
-
-
-def test_leaving_the_race_leaves_usable_networks(few):
-    pair = twins.twins(8)
-    race = twins.train_twins(pair, *few, steps=50)
-    next(race)
-    race.close()
-    assert not any(network.training for network in pair.values())
 
 
 def test_smoothing_is_the_mean_of_the_last_values():

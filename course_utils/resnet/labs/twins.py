@@ -1,6 +1,6 @@
 """The lab of the twins: two deep networks, one with skips and one without, trained before one's eyes.
 
-Serves notebook 5. It wires `twins.train_twins` to `figures.quick_curves`; both do their work without it.
+Serves notebook 5. It wires `training.train_by_turns` to `figures.quick_curves`; both do their work without it.
 Paper: He et al. 2016, figure 6 (plain networks of 20 … 56 layers against residual ones).
 """
 
@@ -75,9 +75,10 @@ class TwinsLab(started.StartedLab):
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
         pair = twins.twins(depth, seed=seed, norm=norm)
         losses, right = dict.fromkeys(pair, ()), dict.fromkeys(pair, ())
-        for step in twins.train_twins(pair, *self._scenes, steps=steps, learning_rate=rate, seed=seed):
-            losses[step.network] += (step.loss,)
-            right[step.network] += (step.accuracy,)
+        how = {"steps": steps, "batch": twins.BATCH, "learning_rate": rate, "seed": seed}
+        for name, step in training.train_by_turns(pair, *self._scenes, **how):
+            losses[name] += (step.loss,)
+            right[name] += (step.accuracy,)
             yield View(depth, steps, losses=dict(losses), right=dict(right))
         asked = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
         test = {name: training.accuracy(network, *asked) for name, network in pair.items()}
