@@ -23,7 +23,7 @@ from course_utils.conv1x1 import (
     rebuilt_best,
     strongest,
 )
-from course_utils.conv1x1.figures import costs
+from course_utils.conv1x1.figures import channels, costs
 from course_utils.costs import accounting, roofline
 
 NETWORK, LAYER = "signs-alexnet", "features.4"
@@ -338,13 +338,13 @@ def test_a_convolution_that_cannot_be_is_refused(bad, words):
 
 # ---- the drawings --------------------------------------------------------------------------------------------------
 def test_numbers_become_colours_that_tell_their_sign():
-    pixels = conv1x1.figures.signed(np.array([[-2.0, 0.0, 2.0]])).astype(int)
+    pixels = channels.signed(np.array([[-2.0, 0.0, 2.0]])).astype(int)
     assert pixels[0, 0, 2] > pixels[0, 0, 0]  # blue
     assert pixels[0, 1].tolist() == [255, 255, 255]
     assert pixels[0, 2, 0] > pixels[0, 2, 2]  # vermillion
-    assert (conv1x1.figures.signed(np.zeros((2, 2))) == 255).all()
-    assert conv1x1.figures.grey(np.array([[0.0, 1.0]])).tolist() == [[[0] * 3, [255] * 3]]
-    assert (conv1x1.figures.grey(np.zeros((2, 2))) == 0).all()
+    assert (channels.signed(np.zeros((2, 2))) == 255).all()
+    assert channels.grey(np.array([[0.0, 1.0]])).tolist() == [[[0] * 3, [255] * 3]]
+    assert (channels.grey(np.zeros((2, 2))) == 0).all()
 
 
 def test_every_figure_is_a_picture_of_the_course_s_width():
