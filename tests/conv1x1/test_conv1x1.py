@@ -343,8 +343,8 @@ def test_numbers_become_colours_that_tell_their_sign():
     assert pixels[0, 1].tolist() == [255, 255, 255]
     assert pixels[0, 2, 0] > pixels[0, 2, 2]  # vermillion
     assert (channels.signed(np.zeros((2, 2))) == 255).all()
-    assert channels.grey(np.array([[0.0, 1.0]])).tolist() == [[[0] * 3, [255] * 3]]
-    assert (channels.grey(np.zeros((2, 2))) == 0).all()
+    assert channels.grey(np.array([[0.0, 1.0]]), 1.0).tolist() == [[[0] * 3, [255] * 3]]
+    assert (channels.grey(np.zeros((2, 2)), 0.0) == 0).all()
 
 
 def test_every_figure_is_a_picture_of_the_course_s_width():
