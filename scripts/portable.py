@@ -50,11 +50,6 @@ def interpreter(version: str) -> str | None:
     return beside[-1] if beside else None
 
 
-def lowest(requirements: str) -> str:
-    """Each `name>=1.2,<3` of a requirements file as `name==1.2`."""
-    return re.sub(r"^([\w.-]+)>=([\d.]+).*$", r"\1==\2", requirements, flags=re.MULTILINE)
-
-
 def python_of(name: str, variant: Variant) -> str:
     """The interpreter that runs a variant, in an environment that is made at the first time.
 
@@ -71,13 +66,12 @@ def python_of(name: str, variant: Variant) -> str:
     base = interpreter(variant.python)
     if base is None:
         raise LookupError(f"there is no Python {variant.python} on this machine")
-    requirements = ROOT / "requirements.txt"
-    if variant.lowest:
-        wanted = lowest(requirements.read_text(encoding="utf-8"))
-        requirements = BUILD / "lowest.txt"
-        requirements.write_text(wanted, encoding="utf-8")
     subprocess.run([base, "-m", "venv", "--clear", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
+    install = [python, "-m", "pip", "install", "--quiet"]
+    if variant.lowest:  # pip knows the newest versions only
+        subprocess.run([*install, "uv"], check=True)
+        install = [python, "-m", "uv", "pip", "install", "--resolution", "lowest-direct", "--python", python]
+    subprocess.run([*install, "--requirement", ROOT / "requirements.txt"], check=True)
     done.touch()
     return python
 
@@ -93,7 +87,8 @@ def run(name: str, variant: Variant) -> str:
     own["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
     command = [python, "-m", "pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadfile", "-m", "not browser"]
     command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=900", "--timeout=1600"]
-    command += ["--nbval-sanitize-with=tests/nbval.cfg", "-p", "no:cacheprovider", "tests", "notebooks"]
+    command += ["--nbval-sanitize-with=tests/nbval.cfg", "-p", "no:cacheprovider"]
+    command += ["--doctest-modules", "course_utils", "tests", "notebooks"]
     log = BUILD / f"{name}.log"
     with log.open("w", encoding="utf-8") as file:
         subprocess.run(command, cwd=ROOT, env={**os.environ, **own}, stdout=file, stderr=subprocess.STDOUT)
