@@ -1,6 +1,6 @@
 """APGD, the attack that chooses its own step size, and the ensemble of its losses: the strongest attack of the course.
 
-Serves notebook 8 (gradient masking, robust accuracy), its lab and `certify.py`'s comparisons. Paper: Croce and Hein
+Serves notebook 8 (gradient masking, robust accuracy), its lab and `intervals.py`'s comparisons. Paper: Croce and Hein
 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
 arXiv:2003.01690.
 """
