@@ -35,7 +35,7 @@ def test_the_size_is_worked_out_and_what_does_not_fit_is_told(page, executed, tm
     after = browser.pixels(picture)
     assert after != before
     browser.press(lab, "stride s", "Home")
-    assert browser.alert(lab, "the stride must be at least 1").count() == 1
+    assert browser.alert(lab, "stride must be at least 1").count() == 1
     assert browser.pixels(picture) == after
     lab.screenshot(path=tmp_path / "lab.png")
     browser.click(lab, "Reset")
