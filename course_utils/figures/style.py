@@ -1,8 +1,8 @@
 """How figures look: "notebook" for a reader's screen, "stage" for the back row. Serves all eight notebooks and labs.
 
 `use("stage")` makes every figure and lab drawn from then on larger in type, thicker in lines, stronger in greys; what
-is drawn stays where it is. So the style is the one thing about figures that is kept between two calls; it lives here.
-Papers: none.
+is drawn stays where it is. The style is the one exception to "no hidden state", as it is in matplotlib: an argument
+would stand in each of a course's 81 figures and in every lab, and a cell's ContextVar ends with the cell. Papers: none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STYLES = {
 STYLES = tuple(_STYLES)
 SMALL = 20  # pixels across: a dot that grows with the lines
 FAINT = 90  # of 255: what differs less from the paper, such as a grid, may lie under words
-_used = ["notebook"]  # its one item is the style of all figures
+_used = ["notebook"]  # its one item is the style of all figures; only `use` writes it
 
 
 def use(style: str) -> None:
@@ -162,11 +162,16 @@ def sheet(width: int, height: int, **options):
 
 
 def settle(canvas) -> None:
-    """Draw a canvas of matplotlib; then make smaller what the style has grown over its edge, or into its neighbour."""
+    """Draw a canvas of matplotlib; then make smaller what is too long, or has grown into its neighbour by the style."""
     canvas.draw()
-    for _ in range(2 if used() != Style() else 0):  # twice, because axes grow where words shrink
-        wide, tall = canvas.get_width_height()
-        flat = [axes for axes in canvas.figure.axes if axes.name != "3d"]
+    flat = [axes for axes in canvas.figure.axes if axes.name != "3d"]
+    wide = canvas.get_width_height()[0]
+    if used() == Style():
+        if sum(_shrink_title(axes, wide) for axes in flat):
+            canvas.draw()
+        return
+    for _ in range(2):  # twice, because axes grow where words shrink
+        tall = canvas.get_width_height()[1]
         if heading := canvas.figure._suptitle:
             _shrink(heading, wide - 12 - heading.get_window_extent().x0)
             tall = heading.get_window_extent().y0
@@ -175,16 +180,21 @@ def settle(canvas) -> None:
             middle, high = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
             _shrink(axes.xaxis.label, 2 * min(middle, wide - middle) - 16 if len(flat) == 1 else box.width)
             _shrink(axes.yaxis.label, 2 * min(high, tall - high) - 8, upright=True)
-            _shrink(axes._left_title, wide - 12 - axes._left_title.get_window_extent().x0)
+            _shrink_title(axes, wide)
         least = min((axes.xaxis.label.get_fontsize() for axes in flat), default=0)
         for axes in flat:
             axes.xaxis.label.set_fontsize(least)
         canvas.draw()
 
 
-def _shrink(words, room: float, *, upright: bool = False) -> None:
-    """Set a text of matplotlib in a smaller type if it takes more pixels than there are."""
+def _shrink_title(axes, wide: int) -> bool:
+    return _shrink(axes._left_title, wide - 12 - axes._left_title.get_window_extent().x0)
+
+
+def _shrink(words, room: float, *, upright: bool = False) -> bool:
+    """Set a text of matplotlib in a smaller type if it takes more pixels than there are; whether it did."""
     box = words.get_window_extent()
     taken = box.height if upright else box.width
-    if taken > room > 0:
+    if too_long := taken > room > 0:
         words.set_fontsize(words.get_fontsize() * room / taken)
+    return too_long

@@ -229,10 +229,10 @@ numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
 
 
 @settings(max_examples=30)
-@given(st.lists(st.lists(numbers, max_size=6), min_size=1, max_size=3), st.booleans(), st.booleans())
-def test_quick_curves_draws_whatever_numbers_come(lists, log_x, log_y):
+@given(st.lists(st.lists(numbers, max_size=6), min_size=1, max_size=3), st.booleans())
+def test_quick_curves_draws_whatever_numbers_come(lists, log_y):
     series = {str(k): (list(range(1, len(values) + 1)), values) for k, values in enumerate(lists)}
-    pixels = figures.quick_curves(series, log_x=log_x, log_y=log_y, marks={"here": 2}, **QUICK)
+    pixels = figures.quick_curves(series, log_y=log_y, **QUICK)
     assert pixels.shape == (460, figures.WIDTH, 3)
 
 
@@ -243,6 +243,35 @@ def test_a_higher_value_is_drawn_higher():
 
     assert height(9) < height(5) < height(1)
     assert height(5) - height(9) == pytest.approx(height(1) - height(5), abs=3)
+
+
+def test_quick_curves_depends_on_nothing_that_was_drawn_before():
+    def picture(**more):
+        return figures.quick_curves({"a": [3, 1, 2]}, **QUICK | more)
+
+    first = picture()
+    others = [picture(title="Another"), picture(y_range=(0, 9)), picture(y_label="score"), picture(log_y=True)]
+    assert all((first != other).any() for other in others)
+    assert (picture() == first).all()
+    first[:] = 0  # a picture is its caller's
+    assert (picture() == figures.quick_curves({"a": [3, 1, 2]}, **QUICK)).all()
+    assert picture().any()
+
+
+def test_a_value_between_two_gaps_is_a_dot():
+    lone, none = (figures.quick_curves({"a": [0, np.nan, value, np.nan]}, **QUICK) for value in (5, np.nan))
+    middle = (slice(60, 380), slice(300, 900))
+    assert (lone[middle] == (0x00, 0x72, 0xB2)).all(axis=2).sum() >= 20
+    assert not (none[middle] == (0x00, 0x72, 0xB2)).all(axis=2).any()
+
+
+def test_the_legend_stands_where_the_line_does_not():
+    def blue(values, columns):  # in the upper rows of the axes
+        pixels = figures.quick_curves({"a": values}, y_range=(0, 1), **QUICK)[60:110, columns]
+        return int((pixels == (0x00, 0x72, 0xB2)).all(axis=2).sum())
+
+    assert blue(np.linspace(0.9, 0.1, 9), slice(950, 1100)) > 50
+    assert blue(np.linspace(0.1, 0.9, 9), slice(130, 260)) > 50
 
 
 def test_one_place_a_value_is_asked_for():

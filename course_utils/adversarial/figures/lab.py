@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from course_utils.adversarial.figures.decision_map import class_colours, square_regions
 from course_utils.figures.base import MARGIN, WIDTH, amplified, bars, panels, percent, text, top_classes
-from course_utils.figures.charts import quick_curves
+from course_utils.figures.charts import quick_curves, rounded
 from course_utils.figures.colours import BLUE, PALE, PAPER, VERMILLION
 from course_utils.figures.style import pen
 
@@ -110,7 +110,9 @@ def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int) -> np.ndarray:
         x_label="step t",
         y_label="loss",
         x_range=(0, max(steps, 1)),
-        y_range=(0, max(0.1, (1.05 if len(sides) == 1 else 1.4) * highest)),  # two names need room above the lines
+        y_range=rounded(0, 1.4 * highest)
+        if len(sides) > 1 and highest
+        else None,  # two names need room above the lines
         width=left,
         height=height,
     )

@@ -26,6 +26,7 @@ def ladder(
     steps: Sequence[int | str],
     notes: Sequence[Sequence[str]] | None = None,
     side: int = 192,
+    width: int = WIDTH,
 ) -> np.ndarray:
     """Pictures in rows and columns: a row a rung of the ladder, a column a snapshot of the climb.
 
@@ -36,9 +37,10 @@ def ladder(
         steps: of the columns, above them: a whole number is a step of the climb, words stand as they are.
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
+        width: of the figure, in pixels; lesson 6's six rungs make a narrow one.
 
     Returns:
-        uint8 [height, WIDTH, 3].
+        uint8 [height, width, 3].
 
     Raises:
         ValueError: not one name a row, one step a column.
@@ -46,13 +48,13 @@ def ladder(
     if not rows or len(names) != len(rows) or any(len(row) != len(steps) for row in rows):
         counts = f"{len(rows)} rows of {sorted({len(row) for row in rows})}, {len(names)} names and {len(steps)} steps"
         raise ValueError(f"give one name for each row and one step for each of its pictures; got {counts}.")
-    free = (WIDTH - LEFT - MARGIN + GAP) / len(steps)
+    free = (width - LEFT - MARGIN + GAP) / len(steps)
     drawn = [[fitted(picture, min(side, int(free) - GAP)) for picture in row] for row in rows]
     tall = max(picture.height for row in drawn for picture in row)
     pitch, step = tall + (32 if notes else GAP), min(free, max(p.width for row in drawn for p in row) + 3 * GAP)
-    canvas = Image.new("RGB", (WIDTH, 88 + pitch * len(rows)), PAPER)
+    canvas = Image.new("RGB", (width, 88 + pitch * len(rows)), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     for k, at in enumerate(steps):
         words = at if isinstance(at, str) else "start" if at == 0 else f"step {at}"
         text(draw, (LEFT + k * step + (step - GAP) / 2, 66), words, size=20, colour=PALE, width=step - 6)
