@@ -5,10 +5,3 @@ Serves all eight notebooks; `base` holds what they share. Papers: see each lesso
 
 from course_utils.checks.base import Quiz, Verdict, quiz
 from course_utils.checks.progress import standing
-
-__all__ = [
-    "Quiz",
-    "Verdict",
-    "quiz",
-    "standing",
-]

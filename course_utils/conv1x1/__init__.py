@@ -23,24 +23,3 @@ from course_utils.conv1x1.conv1x1 import (
     strongest,
 )
 from course_utils.layers.find import layer_of
-
-__all__ = [
-    "Learning",
-    "Squeeze",
-    "as_matrix",
-    "bottleneck",
-    "columns",
-    "conv1x1",
-    "figures",
-    "found",
-    "kept_share",
-    "layer_of",
-    "learn",
-    "maps_at",
-    "pca",
-    "random_mixtures",
-    "rebuilt_best",
-    "right",
-    "shipped_squeeze",
-    "strongest",
-]

@@ -17,20 +17,3 @@ from course_utils.networks.inception import (
     conv_norm_relu,
     from_torchvision,
 )
-
-__all__ = [
-    "BRANCHES",
-    "MODULES",
-    "Auxiliary",
-    "GoogLeNet",
-    "Inception",
-    "Logits",
-    "SignsInception",
-    "SmallInception",
-    "auxiliary",
-    "branches",
-    "conv_norm_relu",
-    "figures",
-    "from_torchvision",
-    "race",
-]

@@ -22,26 +22,3 @@ from course_utils.networks.resnet import (
     stage,
 )
 from course_utils.resnet import figures, jacobians, loss_surface, missing_blocks, twins
-
-__all__ = [
-    "STARTS",
-    "TABLE",
-    "BasicBlock",
-    "Block",
-    "Bottleneck",
-    "PaddedSkip",
-    "ResNet",
-    "SignsResNet",
-    "SmallResNet",
-    "blocks",
-    "figures",
-    "from_torchvision",
-    "initialise",
-    "jacobians",
-    "loss_surface",
-    "missing_blocks",
-    "set_to_zero",
-    "shortened",
-    "stage",
-    "twins",
-]

@@ -21,21 +21,3 @@ from course_utils.signs.scenes import (
     render,
     render_blocks,
 )
-
-__all__ = [
-    "APART",
-    "CLASSES",
-    "CLASS_NAMES",
-    "LARGEST",
-    "MEAN",
-    "SMALLEST",
-    "STD",
-    "STOP",
-    "TEST_SEED",
-    "YIELD",
-    "Dials",
-    "Scenes",
-    "render",
-    "render_blocks",
-    "small",
-]

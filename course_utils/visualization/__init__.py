@@ -17,28 +17,3 @@ from course_utils.visualization.ascent import (
     score,
 )
 from course_utils.visualization.objectives import Filter, Layer, Logit, Mixture, Neuron, Objective, Probability
-
-__all__ = [
-    "LADDER",
-    "NAIVE",
-    "Climb",
-    "Filter",
-    "Layer",
-    "Logit",
-    "Mixture",
-    "Neuron",
-    "Objective",
-    "Probability",
-    "Recipe",
-    "Step",
-    "canvas",
-    "classes",
-    "climb",
-    "climb_steps",
-    "dreams",
-    "excite",
-    "figures",
-    "noise",
-    "objectives",
-    "score",
-]

@@ -2,5 +2,3 @@
 
 from course_utils.adversarial.figures.attacks import balls, gradient_picture, matrix, rows, sieges
 from course_utils.adversarial.figures.decision_map import mountain, regions
-
-__all__ = ["balls", "gradient_picture", "matrix", "mountain", "regions", "rows", "sieges"]

@@ -1,5 +1,3 @@
 """Lesson 8's labs."""
 
 from course_utils.adversarial.labs.attack import AdversarialLab
-
-__all__ = ["AdversarialLab"]

@@ -2,5 +2,3 @@
 
 from course_utils.conv1x1.figures.channels import maps, matrix, mixture, shares
 from course_utils.conv1x1.figures.costs import Block, Point, funnel, roofline
-
-__all__ = ["Block", "Point", "funnel", "maps", "matrix", "mixture", "roofline", "shares"]

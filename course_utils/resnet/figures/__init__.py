@@ -2,5 +2,3 @@
 
 from course_utils.resnet.figures.loss_surface import missing_blocks, mountains
 from course_utils.resnet.figures.plans import fates, matrices
-
-__all__ = ["fates", "matrices", "missing_blocks", "mountains"]

@@ -2,5 +2,3 @@
 
 from course_utils.visualization.figures.climbs import exchange, ladder, sheet
 from course_utils.visualization.figures.excite import agreement, stored, strongest
-
-__all__ = ["agreement", "exchange", "ladder", "sheet", "stored", "strongest"]

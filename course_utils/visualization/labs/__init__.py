@@ -2,5 +2,3 @@
 
 from course_utils.visualization.labs.ascent import VisualizationLab
 from course_utils.visualization.labs.dreams import DreamLab, LookingLab, MapsLab
-
-__all__ = ["DreamLab", "LookingLab", "MapsLab", "VisualizationLab"]
