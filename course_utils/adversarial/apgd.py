@@ -158,7 +158,7 @@ def apgd(
 
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
-    >>> apgd(network, stop.images, stop.labels, ball=Linf(8 / 255), steps=10, loss="dlr").success.item()
+    >>> apgd(network, stop.images, stop.labels, ball=Linf(8 / 255), steps=20, loss="margin").success.item()
     True
     """
     path = apgd_steps(network, images, labels, ball=ball, targets=targets, **how)
