@@ -110,9 +110,7 @@ def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int) -> np.ndarray:
         x_label="step t",
         y_label="loss",
         x_range=(0, max(steps, 1)),
-        y_range=rounded(0, 1.4 * highest)
-        if len(sides) > 1 and highest
-        else None,  # two names need room above the lines
+        y_range=rounded(0, max(0.1, highest if len(sides) == 1 else 1.4 * highest)),  # two names need room above
         width=left,
         height=height,
     )
