@@ -219,7 +219,7 @@ def test_the_exhibit_in_the_lesson_is_the_package_s_with_both_faults():
 
 def test_the_lesson_s_stub_is_not_yet_and_its_solution_is_right():
     cells = _cells()
-    stub = next(cell for cell in cells if "check_prepare" in cell).split("check_prepare")[0]
+    stub = next(cell for cell in cells if cell.startswith("def prepare_mended")).split("check_prepare")[0]
     assert check_prepare(defined(stub, "prepare_mended")).right is None
     folded = next(cell for cell in cells if "def prepare_mended" in cell and "<details>" in cell)
     solution = re.findall(r"```python\n(.*?)```", folded, re.DOTALL)[-1]  # the first is the hint's
