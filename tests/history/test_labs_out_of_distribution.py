@@ -35,7 +35,7 @@ def test_a_higher_threshold_turns_belief_into_doubt_and_asks_nothing_anew(lab, m
     assert "▲ You believe it" in words(lab.headline)
 
 
-@pytest.mark.parametrize("picture", [*out_of_distribution.STRANGERS, labs.CONVINCED, labs.KNOWN])
+@pytest.mark.parametrize("picture", [*out_of_distribution.KINDS, labs.CONVINCED, labs.KNOWN])
 def test_every_picture_at_both_ends_of_the_seeds_and_thresholds(lab, picture):
     shown = set()
     for seed in (0, 99):

@@ -46,7 +46,7 @@ class NonsenseLab(SeeingLab):
     def __init__(self, network: str = "signs-resnet"):
         self._usual: dict[str, tuple[float, float]] = {}
         self._last: tuple[Any, ...] = (None,)  # what was asked last, the picture, the answer
-        kinds = [*out_of_distribution.STRANGERS, CONVINCED, KNOWN, OWN]
+        kinds = [*out_of_distribution.KINDS, CONVINCED, KNOWN, OWN]
         controls = {
             "picture": base.menu("picture", kinds, "a limit of 40", "what the network is asked about"),
             "seed": base.whole_slider("which one", 0, 99, 0, "another picture of the same kind"),
@@ -101,7 +101,7 @@ class NonsenseLab(SeeingLab):
         if picture == OWN:
             return self.own(upload, size)
         if picture == CONVINCED:
-            return out_of_distribution.convincing_noise(network, signs.STOP, seed=seed)
+            return out_of_distribution.lead_noise(network, signs.STOP, seed=seed)
         if picture == KNOWN:
             return signs.render(1, size=size, seed=seed, device="cpu").images.to(runtime.device())
         return out_of_distribution.draw(picture, size=size, seed=seed).to(runtime.device())
