@@ -1,16 +1,19 @@
 """What marks a student's own work: a verdict with a sentence, and quizzes with feedback on every answer.
 
-Serves all eight notebooks; each lesson's checks stand in a module of their own beside this one. Papers: none.
+Serves all eight notebooks; each lesson's own checks stand in its wing, in checks.py. Papers: none.
 """
 
 from __future__ import annotations
 
 import html
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
+import torch
+from torch import Tensor
 
 from course_utils import figures
 
@@ -30,25 +33,87 @@ class Verdict:
         return f"{_MARKS[self.right][0]} {self.sentence}"
 
     def _repr_html_(self) -> str:
-        return _feedback(self.right, self.sentence)
+        """A line with a mark and a coloured edge: colour is never the only sign."""
+        mark, colour = _MARKS[self.right]
+        style = (
+            f"font-size:16px; line-height:1.5; white-space:normal; padding:6px 12px; margin:4px 0;"
+            f" border-left:5px solid {colour}; background:#F5F7FA; color:{figures.INK}"
+        )
+        words = f'<b style="color:{colour}">{mark}</b> {html.escape(self.sentence)}'
+        return f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
 
 
 _MARKS = {True: ("✓", figures.GREEN), False: ("✗", figures.VERMILLION), None: ("…", figures.BLUE)}
 
 
-def _feedback(right: bool | None, sentence: str) -> str:
-    """A line with a mark and a coloured edge: colour is never the only sign."""
-    mark, colour = _MARKS[right]
-    style = (
-        f"font-size:16px; line-height:1.5; white-space:normal; padding:6px 12px; margin:4px 0;"
-        f" border-left:5px solid {colour}; background:#F5F7FA; color:{figures.INK}"
-    )
-    words = f'<b style="color:{colour}">{mark}</b> {html.escape(sentence)}'
-    return f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
-
-
 # ---- marking ---------------------------------------------------------------------------------------------------
 NOT_YET = Verdict(None, "Not yet: fill the gap and run this cell again. The hint below helps.")
+_WRITES = "You write into what you were given; make new tensors instead (no +=, no index on the left)."
+
+
+def wrong(sentence: str) -> Verdict:
+    """The verdict on what is wrong."""
+    return Verdict(False, sentence)
+
+
+def try_out(
+    student: Callable,
+    *given: Any,
+    takes: str,
+    returns: str | None,
+    writes: str = _WRITES,
+    explain: Callable[[Exception], str | None] = lambda trouble: None,
+    where: str = "",
+    not_yet: Verdict = NOT_YET,
+) -> Any:
+    """Call a student's function: what it returns, or a `Verdict` where it was not begun, stopped, or did harm.
+
+    Gradients are on, and torch's random numbers begin at the same place each time and are put back afterwards.
+
+    Args:
+        student: the function.
+        given: what it is called with; tensors among them must stay what they are.
+        takes: the names of its arguments, as in "images, kernel_size, stride, padding".
+        returns: what it shall return, as in "the map, a tensor"; None where it may be something else than a tensor.
+        writes: what to say where it writes into a tensor that was given.
+        explain: what to say of an exception; None where it tells nothing that the student would not read in it.
+        where: behind the name of any other exception, as in " at stride=2".
+        not_yet: of a stub, which raises NotImplementedError or returns None or three dots.
+    """
+    before = [one.detach().clone() if isinstance(one, Tensor) else None for one in given]
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.default_generator.manual_seed(0)
+            answer = student(*given)
+    except NotImplementedError:
+        return not_yet
+    except Exception as trouble:
+        return _judge(student, trouble, takes, writes, explain, where)
+    if answer is None or answer is Ellipsis:
+        return not_yet
+    if any(old is not None and not torch.equal(old, now) for old, now in zip(before, given, strict=True)):
+        return wrong(writes)
+    if returns and not isinstance(answer, Tensor):
+        return wrong(f"Return {returns}; you return {type(answer).__name__}.")
+    return answer
+
+
+def _judge(student: Callable, trouble: Exception, takes: str, writes: str, explain: Callable, where: str) -> Verdict:
+    """What to say of an exception, from what is sure to what is only told on."""
+    told = " ".join(str(trouble).split())[:160]
+    if isinstance(trouble, TypeError) and "ellipsis" in told.lower():
+        return Verdict(None, "Not yet: one of the gaps still holds the three dots.")
+    try:
+        count = len(inspect.signature(student).parameters)
+    except (TypeError, ValueError):
+        return wrong(f"Give your function itself, of ({takes}).")
+    if isinstance(trouble, TypeError) and count != len(takes.split(", ")):
+        return wrong(f"Your function must take ({takes}), in this order.")
+    if sentence := explain(trouble):
+        return wrong(sentence)
+    if "leaf Variable that requires grad is being used in an in-place" in told:
+        return wrong(writes)
+    return wrong(f"Your function stopped with {type(trouble).__name__}{where}: {told or 'no words'}")
 
 
 def attempt(student: Callable, *given: Any, raised: Callable[[Exception], Verdict], not_yet: Verdict = NOT_YET) -> Any:
@@ -67,6 +132,16 @@ def attempt(student: Callable, *given: Any, raised: Callable[[Exception], Verdic
     except Exception as trouble:
         return raised(trouble)
     return not_yet if answer is None or answer is Ellipsis else answer
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, whatever float type the student computes in.
+
+    >>> same(torch.tensor([1 / 3]), torch.tensor([1 / 3], dtype=torch.float64))
+    True
+    """
+    pair = (tensor.detach().cpu().double() for tensor in (one, other))
+    return one.shape == other.shape and torch.allclose(*pair, rtol=1e-4, atol=1e-5)
 
 
 def together(verdicts: Iterable[Verdict | None], praise: str) -> Verdict:
@@ -121,20 +196,18 @@ class Quiz:
             f"{'✓' if answer == self.right else '✗'} {html.escape(why)}</details></li>"
             for answer, why in self.answers.items()
         )
-        return {
-            "text/plain": repr(self),
-            "text/html": f'<div style="{_QUESTION}">{html.escape(self.question)}</div><ul>{folded}</ul>',
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.widget.model_id,
-            },
-        }
+        page = f'<div style="{_QUESTION}">{html.escape(self.question)}</div><ul>{folded}</ul>'
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        return {"text/plain": repr(self), "text/html": page, "application/vnd.jupyter.widget-view+json": view}
 
 
 _QUESTION = "font-size:17px; font-weight:bold; line-height:1.4; white-space:normal; padding:4px 0"
 
 
 def quiz(question: str, answers: dict[str, str], right: str) -> Quiz:
-    """Ask one question; see `Quiz`."""
+    """Ask one question; see `Quiz`.
+
+    >>> quiz("Two and two?", {"3": "Count again.", "4": "Yes."}, right="4")
+    [A quiz: Two and two?]
+    """
     return Quiz(question, answers, right)

@@ -79,7 +79,11 @@ def standing(exercises: Mapping[str, Callable[..., Verdict]]) -> Standing:
     """Where the student stands at the end of a lesson.
 
     Args:
-        exercises: what an exercise is called in the lesson → its check, such as `checks.check_pgd`.
+        exercises: what an exercise is called in the lesson → its check, such as `check_max_pool`.
+
+    >>> def check_nothing(answer): ...
+    >>> standing({"an exercise that nobody has solved": check_nothing})
+    … an exercise that nobody has solved
     """
     done = solved()
     return Standing({words: check.__name__ in done for words, check in exercises.items()})
