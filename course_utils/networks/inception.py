@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.arguments import is_whole
-from course_utils.networks.weights import renamed
+from course_utils.networks.weights import rename
 
 BRANCHES = ("conv_1x1", "conv_3x3", "conv_5x5", "pool")  # in the order of their channels
 
@@ -288,7 +288,7 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         inception3a.branch2.1.conv.weight → inception_3a.conv_3x3.1.0.weight, and so on; the tensors are the same.
         `weights.load_weights` takes them, and says which layer does not fit.
     """
-    return renamed(state, _RENAMED)
+    return rename(state, _RENAMED)
 
 
 # ---- the network that ships ------------------------------------------------------------------------------------

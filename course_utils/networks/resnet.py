@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import runtime
-from course_utils.arguments import check_whole
-from course_utils.networks.weights import renamed
+from course_utils.arguments import check_choice, check_whole
+from course_utils.networks.weights import rename
 
 
 # ---- the blocks ------------------------------------------------------------------------------------------------
@@ -157,8 +157,7 @@ def _norm(channels: int, norm: bool) -> nn.Module:
 
 def _skip(shortcut: str, in_channels: int, out_channels: int, stride: int, norm: bool) -> nn.Module:
     """The identity wherever both summands have one shape already."""
-    if shortcut not in ("projection", "padding"):
-        raise ValueError(f"skip: shortcut is 'projection' or 'padding'; got {shortcut!r}.")
+    check_choice("skip: shortcut", shortcut, ("projection", "padding"), says="is 'projection' or 'padding'")
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if shortcut == "padding":
@@ -250,41 +249,30 @@ class ResNet(_Staged):
         depth: 18, 34, 50, 101 or 152, a row of `TABLE`: convolutions and linear layers one after the other.
         classes: how many logits come out.
         width: filters of the first stage.
-        skip, norm, preactivation, shortcut: as in `BasicBlock`, for all blocks; skip=False is the plain twin.
-        seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
+        skip: False leaves it out of all blocks: the plain twin.
+
+    The first weights are those of `initialise(network, "he", 0)`; nobody's random state moves.
 
     >>> ResNet(18, classes=20)(torch.rand(2, 3, 64, 64)).shape
     torch.Size([2, 20])
     """
 
-    def __init__(
-        self,
-        depth: int = 18,
-        classes: int = 1000,
-        *,
-        width: int = 64,
-        skip: bool = True,
-        norm: bool = True,
-        preactivation: bool = False,
-        shortcut: str = "projection",
-        seed: int = 0,
-    ):
+    def __init__(self, depth: int = 18, classes: int = 1000, *, width: int = 64, skip: bool = True):
         super().__init__()
         if depth not in TABLE:
             rows = ", ".join(map(str, TABLE))
             raise ValueError(f"the table has no ResNet-{depth}; choose one of {rows}, or a SmallResNet of any depth.")
         block, counts = TABLE[depth]
-        how = {"skip": skip, "norm": norm, "preactivation": preactivation, "shortcut": shortcut}
         out = block.expansion
         with torch.random.fork_rng(devices=[]):
-            self.stem = _stem(width, 7, 2, norm=norm, preactivation=preactivation)  # conv1 [N, 64, 112, 112]
+            self.stem = _stem(width, 7, 2)  # conv1 [N, 64, 112, 112]
             self.stem.append(nn.MaxPool2d(3, stride=2, padding=1))  # [N, 64, 56, 56], as the shapes are for 18 and 34
-            self.stage1 = stage(block, width, width, counts[0], 1, **how)  # conv2_x [N, 64, 56, 56]
-            self.stage2 = stage(block, out * width, 2 * width, counts[1], 2, **how)  # conv3_x [N, 128, 28, 28]
-            self.stage3 = stage(block, 2 * out * width, 4 * width, counts[2], 2, **how)  # conv4_x [N, 256, 14, 14]
-            self.stage4 = stage(block, 4 * out * width, 8 * width, counts[3], 2, **how)  # conv5_x [N, 512, 7, 7]
-            self._finish(8 * out * width, classes, norm=norm, preactivation=preactivation)
-        initialise(self, "he", seed)
+            self.stage1 = stage(block, width, width, counts[0], 1, skip=skip)  # conv2_x [N, 64, 56, 56]
+            self.stage2 = stage(block, out * width, 2 * width, counts[1], 2, skip=skip)  # conv3_x [N, 128, 28, 28]
+            self.stage3 = stage(block, 2 * out * width, 4 * width, counts[2], 2, skip=skip)  # conv4_x [N, 256, 14, 14]
+            self.stage4 = stage(block, 4 * out * width, 8 * width, counts[3], 2, skip=skip)  # conv5_x [N, 512, 7, 7]
+            self._finish(8 * out * width, classes)
+        initialise(self)
 
 
 class SmallResNet(_Staged):
@@ -302,6 +290,10 @@ class SmallResNet(_Staged):
         seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
 
     Source: He et al. 2016, section 4.2.
+
+    >>> twins = [SmallResNet(20, width=4, skip=skip) for skip in (True, False)]
+    >>> torch.equal(*(twin.stage1[0].conv1.weight for twin in twins))
+    True
     """
 
     def __init__(
@@ -329,11 +321,11 @@ class SmallResNet(_Staged):
         initialise(self, "he", seed)
 
 
-def shortened(network: SmallResNet, depth: int) -> SmallResNet:
-    """The same network with only the first blocks of every stage; it shares them with the long one.
+def shorten(network: SmallResNet, depth: int) -> SmallResNet:
+    """The same network with only the first blocks of every stage; it shares them with the long one, which stays.
 
     Args:
-        network: left as it is.
+        network: a long one.
         depth: 6n + 2 layers, at most those of the network.
     """
     count, there = _blocks_a_stage(depth), len(network.stage1)
@@ -368,9 +360,12 @@ def initialise(network: nn.Module, how: str = "he", seed: int = 0) -> nn.Module:
 
     Returns:
         The network.
+
+    >>> block = initialise(BasicBlock(2, 2), "zero").eval()
+    >>> block.g(torch.rand(1, 2, 4, 4)).any()
+    tensor(False)
     """
-    if how not in STARTS:
-        raise ValueError(f"first weights are drawn as one of {', '.join(STARTS)}; got {how!r}.")
+    check_choice("first weights", how, STARTS, says=f"are drawn as one of {', '.join(STARTS)}")
     draw = runtime.generator(seed, next(network.parameters()).device)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -401,7 +396,7 @@ def set_to_zero(block: Block) -> None:
 
 
 # ---- torchvision's weights -------------------------------------------------------------------------------------
-_RENAMED = (  # torchvision's names, and ours
+_NAMES = (  # torchvision's names, and ours
     (r"^conv1\.", "stem.0."),
     (r"^bn1\.", "stem.1."),
     (r"^layer(\d)\.", r"stage\1."),
@@ -415,8 +410,11 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of torchvision's ResNets under this module's names: layer1.0.bn2.weight → stage1.0.norm2.weight.
 
     `weights.load_weights` puts them into a `ResNet` of the same depth.
+
+    >>> list(from_torchvision({"layer1.0.bn2.weight": torch.ones(64)}))
+    ['stage1.0.norm2.weight']
     """
-    return renamed(state, _RENAMED)
+    return rename(state, _NAMES)
 
 
 # ---- what can be wrong -----------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 
-def renamed(state: Mapping[str, Tensor], rules: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
-    """Weights under other names; the tensors are the same, not copies.
+def rename(state: Mapping[str, Tensor], rules: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
+    """Give weights other names; the tensors are the same, not copies.
 
     Args:
         state: name → tensor.
@@ -35,6 +35,9 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
 
     Raises:
         ValueError: with the name of the first layer that does not fit.
+
+    >>> load_weights(nn.Linear(2, 1), nn.Linear(2, 1).state_dict())
+    Linear(in_features=2, out_features=1, bias=True)
     """
     wanted = network.state_dict()
     for name, tensor in wanted.items():

@@ -18,7 +18,7 @@ from course_utils.networks.resnet import (
     from_torchvision,
     initialise,
     set_to_zero,
-    shortened,
+    shorten,
     stage,
 )
 from course_utils.resnet import figures, jacobians, loss_surface, missing_blocks, twins

@@ -160,7 +160,7 @@ def test_a_small_resnet_has_as_many_layers_as_it_says(depth):
 
 def test_a_shortened_network_is_the_first_blocks_of_every_stage():
     network = stirred(resnet.SmallResNet(26, width=4))
-    short, x = resnet.shortened(network, 14), torch.rand(2, 3, 16, 16)
+    short, x = resnet.shorten(network, 14), torch.rand(2, 3, 16, 16)
     kept = [f"stage{s}.{k}" for s in (1, 2, 3) for k in (0, 1)]
     assert list(short.parts()) == ["stem", *kept, "head"]
     expected = network.stem(x)
@@ -168,13 +168,13 @@ def test_a_shortened_network_is_the_first_blocks_of_every_stage():
         expected = network.get_submodule(name)(expected)
     assert torch.equal(short(x), network.parts()["head"](expected))
     assert len(network.stage1) == 4  # the long one is as it was
-    assert torch.equal(resnet.shortened(network, 26)(x), network(x))
+    assert torch.equal(resnet.shorten(network, 26)(x), network(x))
 
 
 @pytest.mark.parametrize(("depth", "sentence"), [(32, "has 26 layers and cannot be shortened to 32"), (9, "6n")])
 def test_a_network_cannot_be_shortened_to_any_depth(depth, sentence):
     with pytest.raises(ValueError, match=sentence):
-        resnet.shortened(resnet.SmallResNet(26, width=1), depth)
+        resnet.shorten(resnet.SmallResNet(26, width=1), depth)
 
 
 HOWS = [{}, {"norm": False}, {"preactivation": True}, {"shortcut": "projection"}, {"stem_stride": 2}, {"skip": False}]

@@ -59,7 +59,7 @@ def test_the_lab_measures_what_the_method_measures(lab):
     (view,) = lab.steps(**lab.choices() | {"depth": 20, "norm": True})
     for skip, sizes in view.profiles.items():
         network = labs.deepest(8, True, "he", False, skip, 0)
-        assert sizes == jacobians.by_layer(resnet.shortened(network, 20), *labs.pictures(16))
+        assert sizes == jacobians.by_layer(resnet.shorten(network, 20), *labs.pictures(16))
 
 
 def test_the_twins_of_the_lab_have_the_same_weights():

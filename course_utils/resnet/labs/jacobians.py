@@ -72,7 +72,7 @@ class GradientLab(base.Lab):
         chosen = {BOTH: (False, True), PLAIN: (False,), RESIDUAL: (True,)}[skips]
         profiles = {}
         for skip in chosen:
-            network = resnet.shortened(deepest(width, norm, start, order, skip, seed), depth)
+            network = resnet.shorten(deepest(width, norm, start, order, skip, seed), depth)
             profiles[skip] = jacobians.by_layer(network, *pictures(size))
         yield View(depth, profiles)
 
