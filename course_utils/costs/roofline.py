@@ -117,25 +117,35 @@ def wait_for(where: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def measure(device: str | torch.device | None = None, *, threads: int | None = None, budget: float = 0.4) -> Roofline:
-    """Measure the two limits: a large matrix product, and a large copy; each the best of several.
+def measure(
+    device: str | torch.device | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    threads: int | None = None,
+    budget: float = 0.4,
+) -> Roofline:
+    """Measure the two limits: a large matrix product; a copy and a dot product of long vectors, whichever is quicker.
 
     Args:
         device: what to measure; None takes the one that the course computes on.
+        dtype: the precision of the matrix product.
         threads: of the processor; None leaves what is set.
         budget: seconds for the whole measurement, roughly.
 
     Returns:
         What was reached. A limit of the machine may lie a little above.
+
+    >>> machine = measure("cpu", budget=0.1)
+    >>> machine.flops_per_second > 1e8
+    True
     """
     where = runtime.device(device)
     edge, length = (4096, 2**28) if where.type == "cuda" else (2048, 2**26) if where.type == "mps" else (1024, 2**24)
     with runtime.threads(threads), torch.no_grad():
-        a, b = (torch.full((edge, edge), value, device=where) for value in (0.5, 0.25))
+        a, b = (torch.full((edge, edge), value, device=where, dtype=dtype) for value in (0.5, 0.25))
         product = torch.empty_like(a)
-        taken = best_seconds(lambda: torch.mm(a, b, out=product), device=where, repeats=50, budget=budget / 2)
-        arithmetic = 2 * edge**3 / taken
-        source = torch.zeros(length, device=where)  # 64 MiB on a processor: more than most caches hold
-        target = torch.zeros_like(source)
-        taken = best_seconds(lambda: target.copy_(source), device=where, repeats=50, budget=budget / 2)
-    return Roofline(arithmetic, 2 * 4 * length / taken)  # each number is read and written
+        multiplied = best_seconds(lambda: torch.mm(a, b, out=product), device=where, repeats=50, budget=budget / 2)
+        one, two = (torch.zeros(length, device=where) for _ in range(2))  # 64 MiB each: more than most caches hold
+        copied = best_seconds(lambda: two.copy_(one), device=where, repeats=50, budget=budget / 4)
+        read = best_seconds(lambda: torch.dot(one, two), device=where, repeats=50, budget=budget / 4)
+    return Roofline(2 * edge**3 / multiplied, 2 * 4 * length / min(copied, read))

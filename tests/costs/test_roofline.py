@@ -85,11 +85,25 @@ def test_a_single_thread_is_not_charged_for_what_others_do():
 
 
 def test_the_limits_are_what_was_done_in_the_time_it_took(monkeypatch):
-    """A product of 1024×1024 numbers and a copy of 2²⁴, each number read and written, if the clock said 0.5 s."""
+    """A product of 1024×1024 numbers; 2²⁴ that are copied, or read twice; if the clock said 0.5 s."""
     monkeypatch.setattr(roofline, "best_seconds", lambda function, **how: function() is None or 0.5)
     found = roofline.measure("cpu")
     assert found.flops_per_second == 2 * 1024**3 / 0.5
     assert found.bytes_per_second == 8 * 2**24 / 0.5
+
+
+def test_the_quicker_of_copy_and_dot_product_is_the_limit_of_memory(monkeypatch):
+    taken = iter((1.0, 0.5, 0.25))
+    monkeypatch.setattr(roofline, "best_seconds", lambda function, **how: next(taken))
+    assert roofline.measure("cpu").bytes_per_second == 8 * 2**24 / 0.25
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_product_is_computed_in_the_precision_that_was_asked_for(monkeypatch, dtype):
+    products, real = [], torch.mm
+    monkeypatch.setattr(torch, "mm", lambda a, b, out: products.append((a.dtype, out.dtype)) or real(a, b, out=out))
+    roofline.measure("cpu", dtype=dtype, budget=0.01)
+    assert set(products) == {(dtype, dtype)}
 
 
 def test_a_machine_is_measured_and_its_threads_are_left_as_they_were():

@@ -7,18 +7,16 @@ import re
 import numpy as np
 import pytest
 
-from course_utils import figures, history, images, signs, zoo
+from course_utils import figures, signs, zoo
 from course_utils.figures.colours import map_pixels
-from course_utils.history import classical, hardware, learning_curve
+from course_utils.history import classical, learning_curve
 from course_utils.history.figures import classical as drawings
-from course_utils.history.figures import hardware as hardware_figures
 from course_utils.history.labs import features as features_lab
 from course_utils.history.labs import learning_curve as curve_lab
 from course_utils.history.learning_curve import CNN, HOG, METHODS, Curves
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 SIZES = [20, 60, 200]
-LAYERS = (hardware.CONVOLUTION, hardware.CONNECTED)
 
 
 # ---- features --------------------------------------------------------------------------------------------------
@@ -230,54 +228,3 @@ def test_the_curves_are_drawn_quickly_and_with_bands(curves):
     )
     assert plain.shape == banded.shape == (520, figures.WIDTH, 3)
     assert (plain != banded).any()
-
-
-# ---- hardware --------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def measured():
-    return hardware.throughput(device="cpu", budget=0.5)
-
-
-def test_a_convolution_is_limited_by_arithmetic_and_one_picture_s_matrix_by_memory(measured):
-    plain = [one for one in measured if "float32" in one.label]  # in bfloat16 arithmetic is so quick that it may turn
-    convolution, connected = ([one for one in plain if one.layer == layer.name] for layer in LAYERS)
-    assert {one.bound for one in convolution} == {"arithmetic"}
-    assert {one.bound for one in connected} == {"memory"}
-    assert max(one.gflops for one in convolution) > 2 * max(one.gflops for one in connected)
-
-
-def test_nothing_passes_its_limit_and_the_work_is_counted_right(measured):
-    assert {one.layer for one in measured} == {layer.name for layer in LAYERS}
-    for one in measured:
-        assert 0 < one.gflops <= one.most * (1 + 1e-9)
-        if one.layer == hardware.CONVOLUTION.name:
-            assert one.macs == 4 * 56 * 56 * 192 * 64 * 9
-        else:
-            assert one.macs == 9216 * 4096
-            assert one.octets == 4 * (9216 * 4096 + 9216 + 4096)
-
-
-def test_one_core_is_enough(monkeypatch):
-    monkeypatch.setattr(hardware, "cores", lambda: 1)
-    labels = [label for label, *_ in hardware.parts("cpu")]
-    assert labels[0] == "1 core, float32"
-    assert all(label.startswith("1 core, ") for label in labels)
-    monkeypatch.setattr(hardware, "cores", lambda: 8)
-    assert "8 cores, float32" in [label for label, *_ in hardware.parts("cpu")]
-
-
-def test_no_time_is_told():
-    with pytest.raises(ValueError, match="at least one layer and some time; got 2 layers and 0 seconds"):
-        hardware.throughput(budget=0)
-
-
-def test_the_machine_is_drawn(measured):
-    drawn = history.figures.throughput(hardware.rows(measured), title="t")
-    assert drawn.shape[1] == figures.WIDTH
-    assert len(hardware.rows(measured)) == 2
-    assert images.encode(drawn)
-
-
-@pytest.mark.parametrize(("value", "said"), [(7.46, "7.5"), (167.4, "167"), (1312.0, "1,310"), (98_765.0, "98,800")])
-def test_rates_are_said_as_they_were_measured(value, said):
-    assert hardware_figures.number(value) == said

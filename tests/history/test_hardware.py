@@ -1,0 +1,61 @@
+"""How fast this machine computes two layers: the work is counted right, and nothing passes its limit."""
+
+import pytest
+
+from course_utils import figures, images
+from course_utils.history import hardware
+from course_utils.history.figures import hardware as drawings
+
+
+@pytest.fixture(scope="module")
+def measured():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_DEVICE", "cpu")
+        return hardware.measure(budget=0.5)
+
+
+def test_a_convolution_is_limited_by_arithmetic_and_one_picture_s_matrix_by_memory(measured):
+    plain = [one for one in measured if "float32" in one.label]  # in bfloat16 arithmetic is so quick that it may turn
+    convolution, connected = ([one for one in plain if one.layer == layer.name] for layer in hardware.LAYERS)
+    assert {one.bound for one in convolution} == {"arithmetic"}
+    assert {one.bound for one in connected} == {"memory"}
+    # Eleven times as fast with AVX-512 or AVX2; with SSE4.1, where arithmetic is slow, still twice.
+    assert max(one.gflops for one in convolution) > 1.2 * max(one.gflops for one in connected)
+
+
+def test_nothing_passes_its_limit_and_the_work_is_counted_right(measured):
+    assert {one.layer for one in measured} == {layer.name for layer in hardware.LAYERS}
+    for one in measured:
+        assert 0 < one.gflops <= one.most * (1 + 1e-9)
+        if one.layer == hardware.CONVOLUTION.name:
+            assert one.macs == 4 * 56 * 56 * 192 * 64 * 9
+        else:
+            assert one.macs == 9216 * 4096
+            assert one.octets == 4 * (9216 * 4096 + 9216 + 4096)
+
+
+def test_one_core_is_enough(monkeypatch):
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    monkeypatch.setattr(hardware, "cores", lambda: 1)
+    labels = [label for label, *_ in hardware.parts()]
+    assert labels[0] == "1 core, float32"
+    assert all(label.startswith("1 core, ") for label in labels)
+    monkeypatch.setattr(hardware, "cores", lambda: 8)
+    assert "8 cores, float32" in [label for label, *_ in hardware.parts()]
+
+
+def test_no_time_is_told():
+    with pytest.raises(ValueError, match="budget must be more than 0 and finite; got 0"):
+        hardware.measure(budget=0)
+
+
+def test_the_machine_is_drawn(measured):
+    drawn = drawings.throughput(hardware.rows(measured), title="t")
+    assert drawn.shape[1] == figures.WIDTH
+    assert len(hardware.rows(measured)) == 2
+    assert images.encode(drawn)
+
+
+@pytest.mark.parametrize(("value", "said"), [(7.46, "7.5"), (167.4, "167"), (1312.0, "1,310"), (98_765.0, "98,800")])
+def test_rates_are_said_as_they_were_measured(value, said):
+    assert drawings.number(value) == said
