@@ -20,7 +20,7 @@ def main() -> None:
     network = zoo.load(NETWORK, device="cpu")
     scenes = signs.render(SCENES, seed=SCENES_SEED, device="cpu")
     test = signs.render(TEST_SCENES, seed=TEST_SEED, device="cpu")
-    learning = conv1x1.learn(network, LAYER, scenes.images, scenes.labels, kept=KEPT, steps=STEPS, seed=SEED)
+    learning = conv1x1.learn(network, LAYER, scenes.images, scenes.labels, k=KEPT, steps=STEPS, seed=SEED)
     path = list(tqdm(learning, total=STEPS, mininterval=10))
     squeeze = path[-1].squeeze
     content = {
@@ -31,7 +31,7 @@ def main() -> None:
         "seed": SEED,
         "scenes": f"signs.render({SCENES}, seed={SCENES_SEED})",
         "test": f"signs.render({TEST_SCENES}, seed={TEST_SEED})",
-        "right": round(conv1x1.right(network, LAYER, squeeze, test.images, test.labels), 4),
+        "accuracy": round(conv1x1.accuracy_through(network, LAYER, squeeze, test.images, test.labels), 4),
         "losses": [round(moment.loss, 3) for moment in path],
     }
     for name in ("down", "up", "bias"):
@@ -39,7 +39,7 @@ def main() -> None:
             [round(number, 4) for number in row] if isinstance(row, list) else round(row, 4)
             for row in getattr(squeeze, name).tolist()
         ]
-    print(f"{content['right']:.1%} right", flush=True)
+    print(f"{content['accuracy']:.1%} right", flush=True)
     results.write(runtime.DATA / "conv1x1" / "squeeze.json", content)
 
 

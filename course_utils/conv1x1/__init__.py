@@ -5,21 +5,18 @@ conv1x1.conv1x1(maps, weight)
 """
 
 from course_utils.conv1x1 import bottleneck, figures
-from course_utils.conv1x1.conv1x1 import (
+from course_utils.conv1x1.conv1x1 import as_matrix, conv1x1, share_on_object
+from course_utils.conv1x1.squeeze import (
     Learning,
     Squeeze,
-    as_matrix,
-    columns,
-    conv1x1,
-    found,
-    kept_share,
+    accuracy_through,
+    explained_variance,
+    fit_rebuild,
     learn,
+    load_squeeze,
     maps_at,
     pca,
-    random_mixtures,
-    rebuilt_best,
-    right,
-    shipped_squeeze,
-    strongest,
+    project_at_random,
+    select_maps,
 )
 from course_utils.layers.find import layer_of

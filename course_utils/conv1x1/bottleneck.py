@@ -1,12 +1,12 @@
 """What a bottleneck saves: the multiply-adds of a convolution with and without a 1×1 before it, and the clock's answer.
 
-Serves notebooks 03 and 04. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions", section 4 and table 1.
+Serves notebook 03. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions", section 4 and table 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from course_utils import runtime
-from course_utils.arguments import is_whole
+from course_utils.arguments import check_whole
 from course_utils.costs import roofline
 
 
@@ -28,6 +28,10 @@ class Conv:
         size: height and width of the maps.
         batch: pictures at once.
         groups: 1; as many as channels make it depthwise, each map by itself.
+
+    >>> work = Conv(192, 32, kernel=5, size=28)
+    >>> work.macs, round(work.intensity)
+    (120422400, 91)
     """
 
     in_channels: int
@@ -38,10 +42,8 @@ class Conv:
     groups: int = 1
 
     def __post_init__(self):
-        for name in ("in_channels", "out_channels", "kernel", "size", "batch", "groups"):
-            value = getattr(self, name)
-            if not is_whole(value) or value < 1:
-                raise ValueError(f"{name} is a whole number from 1 on; got {value!r}.")
+        for name, value in asdict(self).items():
+            check_whole(name, value)
         if self.kernel % 2 == 0:
             raise ValueError(f"a window with a middle has an odd edge, 1, 3, 5 …; got kernel = {self.kernel}.")
         if self.in_channels % self.groups or self.out_channels % self.groups:
@@ -59,34 +61,39 @@ class Conv:
         return self.parameters * self.size**2 * self.batch
 
     @property
-    def octets(self) -> int:
+    def nbytes(self) -> int:
         """Bytes that must come or go at the least: maps in, weights, maps out, in float32, each once."""
         maps = (self.in_channels + self.out_channels) * self.size**2 * self.batch
         return 4 * (maps + self.parameters)
 
     @property
     def intensity(self) -> float:
-        """Multiply-adds for each of these bytes."""
-        return self.macs / self.octets
+        """Arithmetic intensity: multiply-adds for each of these bytes."""
+        return self.macs / self.nbytes
 
-    def prepared(self, where: torch.device, seed: int = 0) -> Callable[[], Tensor]:
+    def prepare(self, where: torch.device) -> Callable[[], Tensor]:
         """The convolution on random numbers, ready to be called (and timed)."""
-        draw = runtime.generator(seed)
+        draw = runtime.generator(0)
         maps = torch.rand(self.batch, self.in_channels, self.size, self.size, generator=draw).to(where)
         shape = self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel
         weight = torch.rand(shape, generator=draw).to(where)
         return partial(torch.no_grad()(conv2d), maps, weight, padding=self.kernel // 2, groups=self.groups)
 
 
+# ---- counted -----------------------------------------------------------------------------------------------------
 def direct(in_channels: int, out_channels: int, kernel: int, size: int, batch: int = 1) -> tuple[Conv]:
     """One k×k convolution from all maps."""
     return (Conv(in_channels, out_channels, kernel, size, batch),)
 
 
-def squeezed(
+def with_reduction(
     in_channels: int, reduced: int, out_channels: int, kernel: int, size: int, batch: int = 1
 ) -> tuple[Conv, Conv]:
-    """The bottleneck: a 1×1 convolution to fewer maps, then the k×k convolution from those."""
+    """The bottleneck: a 1×1 convolution to fewer maps, then the k×k convolution from those.
+
+    >>> round(macs(direct(192, 32, kernel=5, size=28)) / macs(with_reduction(192, 16, 32, kernel=5, size=28)), 1)
+    9.7
+    """
     return Conv(in_channels, reduced, 1, size, batch), Conv(reduced, out_channels, kernel, size, batch)
 
 
@@ -99,44 +106,41 @@ def break_even(in_channels: int, out_channels: int, kernel: int) -> float:
     """Up to how many maps between the two convolutions the bottleneck costs fewer multiply-adds than the direct one.
 
     From C·r + k²·r·C' < k²·C·C': r < k²·C·C' / (C + k²·C').
+
+    >>> round(break_even(192, 32, kernel=5))
+    155
     """
-    whole = direct(in_channels, out_channels, kernel, 1)[0].macs
-    return whole / (in_channels + kernel**2 * out_channels)
+    return macs(direct(in_channels, out_channels, kernel, 1)) / (in_channels + kernel**2 * out_channels)
 
 
+# ---- timed -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Race:
+class Timing:
     """What the clock says so far, in seconds; None for what has not run yet."""
 
     direct: float | None
-    squeeze: float | None  # the 1×1
+    reduction: float | None  # the 1×1
     rest: float | None  # the k×k behind it
-    rounds: int
 
     @property
     def bottleneck(self) -> float | None:
         """The two together."""
-        return None if self.squeeze is None or self.rest is None else self.squeeze + self.rest
+        return None if self.reduction is None or self.rest is None else self.reduction + self.rest
 
 
-def race(
-    one: tuple[Conv], two: tuple[Conv, Conv], *, device: str | torch.device | None = None, rounds: int = 8
-) -> Iterator[Race]:
+def time_by_turns(one: tuple[Conv], two: tuple[Conv, Conv], *, rounds: int) -> Iterator[Timing]:
     """Time the direct convolution and the two of the bottleneck by turns; the best time of each counts.
 
     Args:
-        one, two: from `direct` and `squeezed`.
-        device: where; None takes the one that the course computes on.
-        rounds: how often each is timed, after one call that nobody counts.
+        one, two: from `direct` and `with_reduction`.
+        rounds: how often each is timed, after one call that nobody counts; at least 1.
 
     Yields:
-        a `Race` after every call, so that a lab can draw, and stop.
+        a `Timing` after every call, so that a lab can draw, and stop.
     """
-    if rounds < 1:
-        raise ValueError(f"a race has one round or more; got {rounds}.")
-    where = runtime.device(device)
+    rounds, where = check_whole("rounds", rounds), runtime.device()
     now = roofline.clock(where)
-    runners = [conv.prepared(where) for conv in (*one, *two)]
+    runners = [conv.prepare(where) for conv in (*one, *two)]
     best: list[float | None] = [None] * len(runners)
     for turn in range(rounds + 1):
         for k, run in enumerate(runners):
@@ -146,4 +150,4 @@ def race(
             taken = now() - begin
             if turn:
                 best[k] = taken if best[k] is None else min(best[k], taken)
-            yield Race(*best, rounds=turn)
+            yield Timing(*best)

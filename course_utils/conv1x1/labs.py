@@ -18,10 +18,12 @@ from torch.nn.functional import adaptive_avg_pool2d
 from course_utils import images, zoo
 from course_utils.conv1x1 import bottleneck
 from course_utils.conv1x1 import figures as drawings
-from course_utils.conv1x1.conv1x1 import conv1x1, found, maps_at
+from course_utils.conv1x1.conv1x1 import conv1x1, share_on_object
 from course_utils.conv1x1.figures import costs
+from course_utils.conv1x1.figures.channels import two_digits
+from course_utils.conv1x1.squeeze import maps_at
 from course_utils.costs import accounting
-from course_utils.costs.roofline import Roofline, measure
+from course_utils.costs.roofline import Roofline
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SeeingLab, scene
@@ -41,7 +43,7 @@ SCENES = {
 COLOURS, LAYER = "red, green, blue", "six maps of a trained layer"
 NETWORK, NAME, CHOSEN = "signs-alexnet", "features.1", (1, 2, 4, 7, 12, 16)  # the first layer behind its ReLU
 SIDE = 128  # pixels along an edge of the pictures
-WEIGHTS = [(f"{step / 20:.2f}".replace("-", "−"), step / 20) for step in range(-40, 41)]  # −2 … 2
+WEIGHTS = [(two_digits(step / 20), step / 20) for step in range(-40, 41)]  # −2 … 2
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ def _network() -> zoo.PixelNetwork:
 
 
 class MixLab(SeeingLab):
-    """Mix channels with sliders: which picture, its colours or maps of a trained layer, weights, bias, ReLU."""
+    """Mix channels with sliders: which picture, its colours or maps of a trained layer, weights, bias, ReLU.
+
+    >>> MixLab().set(w1=-0.5, w2=-0.5)
+    [A lab: Channels with their weights, and the new channel that they are mixed to.]
+    """
 
     def __init__(self):
-        self._source: tuple[Any, Source] | None = None  # what was asked for last, and what came
         controls = {
             "picture": base.menu("picture", [*SCENES, OWN], STOP, "what is looked at"),
             "upload": OwnPicture(),
@@ -89,7 +94,7 @@ class MixLab(SeeingLab):
 
     def steps(self, picture, upload, channels, bias, relu, **weights) -> Iterator[Mix]:
         """Mix the chosen channels: one row of a 1×1 convolution."""
-        source = self._sources(picture, upload, channels)
+        source = self._source(picture, upload, channels)
         used = tuple(weights[f"w{k}"] for k in range(len(source.names)))
         self._name_sliders(source.names)
         row = torch.tensor([used], dtype=torch.float32)
@@ -108,23 +113,19 @@ class MixLab(SeeingLab):
         )
         return base.Frame(pixels, headline(mix))
 
-    def _sources(self, picture: str, upload: Any, channels: str) -> Source:
-        if self._source is None or self._source[0] != (picture, channels) or picture == OWN:
-            self._source = (picture, channels), self._made(picture, upload, channels)
-        return self._source[1]
-
-    def _made(self, picture: str, upload: Any, channels: str) -> Source:
+    def _source(self, picture: str, upload: Any, channels: str) -> Source:
         if picture == OWN:
             shown, mask = self.own(upload, SIDE, "cpu"), None
         else:
-            made = scene(*SCENES[picture], SIDE)
-            shown, mask = made.images, made.masks
-        if channels == COLOURS:
-            return Source(shown, shown, ("red", "green", "blue"), None if mask is None else mask[0, 0])
-        small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network was trained on
-        maps = maps_at(_network(), NAME, small)[:, list(CHOSEN)]  # [1, 6, 32, 32]
-        mask = None if mask is None else adaptive_avg_pool2d(mask, maps.shape[2:])[0, 0]
-        return Source(shown, maps, tuple(f"map {k}" for k in CHOSEN), mask)
+            shown, mask = scene(*SCENES[picture], SIDE).images, scene(*SCENES[picture], SIDE).masks
+        mixed, names = shown, ("red", "green", "blue")
+        if channels == LAYER:
+            small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network is used to
+            mixed = maps_at(_network(), NAME, small)[:, list(CHOSEN)]  # [1, 6, 32, 32]
+            names = tuple(f"map {k}" for k in CHOSEN)
+        if mask is not None:
+            mask = adaptive_avg_pool2d(mask, mixed.shape[2:])[0, 0]
+        return Source(shown, mixed, names, mask)
 
     def _name_sliders(self, names: tuple[str, ...]) -> None:
         """Each slider is called like its channel; those without one are not shown."""
@@ -136,21 +137,21 @@ class MixLab(SeeingLab):
 
 def formula(mix: Mix) -> str:
     """The mixture in one line: "1.00·red − 0.50·green"; what is 0 is left out."""
-    parts = [(weight, f"{abs(weight):.2f}·{name}") for weight, name in zip(mix.weights, mix.source.names, strict=True)]
-    parts = [part for part in [*parts, (mix.bias, f"{abs(mix.bias):.2f}")] if part[0] != 0]
-    line = " ".join(f"{'−' if weight < 0 else '+'} {words}" for weight, words in parts)
+    parts = [(weight, f"·{name}") for weight, name in zip(mix.weights, mix.source.names, strict=True)]
+    parts = [(number, words) for number, words in [*parts, (mix.bias, "")] if number != 0]
+    line = " ".join(f"{'−' if number < 0 else '+'} {abs(number):.2f}{words}" for number, words in parts)
     line = line.removeprefix("+ ") or "0"
     return f"max(0, {line})" if mix.relu else line
 
 
 def headline(mix: Mix) -> str:
     """How well the new channel finds the sign (HTML)."""
+    low, high = (two_digits(float(value)) for value in mix.new.aminmax())
     if mix.new.amax() == mix.new.amin():
-        return f"The new channel is {mix.new[0, 0]:.2f} everywhere: it tells nothing.".replace("-", "−")
-    low, high = (f"{value:.2f}".replace("-", "−") for value in mix.new.aminmax())
+        return f"The new channel is {low} everywhere: it tells nothing."
     if mix.source.mask is None:
         return f"The new channel runs from {low} to {high}."
-    hit, chance = found(mix.new, mix.source.mask), float((mix.source.mask > 0.5).float().mean())
+    hit, chance = share_on_object(mix.new, mix.source.mask), float((mix.source.mask > 0.5).float().mean())
     return f"Of its brightest places <b>{hit:.0%}</b> lie on the sign; at random it would be {chance:.0%}."
 
 
@@ -168,7 +169,7 @@ class Comparison:
     one: tuple[bottleneck.Conv]
     two: tuple[bottleneck.Conv, bottleneck.Conv]
     machine: Roofline
-    clock: bottleneck.Race | None
+    clock: bottleneck.Timing | None
 
 
 class BottleneckLab(base.Lab):
@@ -177,11 +178,14 @@ class BottleneckLab(base.Lab):
     It begins with GoogLeNet's module 3a, the 5×5 branch.
 
     Args:
-        machine: its two limits; None measures them, which takes half a second.
+        machine: its two limits.
+
+    >>> BottleneckLab(Roofline(flops_per_second=8e10, bytes_per_second=1e10))
+    [A lab: A direct convolution and a bottleneck: multiply-adds and milliseconds of both.]
     """
 
-    def __init__(self, machine: Roofline | None = None):
-        self._machine = machine or measure(threads=1)
+    def __init__(self, machine: Roofline):
+        self._machine = machine
         controls = {
             "in_channels": base.pixel_slider("in C", _numbers(MAPS), 192, "maps that come in"),
             "reduced": base.pixel_slider("between r", _numbers(REDUCED), 16, "maps that the 1×1 squeezes them to"),
@@ -195,30 +199,34 @@ class BottleneckLab(base.Lab):
     def steps(self, in_channels, reduced, out_channels, kernel, size, batch) -> Iterator[Comparison]:
         """Count first, at once; then time, a call at a time."""
         one = bottleneck.direct(in_channels, out_channels, kernel, size, batch)
-        two = bottleneck.squeezed(in_channels, reduced, out_channels, kernel, size, batch)
-        yield Comparison(one, two, self._machine, None)
-        expected = sum(self._machine.seconds(conv.macs, conv.octets) for conv in (*one, *two))
-        rounds = max(2, min(ROUNDS, round(BUSY / expected)))
-        for clock in bottleneck.race(one, two, rounds=rounds):
+        two = bottleneck.with_reduction(in_channels, reduced, out_channels, kernel, size, batch)
+        now = Comparison(one, two, self._machine, None)
+        yield now
+        rounds = max(2, min(ROUNDS, round(BUSY / sum(ideal_seconds(now)))))
+        for clock in bottleneck.time_by_turns(one, two, rounds=rounds):
             yield Comparison(one, two, self._machine, clock)
 
     def draw(self, now: Comparison) -> base.Frame:
         """The two ways as plans and as bars, and who wins by how much."""
         first, second = now.two
-        big = f"{now.one[0].kernel}×{now.one[0].kernel}"
+        big = f"{second.kernel}×{second.kernel}"
         plans = (
-            [f"{now.one[0].in_channels} maps", big, f"{now.one[0].out_channels} maps"],
+            [f"{first.in_channels} maps", big, f"{second.out_channels} maps"],
             [f"{first.in_channels} maps", "1×1", f"{second.in_channels} maps", big, f"{second.out_channels} maps"],
         )
-        ideal = [now.machine.seconds(conv.macs, conv.octets) for conv in (*now.one, *now.two)]
         clock = now.clock
-        taken = (None, None, None) if clock is None else (clock.direct, clock.squeeze, clock.rest)
+        taken = (None, None, None) if clock is None else (clock.direct, clock.reduction, clock.rest)
         groups = {
             "multiply-adds": _bars([conv.macs for conv in (*now.one, *now.two)], accounting.count),
-            "milliseconds, predicted from two limits of this machine": _bars(ideal, _milliseconds),
+            "milliseconds, predicted from two limits of this machine": _bars(ideal_seconds(now), _milliseconds),
             "milliseconds, by the clock": _bars(taken, _milliseconds),
         }
         return base.Frame(costs.bottleneck(plans, groups), verdict(now))
+
+
+def ideal_seconds(now: Comparison) -> list[float]:
+    """What the machine needs at the least for the direct convolution, and for the two of the bottleneck."""
+    return [now.machine.seconds(conv.macs, conv.nbytes) for conv in (*now.one, *now.two)]
 
 
 def _numbers(values: tuple[int, ...]) -> list[tuple[str, int]]:
@@ -249,8 +257,4 @@ def verdict(now: Comparison) -> str:
     if now.clock is None or now.clock.direct is None or now.clock.bottleneck is None:
         return f"{told}; the clock is running …"
     gain = now.clock.direct / now.clock.bottleneck
-    return (
-        f"{told}; the clock says {gain:.1f} times faster."
-        if gain >= 1
-        else f"{told}; the clock says {1 / gain:.1f} times slower."
-    )
+    return f"{told}; the clock says {max(gain, 1 / gain):.1f} times {'faster' if gain >= 1 else 'slower'}."

@@ -57,6 +57,14 @@ def text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colo
     draw.text(at, words, font=font(size, bold), fill=colour, anchor=anchor)
 
 
+def begin(height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty figure, `WIDTH` wide, with its one message on top: the canvas, and what draws on it."""
+    canvas = Image.new("RGB", (WIDTH, height), PAPER)
+    draw = pen(canvas)
+    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    return canvas, draw
+
+
 def percent(probability: float) -> str:
     """A probability as a reader says it: 0.9973 → "99.7 %"; never "100.0 %" or "0.0 %", which nobody can be sure of."""
     value = 100 * float(probability)

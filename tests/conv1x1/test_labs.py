@@ -30,9 +30,8 @@ def test_each_weight_changes_the_pixels_and_the_formula(mix):
 
 
 def test_the_grey_of_a_mixture_is_what_the_formula_says(mix):
-    source = mix._sources(labs.STOP, None, labs.COLOURS)
     (made,) = mix.steps(**mix.choices() | {"w0": 1.0, "w1": -0.5, "w2": 0.25, "bias": 0.1})
-    red, green, blue = source.channels[0].numpy()
+    red, green, blue = made.source.channels[0].numpy()
     assert np.allclose(made.new.numpy(), red - 0.5 * green + 0.25 * blue + 0.1, atol=1e-6)
     assert labs.formula(made) == "1.00·red − 0.50·green + 0.25·blue + 0.10"
     (made,) = mix.steps(**mix.choices() | {"w0": -1.0, "relu": True})

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, text
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended
 from course_utils.figures.style import pen
 
@@ -19,8 +19,8 @@ from course_utils.figures.style import pen
 _RAMP = blended(np.interp(np.arange(256), (0, 128, 255), (0, 0.5, 1)), BLUE, PAPER, VERMILLION).astype(np.uint8)
 
 
-def signed(values: np.ndarray) -> np.ndarray:
-    """Numbers as colours: blue below 0, white at 0, vermillion above; the largest size among them in full colour.
+def diverging(values: np.ndarray) -> np.ndarray:
+    """Numbers in diverging colours: blue below 0, white at 0, vermillion above; the largest size in full colour.
 
     Args:
         values: float [H, W].
@@ -38,6 +38,17 @@ def grey(values: np.ndarray, largest: float) -> np.ndarray:
     values = np.asarray(values, dtype=np.float32)
     levels = np.round(255 * np.clip(values / (largest or 1.0), 0, 1)).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=2)
+
+
+def two_digits(number: float) -> str:
+    """A number as figures and labs of this lesson say it: -0.5 → "−0.50"."""
+    return f"{number:.2f}".replace("-", "−")
+
+
+def _put(canvas: Image.Image, draw: ImageDraw.ImageDraw, pixels, at: tuple[int, int], size: tuple[int, int]) -> None:
+    """Put a picture on the canvas, each of its pixels a square, with a thin edge round it."""
+    canvas.paste(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), at)
+    draw.rectangle((at[0] - 1, at[1] - 1, at[0] + size[0], at[1] + size[1]), outline=PALE)
 
 
 # ---- a mixture ---------------------------------------------------------------------------------------------------
@@ -71,16 +82,13 @@ def mixture(
     for k, (name, pixels) in enumerate([*tiles, ("picture", picture)]):
         left, y = start + k % beside * step, 24 + k // beside * 245
         text(draw, (left + tile / 2, y), name, size=22, bold=True, width=tile)
-        shown = fitted(pixels, tile).resize((tile, tile), Image.Resampling.NEAREST)
-        canvas.paste(shown, (left, y + 18))
-        draw.rectangle((left - 1, y + 17, left + tile, y + 18 + tile), outline=PALE)
+        _put(canvas, draw, np.asarray(fitted(pixels, tile)), (left, y + 18), (tile, tile))
         if k < len(tiles):
             _weight(draw, left, y + 18 + tile + 24, tile, float(weights[k]))
     side, left = 400, WIDTH - MARGIN - 400
     text(draw, (left - 24, 44 + side / 2), "=", size=44, bold=True, colour=PALE)
     text(draw, (left + side / 2, 22), "new channel", size=24, bold=True)
-    canvas.paste(Image.fromarray(signed(new)).resize((side, side), Image.Resampling.NEAREST), (left, 44))
-    draw.rectangle((left - 1, 43, left + side, 44 + side), outline=PALE)
+    _put(canvas, draw, diverging(new), (left, 44), (side, side))
     _legend(canvas, draw, (left + 90, 44 + side + 14), side - 180, float(np.abs(new).max(initial=0.0)))
     text(draw, (WIDTH / 2, height - 18), formula, size=22, colour=PALE, width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
@@ -93,7 +101,7 @@ def _weight(draw: ImageDraw.ImageDraw, left: float, y: float, width: float, weig
     draw.line((left, y - 10, left + width, y - 10), fill=GRID, width=2)
     draw.rectangle((min(middle, end), y - 15, max(middle, end), y - 5), fill=VERMILLION if weight > 0 else BLUE)
     draw.line((middle, y - 18, middle, y - 2), fill=INK, width=2)
-    text(draw, (middle, y + 13), f"× {weight:.2f}".replace("-", "−"), size=22)
+    text(draw, (middle, y + 13), f"× {two_digits(weight)}", size=22)
 
 
 def _legend(
@@ -103,7 +111,7 @@ def _legend(
     canvas.paste(Image.fromarray(_RAMP[None]).resize((width, 14)), (x, y))
     draw.rectangle((x - 1, y - 1, x + width, y + 14), outline=PALE)
     for place, value, anchor in ((x - 8, -largest, "rm"), (x + width + 8, largest, "lm")):
-        text(draw, (place, y + 7), f"{value:.2f}".replace("-", "−"), size=18, colour=PALE, anchor=anchor)
+        text(draw, (place, y + 7), two_digits(value), size=18, colour=PALE, anchor=anchor)
     text(draw, (x + width / 2, y + 26), "0", size=18, colour=PALE)
 
 
@@ -121,12 +129,9 @@ def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
     rows, columns = weights.shape
     left, top = 120, 52
     tall = max(2, min(26, 420 // rows))
-    canvas = Image.new("RGB", (WIDTH, top + rows * tall + 84), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(top + rows * tall + 84, title)
     size = WIDTH - left - MARGIN, rows * tall
-    canvas.paste(Image.fromarray(signed(weights)).resize(size, Image.Resampling.NEAREST), (left, top))
-    draw.rectangle((left - 1, top - 1, left + size[0], top + size[1]), outline=PALE)
+    _put(canvas, draw, diverging(weights), (left, top), size)
     text(draw, (left - 12, top + 14), "1", size=18, colour=PALE, anchor="rm")
     text(draw, (left - 12, top + size[1] / 2), "new map", size=20, anchor="rm")
     text(draw, (left - 12, top + size[1] - 12), f"{rows}", size=18, colour=PALE, anchor="rm")
@@ -148,13 +153,10 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> np.ndarray:
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    count = len(next(iter(rows.values())))
-    left, gap = 200, 10
-    side = (WIDTH - left - MARGIN - (count - 1) * gap) // count
-    canvas = Image.new("RGB", (WIDTH, 56 + len(rows) * (side + gap)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     first = next(iter(rows.values()))
+    left, gap = 200, 10
+    side = (WIDTH - left - MARGIN - (len(first) - 1) * gap) // len(first)
+    canvas, draw = begin(56 + len(rows) * (side + gap), title)
     for r, (name, row) in enumerate(rows.items()):
         y = 52 + r * (side + gap)
         for n, line in enumerate(name.split("\n")):
@@ -177,10 +179,8 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str)
         uint8 [height, WIDTH, 3].
     """
     left, right, row, top = 390, WIDTH - 50, 46, 96
-    canvas = Image.new("RGB", (WIDTH, top + row * len(rows) + 62), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     bottom = top + row * len(rows)
+    canvas, draw = begin(bottom + 62, title)
     for tenth in range(0, 11, 2):
         x = left + (right - left) * tenth / 10
         draw.line((x, top - 8, x, bottom), fill=GRID)
@@ -199,18 +199,17 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str)
     return np.asarray(canvas)
 
 
-def mark(draw: ImageDraw.ImageDraw, x: float, y: float, kind: int, radius: int = 9) -> None:
+def mark(draw: ImageDraw.ImageDraw, x: float, y: float, kind: int, r: int = 9) -> None:
     """Put a mark, another one for each kind (disc, diamond, square, triangle …): shape and colour say the same."""
-    r, colour = radius, (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, INK)[kind % 6]
-    if kind % 6 == 0:
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-    elif kind % 6 == 1:
-        draw.polygon(((x, y - r - 3), (x + r + 3, y), (x, y + r + 3), (x - r - 3, y)), fill=colour)
-    elif kind % 6 == 2:
+    kind %= 6
+    colour = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, INK)[kind]
+    diamond = (x, y - r - 3), (x + r + 3, y), (x, y + r + 3), (x - r - 3, y)
+    upright = (x - r - 1, y + r), (x + r + 1, y + r), (x, y - r - 2)
+    hanging = (x - r - 1, y - r), (x + r + 1, y - r), (x, y + r + 2)
+    if kind in (0, 5):
+        ring = {"fill": colour} if kind == 0 else {"outline": colour, "width": 4}
+        draw.ellipse((x - r, y - r, x + r, y + r), **ring)
+    elif kind == 2:
         draw.rectangle((x - r + 1, y - r + 1, x + r - 1, y + r - 1), fill=colour)
-    elif kind % 6 == 3:
-        draw.polygon(((x - r - 1, y + r), (x + r + 1, y + r), (x, y - r - 2)), fill=colour)
-    elif kind % 6 == 4:
-        draw.polygon(((x - r - 1, y - r), (x + r + 1, y - r), (x, y + r + 2)), fill=colour)
     else:
-        draw.ellipse((x - r, y - r, x + r, y + r), outline=colour, width=4)
+        draw.polygon({1: diamond, 3: upright, 4: hanging}[kind], fill=colour)

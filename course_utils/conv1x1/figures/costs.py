@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.conv1x1.figures.channels import mark
-from course_utils.figures.base import MARGIN, WIDTH, font, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, font, text
 from course_utils.figures.colours import BLACK, BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, SKY, mixed
 from course_utils.figures.style import extra, pen
 
@@ -199,9 +199,7 @@ def roofline(points: Sequence[Point], arithmetic: float, memory: float, *, title
         along = (math.log(y) - math.log(bottom)) / (math.log(top) - math.log(bottom))
         return left + across * (right - left), lower - along * (lower - upper)
 
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(height, title)
     for value in _round_numbers(bottom, top):
         draw.line((*at(low, value), *at(high, value)), fill=GRID)
         text(draw, (left - 10, at(low, value)[1]), f"{value / 1e9:g}", size=18, colour=PALE, anchor="rm")

@@ -1,0 +1,216 @@
+"""Maps squeezed to fewer by one 1×1 convolution and rebuilt by another: chosen, at random, PCA's best, or learnt.
+
+Serves notebook 03. Papers: Eckart and Young 1936 (no k mixtures rebuild more than PCA's); Kingma and Ba 2015 (Adam).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from course_utils import runtime, training
+from course_utils.arguments import check_whole
+from course_utils.conv1x1.conv1x1 import conv1x1
+from course_utils.layers.find import layer_of
+from course_utils.layers.hooks import hear, replace
+from course_utils.zoo import PixelNetwork
+
+BATCH, RATE = 32, 3e-3  # of the learning: pictures a step, Adam's rate
+
+
+@dataclass(frozen=True)
+class Squeeze:
+    """Two 1×1 convolutions: `down` mixes C maps into k, `up` rebuilds C maps from the k.
+
+    Args:
+        down: [k, C].
+        up: [C, k].
+        bias: [C], of the second one.
+    """
+
+    down: Tensor
+    up: Tensor
+    bias: Tensor
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """Squeeze and rebuild: [N, C, H, W] → [N, C, H, W]."""
+        down, up, bias = (value.to(maps) for value in (self.down, self.up, self.bias))
+        return conv1x1(conv1x1(maps, down), up, bias)
+
+
+# ---- for rebuilding ----------------------------------------------------------------------------------------------
+def fit_rebuild(maps: Tensor, down: Tensor) -> Squeeze:
+    """The best that can be rebuilt from given mixtures: `up` by least squares on these maps.
+
+    Args:
+        maps: [N, C, H, W], on which it is fitted.
+        down: [k, C], what squeezes; for instance the weights of a trained layer.
+
+    >>> fit_rebuild(torch.rand(1, 3, 8, 8), down=torch.tensor([[1.0, -0.5, -0.5]])).up.shape
+    torch.Size([3, 1])
+    """
+    pixels, down = _pixels(maps), down.detach().double().to(maps.device)
+    mean = pixels.mean(dim=0)
+    together = (pixels - mean).T @ (pixels - mean)  # [C, C], which maps rise and fall with which
+    up = together @ down.T @ torch.linalg.pinv(down @ together @ down.T, hermitian=True)  # the normal equations
+    return Squeeze(down, up, mean - up @ down @ mean)
+
+
+def pca(maps: Tensor, k: int) -> Squeeze:
+    """The k mixtures from which most can be rebuilt: the principal components of the maps' channels.
+
+    No other squeeze to k, learnt or not, rebuilds these maps with a smaller squared error (Eckart and Young 1936).
+
+    Args:
+        maps: [N, C, H, W], on which it is fitted.
+        k: 1 to C.
+
+    >>> maps = torch.rand(1, 3, 8, 8)
+    >>> round(explained_variance(maps, pca(maps, 3)(maps)), 3)
+    1.0
+    """
+    channels = maps.shape[1]
+    k = check_whole("k", k, 1, channels, says=f"is how many of {channels} maps are left, 1 to {channels}")
+    pixels = _pixels(maps)
+    mean = pixels.mean(dim=0)
+    _, axes = torch.linalg.eigh((pixels - mean).T @ (pixels - mean))  # the smallest first
+    best = axes.flip(dims=[1])[:, :k]  # [C, k]
+    return Squeeze(best.T, best, mean - best @ best.T @ mean)
+
+
+def project_at_random(maps: Tensor, k: int, seed: int = 0) -> Squeeze:
+    """k mixtures at random, with the best rebuild from them: what a squeeze gets for nothing."""
+    down = torch.randn(k, maps.shape[1], generator=runtime.generator(seed), dtype=torch.float64)
+    return fit_rebuild(maps, down)
+
+
+def select_maps(maps: Tensor, k: int) -> Squeeze:
+    """The k maps that vary most, as they are; the others are rebuilt from them as well as it goes.
+
+    >>> select_maps(torch.rand(1, 3, 8, 8) * torch.tensor([0.1, 1, 0.1])[:, None, None], k=1).down.tolist()
+    [[0.0, 1.0, 0.0]]
+    """
+    order = _pixels(maps).var(dim=0).argsort(descending=True)[:k]
+    return fit_rebuild(maps, torch.eye(maps.shape[1], device=maps.device)[order])
+
+
+def explained_variance(maps: Tensor, rebuilt: Tensor) -> float:
+    """How much of what the maps tell is still there: 1 − squared error / squared distance to each map's mean.
+
+    Returns:
+        1 where nothing is lost, 0 where the means would have done as well; below 0 it is worse than that.
+    """
+    before, after = _pixels(maps), _pixels(rebuilt)
+    return float(1 - (before - after).square().sum() / (before - before.mean(dim=0)).square().sum())
+
+
+def _pixels(maps: Tensor) -> Tensor:
+    """Each pixel as a row of its channels, [N·H·W, C], in double precision."""
+    return maps.detach().movedim(1, -1).flatten(0, -2).double()
+
+
+# ---- inside a network --------------------------------------------------------------------------------------------
+@torch.no_grad()
+def maps_at(network: PixelNetwork, name: str, pictures: Tensor, *, before: bool = False) -> Tensor:
+    """The maps that come out of a layer, or those that go into it, [N, C, H, W].
+
+    Args:
+        network: left as it was.
+        name: of the layer.
+        pictures: [N, 3, S, S] in [0, 1].
+        before: what goes in.
+
+    >>> from course_utils import zoo
+    >>> maps_at(zoo.load("signs-alexnet", device="cpu"), "features.4", torch.rand(2, 3, 64, 64)).shape
+    torch.Size([2, 64, 16, 16])
+    """
+    return hear(network, pictures, {name: layer_of(network, name)}, before=before)[name]
+
+
+def accuracy_through(
+    network: PixelNetwork, name: str, change: Callable[[Tensor], Tensor], pictures: Tensor, labels: Tensor
+) -> float:
+    """The share of pictures that a network reads right while a layer's maps go through `change`, 0 to 1.
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> accuracy_through(network, "features.4", load_squeeze(), stop.images, stop.labels)
+    1.0
+    """
+    with replace([layer_of(network, name)], change):
+        return training.accuracy(network, pictures, labels)
+
+
+# ---- for reading -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Learning:
+    """Where the learning of a squeeze stands."""
+
+    step: int
+    loss: float  # cross-entropy of the step's pictures
+    squeeze: Squeeze
+
+
+def learn(
+    network: PixelNetwork, name: str, pictures: Tensor, labels: Tensor, *, k: int = 16, steps: int = 600, seed: int = 0
+) -> Iterator[Learning]:
+    """Learn a squeeze behind a layer from the labels alone; the network itself learns nothing.
+
+    It starts at random and never hears that maps should be rebuilt: only that signs should be read (Adam, Kingma and
+    Ba 2015).
+
+    Args:
+        network: left as it was.
+        name: of the layer behind which the two 1×1 convolutions stand.
+        pictures, labels: to learn from, [N, 3, S, S] and [N].
+        k: the maps between the two.
+        steps: how many, of `BATCH` pictures each.
+        seed: of the first weights and of the pictures' order.
+
+    Returns:
+        Iterator that gives a `Learning` after every step.
+
+    >>> from course_utils import signs, zoo
+    >>> network, scenes = zoo.load("signs-alexnet", device="cpu"), signs.render(20, seed=3, device="cpu")
+    >>> [moment.step for moment in learn(network, "features.4", scenes.images, scenes.labels, steps=2)]
+    [1, 2]
+    """
+    k, steps = check_whole("k", k), check_whole("steps", steps)
+    draw = runtime.generator(seed)
+    layer, channels = layer_of(network, name), maps_at(network, name, pictures[:1]).shape[1]
+    down = _uniform((k, channels), draw, pictures)
+    up = _uniform((channels, k), draw, pictures)
+    bias = torch.zeros(channels, device=pictures.device, requires_grad=True)
+    optimizer = torch.optim.Adam([down, up, bias], lr=RATE)
+
+    def descend() -> Iterator[Learning]:
+        for step in range(1, steps + 1):
+            some = torch.randint(len(pictures), (BATCH,), generator=draw).to(pictures.device)
+            with runtime.kept(network), torch.enable_grad(), replace([layer], Squeeze(down, up, bias)):
+                loss = cross_entropy(network(pictures[some]), labels[some])
+                optimizer.zero_grad()
+                loss.backward()
+            optimizer.step()
+            yield Learning(step, float(loss.detach()), Squeeze(*(one.detach().clone() for one in (down, up, bias))))
+
+    return descend()
+
+
+def _uniform(shape: tuple[int, int], draw: torch.Generator, like: Tensor) -> Tensor:
+    """First weights as torch's own layers have them: between ±1/√(channels that come in)."""
+    numbers = torch.rand(shape, generator=draw) * 2 - 1
+    return (numbers / shape[1] ** 0.5).to(like.device).requires_grad_()
+
+
+def load_squeeze() -> Squeeze:
+    """What `learn` found in 600 steps behind the second convolution of signs-alexnet: 64 maps to 16, and back.
+
+    Made by `make results NAMES=conv1x1`; the file says from which scenes and seeds.
+    """
+    stored = json.loads((runtime.DATA / "conv1x1" / "squeeze.json").read_text(encoding="utf-8"))
+    return Squeeze(*(torch.tensor(stored[name]) for name in ("down", "up", "bias")))

@@ -1,0 +1,181 @@
+"""Squeezes against the theorem; the learnt one against PCA; the network that is looked into stays as it was."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from course_utils import runtime, signs, zoo
+from course_utils.conv1x1 import (
+    accuracy_through,
+    as_matrix,
+    explained_variance,
+    fit_rebuild,
+    layer_of,
+    learn,
+    load_squeeze,
+    maps_at,
+    pca,
+    project_at_random,
+    select_maps,
+)
+
+NETWORK, LAYER = "signs-alexnet", "features.4"
+
+
+def numbers(*shape, seed=0):
+    return torch.randn(shape, generator=runtime.generator(seed), dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return zoo.load(NETWORK, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return signs.render(30, seed=11, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def maps(network, scenes):
+    return maps_at(network, LAYER, scenes.images)
+
+
+# ---- squeezed and rebuilt ----------------------------------------------------------------------------------------
+@settings(max_examples=25)
+@given(st.integers(2, 7), st.integers(1, 7), st.integers(0, 99))
+def test_no_other_squeeze_rebuilds_more_than_pca(channels, kept, seed):
+    kept = min(kept, channels)
+    maps = (numbers(2, channels, 4, 5, seed=seed).movedim(1, -1) @ numbers(channels, channels, seed=seed)).movedim(
+        -1, 1
+    )
+    best = explained_variance(maps, pca(maps, kept)(maps))
+    for other in (project_at_random(maps, kept, seed), select_maps(maps, kept)):
+        assert explained_variance(maps, other(maps)) <= best + 1e-9
+
+
+@pytest.mark.parametrize("kept", [1, 16, 48])
+def test_pca_wins_on_the_maps_of_a_real_network_and_keeps_what_its_eigenvalues_say(maps, kept):
+    best = explained_variance(maps, pca(maps, kept)(maps))
+    values = np.linalg.eigvalsh(np.cov(maps.double().movedim(1, 0).flatten(1).numpy()))[::-1]
+    assert math.isclose(best, values[:kept].sum() / values.sum(), abs_tol=1e-5)  # float32 maps
+    assert best > explained_variance(maps, select_maps(maps, kept)(maps))
+    assert best > explained_variance(maps, project_at_random(maps, kept)(maps))
+
+
+def test_all_channels_lose_nothing(maps):
+    assert explained_variance(maps, pca(maps, 64)(maps)) > 1 - 1e-6
+    assert explained_variance(maps, select_maps(maps, 64)(maps)) > 1 - 1e-6
+
+
+def test_least_squares_finds_the_rebuild_of_pca(maps):
+    axes = pca(maps, 8)
+    again = fit_rebuild(maps, axes.down)
+    assert torch.allclose(again.up, axes.up, atol=1e-8)
+    assert torch.allclose(again.bias, axes.bias, atol=1e-8)
+
+
+def test_a_squeeze_is_two_1x1_convolutions(maps):
+    squeeze = pca(maps, 16)
+    down, up = nn.Conv2d(64, 16, 1, bias=False), nn.Conv2d(16, 64, 1)
+    with torch.no_grad():
+        down.weight.copy_(squeeze.down[:, :, None, None])
+        up.weight.copy_(squeeze.up[:, :, None, None])
+        up.bias.copy_(squeeze.bias)
+        assert torch.allclose(up(down(maps)), squeeze(maps), atol=1e-4)
+
+
+@pytest.mark.parametrize("k", [0, 65])
+def test_a_squeeze_to_no_such_number_is_refused(maps, k):
+    with pytest.raises(ValueError, match=f"k is how many of 64 maps are left, 1 to 64; got {k}"):
+        pca(maps, k)
+
+
+@pytest.mark.parametrize("k", [True, 2.0])
+def test_a_squeeze_to_no_whole_number_is_refused(maps, k):
+    with pytest.raises(TypeError, match=f"k must be a whole number from 1 to 64; got {k}"):
+        pca(maps, k)
+
+
+# ---- inside a network --------------------------------------------------------------------------------------------
+def test_the_network_is_left_as_it_was(network, scenes):
+    wanted = [parameter.requires_grad for parameter in network.parameters()]
+    with torch.no_grad():
+        before = network(scenes.images)
+        same = accuracy_through(network, LAYER, lambda maps: maps, scenes.images, scenes.labels)
+        accuracy_through(network, LAYER, torch.zeros_like, scenes.images, scenes.labels)
+        next(learn(network, LAYER, scenes.images, scenes.labels, steps=1))
+        assert torch.equal(network(scenes.images), before)
+    assert same == (before.argmax(dim=1) == scenes.labels).float().mean()
+    assert [parameter.requires_grad for parameter in network.parameters()] == wanted
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not any(layer._forward_hooks for layer in network.modules())
+
+
+def test_maps_before_a_layer_are_those_behind_the_layer_before(network, scenes):
+    assert torch.equal(
+        maps_at(network, "features.5", scenes.images, before=True), maps_at(network, LAYER, scenes.images)
+    )
+
+
+def test_an_unknown_layer_is_told_with_names_that_exist(network, scenes):
+    with pytest.raises(ValueError, match=r"signs-alexnet has no layer 'conv2'; there are .*features\.0"):
+        maps_at(network, "conv2", scenes.images)
+
+
+def test_learning_a_squeeze_lowers_the_loss_and_depends_on_its_seed_only(network, scenes):
+    def run(seed):
+        torch.manual_seed(seed + 5)  # nobody's business
+        return list(learn(network, LAYER, scenes.images, scenes.labels, k=16, steps=25, seed=seed))
+
+    path, again, other = run(0), run(0), run(1)
+    losses = [moment.loss for moment in path]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert [moment.step for moment in path] == list(range(1, 26))
+    assert torch.equal(path[-1].squeeze.down, again[-1].squeeze.down)
+    assert not torch.equal(path[-1].squeeze.down, other[-1].squeeze.down)
+
+
+@pytest.mark.parametrize("bad", [{"k": 0}, {"steps": 0}])
+def test_learning_with_nothing_is_refused_at_the_call(network, scenes, bad):
+    with pytest.raises(ValueError, match="must be at least 1; got 0"):
+        learn(network, LAYER, scenes.images, scenes.labels, **bad)
+
+
+def test_the_stored_squeeze_reads_what_its_file_says(network):
+    stored = json.loads((runtime.DATA / "conv1x1" / "squeeze.json").read_text(encoding="utf-8"))
+    squeeze = load_squeeze()
+    assert (squeeze.down.shape, squeeze.up.shape, squeeze.bias.shape) == ((16, 64), (64, 16), (64,))
+    assert len(stored["losses"]) == stored["steps"]
+    fresh = signs.render(100, seed=301, device="cpu")
+    assert abs(accuracy_through(network, LAYER, squeeze, fresh.images, fresh.labels) - stored["accuracy"]) < 0.05
+
+
+def test_the_learnt_squeeze_rebuilds_less_than_pca_and_reads_more(network):
+    """What the lesson says: the best for rebuilding is not the best for reading."""
+    fit, fresh = (signs.render(count, seed=seed, device="cpu") for count, seed in ((60, 21), (200, 22)))
+    maps = maps_at(network, LAYER, fit.images)
+    best, learnt = pca(maps, 16), load_squeeze()
+    rebuilt = fit_rebuild(maps, learnt.down)  # the most that could be rebuilt from what it keeps
+    assert explained_variance(maps, rebuilt(maps)) < explained_variance(maps, best(maps)) - 0.05
+    read = [accuracy_through(network, LAYER, squeeze, fresh.images, fresh.labels) for squeeze in (learnt, best)]
+    assert read[0] > read[1] + 0.02
+
+
+@pytest.mark.parametrize("name", ["inception_a.conv_5x5.0.0", "inception_c.conv_5x5.0.0", "inception_d.conv_3x3.0.0"])
+def test_a_trained_reduction_keeps_less_than_pca_and_more_than_chance(name):
+    trained = zoo.load("signs-inception", device="cpu")
+    maps = maps_at(trained, name, signs.render(40, seed=5, device="cpu").images, before=True)
+    matrix = as_matrix(layer_of(trained, name))
+    own = explained_variance(maps, fit_rebuild(maps, matrix)(maps))
+    assert (
+        explained_variance(maps, project_at_random(maps, len(matrix))(maps))
+        < own
+        < explained_variance(maps, pca(maps, len(matrix))(maps))
+    )
