@@ -58,7 +58,7 @@ def stored(network: zoo.PixelNetwork, kind: str, seed: int, told: str) -> zoo.Pi
 
 def measured(network: zoo.PixelNetwork, travel: shifts.Travel, test: signs.Scenes) -> dict:
     """What one network says while the camera moves: scene by scene, and shift by shift with standard errors."""
-    told = shifts.answers(network, travel)
+    told = shifts.ask(network, travel)
     same, right = told.same(), (told.classes == travel.labels[:, None]).float()  # [N, shifts]
     return {
         "accuracy": round(training.accuracy(network, test.images, test.labels), 4),
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="the network of the first one ships")
     wanted = parser.parse_args()
     pool = training.Pool(SCENES, (shifts.WORLD,), size=shifts.WINDOW, seed=1, device="cpu")
-    travel = shifts.travels(TRAVELS, seed=TRAVELS_SEED)
+    travel = shifts.render_travels(TRAVELS, seed=TRAVELS_SEED)
     test = signs.render(TEST_SCENES, size=shifts.WINDOW, seed=TEST_SEED, dials=shifts.WORLD, device="cpu")
     path = shifts.RESULTS
     found = json.loads(path.read_text(encoding="utf-8"))["kinds"] if path.is_file() else {}

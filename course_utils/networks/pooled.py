@@ -5,42 +5,45 @@ Serves notebook 02. Paper: Zhang 2019, "Making Convolutional Networks Shift-Inva
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.arguments import is_whole
+from course_utils.arguments import check_choice
 
 KINDS = ("max", "average", "blur", "stride")
 
 
-def binomial(taps: int) -> Tensor:
-    """A row of Pascal's triangle, times itself: the blur [taps, taps] of whole numbers that comes nearest to Gauss's.
+def blur2d(images: Tensor, stride: int | tuple[int, int] = 1) -> Tensor:
+    """Blur every channel with (1, 2, 1)/4 along both axes, Zhang's Triangle-3, and keep every stride-th pixel.
 
     Args:
-        taps: at least 1.
+        images: float [N, C, H, W], at least 2×2 pixels; beyond its edges the picture is mirrored.
+        stride: at least 1; one number, or (down, across).
+
+    Returns:
+        Float [N, C, ⌈H/stride⌉, ⌈W/stride⌉].
+
+    >>> import torch
+    >>> blur2d(torch.tensor([[[[0.0, 0, 4, 0, 0]] * 5]]))[0, 0, 0].tolist()
+    [0.0, 1.0, 2.0, 1.0, 0.0]
     """
-    if not is_whole(taps) or taps < 1:
-        raise ValueError(f"a blur has a whole number of taps, 1 or more; got {taps!r}. Zhang uses 2, 3 and 5.")
-    row = torch.tensor([math.comb(taps - 1, k) for k in range(taps)], dtype=torch.float64)
-    return row.outer(row) / 4 ** (taps - 1)
+    height, width = images.shape[2:]
+    if min(height, width) < 2:
+        raise ValueError(
+            f"a blur mirrors 1 pixel beyond the edge, and a picture of {height}×{width} pixels has too few; take a "
+            "smaller kernel or a larger picture."
+        )
+    row = images.new_tensor([1, 2, 1]) / 4
+    weights = row.outer(row).expand(images.shape[1], 1, 3, 3)  # the same for each channel
+    mirrored = F.pad(images, (1, 1, 1, 1), mode="reflect")
+    return F.conv2d(mirrored, weights, stride=stride, groups=images.shape[1])
 
 
 class BlurPool2d(nn.Module):
-    """`blur_pool2d` with a 2×2 maximum as a layer: the blur is a convolution, which is faster than our windows."""
+    """`pooling.blur_pool2d` as a layer: a 2×2 maximum at every pixel, a blur, and of that every second pixel."""
 
-    def __init__(self, stride: int = 2, taps: int = 3):
-        super().__init__()
-        self.stride, self.taps = stride, taps
-        self.register_buffer("weights", binomial(taps).float(), persistent=False)  # nothing that is learnt
-
-    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C, ⌈(H - 1) / stride⌉, ⌈(W - 1) / stride⌉]
-        before, after = (self.taps - 1) // 2, self.taps // 2
-        x = F.pad(F.max_pool2d(x, 2, stride=1), (before, after, before, after), mode="reflect")
-        weights = self.weights.to(x.dtype).expand(x.shape[1], 1, -1, -1)  # [C, 1, taps, taps]
-        return F.conv2d(x, weights, stride=self.stride, groups=x.shape[1])
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C, ⌈(H - 1) / 2⌉, ⌈(W - 1) / 2⌉]
+        return blur2d(F.max_pool2d(x, 2, stride=1), stride=2)
 
 
 class SignsPoolNet(nn.Module):
@@ -55,8 +58,7 @@ class SignsPoolNet(nn.Module):
 
     def __init__(self, kind: str = "max", classes: int = 20, widths: tuple[int, ...] = (16, 32, 64, 96)):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"a SignsPoolNet halves by one of {', '.join(KINDS)}; got {kind!r}.")
+        check_choice("kind", kind, KINDS, says=f"is how a SignsPoolNet halves, one of {', '.join(KINDS)}")
         layers: list[nn.Module] = []
         for before, after in zip((3, *widths), widths, strict=False):
             stride = 2 if kind == "stride" else 1

@@ -5,7 +5,6 @@ Serves notebook 2. Papers: none; the oracle is torch.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,10 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_utils import runtime
-from course_utils.checks.base import NOT_YET, Verdict, attempt, together
+from course_utils.checks.base import NOT_YET, Verdict, same, together, try_out, wrong
 from course_utils.checks.progress import remembered
-
-_NAMES = "images, kernel_size, stride, padding"
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,9 @@ class _Problem:
     kernel_size: int
     stride: int
     padding: int
+
+    def case(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 def _problems() -> list[_Problem]:
@@ -58,12 +58,12 @@ def _mistakes(problem: _Problem, kind: str) -> list[tuple[Tensor, str]]:
     size, stride, edge = problem.kernel_size, problem.stride, -math.inf if kind == "max" else 0.0
     what = "maximum" if kind == "max" else "mean"
 
-    def kept(windows: Tensor, dim: int = -1) -> Tensor:
+    def keep(windows: Tensor, dim: int = -1) -> Tensor:
         return windows.amax(dim=dim) if kind == "max" else windows.mean(dim=dim)
 
     right = _right(problem, kind)
-    mixed = kept(right, dim=1)  # [N, H', W']
-    best = kept(problem.images.flatten(2))  # [N, C]
+    mixed = keep(right, dim=1)  # [N, H', W']
+    best = keep(problem.images.flatten(2))  # [N, C]
     square = _windows(problem, edge).unflatten(-1, (size, size))  # [N, C, H', W', kernel, kernel]
     short = square[..., :-1, :-1].flatten(-2)  # a pixel short in both directions
     unpadded = replace(problem, padding=0)
@@ -72,12 +72,12 @@ def _mistakes(problem: _Problem, kind: str) -> list[tuple[Tensor, str]]:
     not_whole = f"The window is not whole: it has {size}×{size} numbers, you look at"
     return [
         (
-            kept(_windows(problem, edge, stride=1)),
+            keep(_windows(problem, edge, stride=1)),
             f"The stride is ignored: you take a window at every pixel; begin the next one stride = {stride} pixels "
             "further, in both directions.",
         ),
         (
-            kept(_windows(problem, edge, stride=size)),
+            keep(_windows(problem, edge, stride=size)),
             f"The stride is ignored: your windows stand kernel_size = {size} apart and must stand stride = {stride} "
             "apart.",
         ),
@@ -87,12 +87,12 @@ def _mistakes(problem: _Problem, kind: str) -> list[tuple[Tensor, str]]:
         (mixed[:, None], all_one),
         (mixed[:, None].expand_as(right), all_one),
         (right.mT, "Rows and columns are exchanged: the result is [N, C, H′, W′]."),
-        (kept(short), f"{not_whole} {size - 1}×{size - 1}; remember that a slice a:b ends before b."),
+        (keep(short), f"{not_whole} {size - 1}×{size - 1}; remember that a slice a:b ends before b."),
         (short.sum(dim=-1) / size**2, f"{not_whole} {size - 1}×{size - 1}; remember that a slice a:b ends before b."),
-        (kept(square[..., 0, :]), f"{not_whole} its first row."),
-        (kept(square[..., 0]), f"{not_whole} its first column."),
+        (keep(square[..., 0, :]), f"{not_whole} its first row."),
+        (keep(square[..., 0]), f"{not_whole} its first column."),
         (
-            kept(_windows(unpadded, edge)),
+            keep(_windows(unpadded, edge)),
             "The padding is ignored: put `padding` rows and columns around the picture first.",
         ),
         *(_only_max(problem) if kind == "max" else _only_average(problem)),
@@ -149,97 +149,68 @@ def check_max_pool(student: Callable) -> Verdict:
     Args:
         student: a function of (images [N, C, H, W], kernel_size, stride, padding) that returns [N, C, H', W'].
 
-    Returns:
-        The verdict; `right` is None where the exercise was not begun.
+    >>> check_max_pool(F.avg_pool2d)
+    ✗ This is average pooling; take the largest number of each window.
     """
     praise = "Right: as torch's own, in numbers and in gradients. And the padding of −∞ can never win."
-    return together((_marked(student, problem, "max") for problem in _problems()), praise)
+    return together((_mark(student, problem, "max") for problem in _problems()), praise)
 
 
 @remembered
 def check_avg_pool(student: Callable) -> Verdict:
-    """Mark a student's average pooling on four small batches, and say what is wrong with it, if anything.
+    """Mark a student's average pooling in the same way; the padding counts.
 
-    Args:
-        student: a function of (images [N, C, H, W], kernel_size, stride, padding) that returns [N, C, H', W'].
-
-    Returns:
-        The verdict; `right` is None where the exercise was not begun.
+    >>> check_avg_pool(F.max_pool2d)
+    ✗ This is max pooling; take the mean of each window.
     """
     praise = "Right: as torch's own, in numbers and in gradients."
-    return together((_marked(student, problem, "average") for problem in _problems()), praise)
+    return together((_mark(student, problem, "average") for problem in _problems()), praise)
 
 
-def _marked(student: Callable, problem: _Problem, kind: str) -> Verdict:
+def _mark(student: Callable, problem: _Problem, kind: str) -> Verdict:
     """One batch: run, then look for what is wrong, from the plain to the subtle."""
     images = problem.images.clone().requires_grad_()
-    before = problem.images.clone()
-    given = images, problem.kernel_size, problem.stride, problem.padding
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble, problem))
+    answer = try_out(
+        student,
+        *(images, problem.kernel_size, problem.stride, problem.padding),
+        takes="images, kernel_size, stride, padding",
+        returns="the pooled pictures, a tensor",
+        writes="You write into the pictures themselves; write the results into a new tensor.",
+        where=f" at {problem.case()}",
+    )
     if isinstance(answer, Verdict):
         return answer
-    if not torch.equal(images.detach(), before):
-        return Verdict(False, "You write into the pictures themselves; write the results into a new tensor.")
-    if not isinstance(answer, Tensor):
-        return Verdict(False, f"Return the pooled pictures, a tensor; you return {type(answer).__name__}.")
-    return _compared(answer, images, problem, kind)
-
-
-def _raised(student: Callable, trouble: Exception, problem: _Problem) -> Verdict:
-    try:
-        takes = len(inspect.signature(student).parameters)
-    except (TypeError, ValueError):
-        return Verdict(False, f"Give your function itself, of ({_NAMES}).")
-    if isinstance(trouble, RuntimeError) and "in-place" in str(trouble):
-        return Verdict(False, "You write into the pictures themselves; write the results into a new tensor.")
-    if isinstance(trouble, TypeError) and takes != 4:
-        return Verdict(False, f"Your function must take ({_NAMES}), in this order.")
-    case = f"kernel_size={problem.kernel_size}, stride={problem.stride}, padding={problem.padding}"
-    return Verdict(False, f"Your function stopped with {type(trouble).__name__} at {case}: {trouble}")
-
-
-def _compared(answer: Tensor, images: Tensor, problem: _Problem, kind: str) -> Verdict:
-    """Beside the right answer and the usual wrong ones."""
-    right, given = _right(problem, kind), answer.detach().to(torch.float64)
-
-    def same(other: Tensor) -> bool:
-        return given.shape == other.shape and torch.allclose(given, other, rtol=1e-5, atol=1e-6)
-
-    if same(right):
-        return _gradient(answer, images, problem, kind)
-    if given.shape == right.shape and not given.any():
+    right = _right(problem, kind)
+    if same(answer, right):
+        return _mark_gradient(answer, images, problem, kind)
+    if answer.shape == right.shape and not answer.any():
         return NOT_YET
-    for wrong, sentence in _mistakes(problem, kind):
-        if same(wrong):
-            return Verdict(False, sentence)
-    case = f"kernel_size={problem.kernel_size}, stride={problem.stride}, padding={problem.padding}"
-    if given.shape != right.shape:
-        return Verdict(
-            False,
-            f"The shape is wrong: pictures {list(problem.images.shape)} with {case} give {list(right.shape)}, yours is "
-            f"{list(given.shape)}. The formula: ⌊(H + 2·padding − kernel_size) / stride⌋ + 1.",
+    for mistaken, sentence in _mistakes(problem, kind):
+        if same(answer, mistaken):
+            return wrong(sentence)
+    if answer.shape != right.shape:
+        return wrong(
+            f"The shape is wrong: pictures {list(images.shape)} with {problem.case()} give {list(right.shape)}, yours "
+            f"is {list(answer.shape)}. The formula: ⌊(H + 2·padding − kernel_size) / stride⌋ + 1."
         )
-    wrong = ~torch.isclose(given, right, rtol=1e-5, atol=1e-6)
-    place = tuple(wrong.nonzero()[0].tolist())
-    return Verdict(
-        False,
-        f"{int(wrong.sum())} of {right.numel()} numbers are wrong with {case}; the first stands at {list(place)}: "
-        f"yours is {given[place]:.3f}, the right one {right[place]:.3f}.",
+    off = ~torch.isclose(answer.detach().to(right), right, rtol=1e-4, atol=1e-5)
+    place = tuple(off.nonzero()[0].tolist())
+    return wrong(
+        f"{int(off.sum())} of {right.numel()} numbers are wrong with {problem.case()}; the first stands at "
+        f"{list(place)}: yours is {answer[place]:.3f}, the right one {right[place]:.3f}."
     )
 
 
-def _gradient(answer: Tensor, images: Tensor, problem: _Problem, kind: str) -> Verdict:
+def _mark_gradient(answer: Tensor, images: Tensor, problem: _Problem, kind: str) -> Verdict:
     """The numbers are right; does the gradient come back too?"""
     if not answer.requires_grad:
-        return Verdict(
-            False,
+        return wrong(
             "The numbers are right, but no gradient can come back: use torch's functions all the way (.item(), "
-            "float() and numpy cut the path).",
+            "float() and numpy cut the path)."
         )
     (gradient,) = torch.autograd.grad(answer.sum(), images)
     twin = problem.images.clone().requires_grad_()
     (expected,) = torch.autograd.grad(_right(replace(problem, images=twin), kind).sum(), twin)
-    if not torch.allclose(gradient, expected, rtol=1e-5, atol=1e-6):
-        return Verdict(False, "The numbers are right, but the gradient is not; look for a detach() or a .data.")
+    if not same(gradient, expected):
+        return wrong("The numbers are right, but the gradient is not; look for a detach() or a .data.")
     return Verdict(True, "")

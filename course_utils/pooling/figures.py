@@ -1,27 +1,32 @@
 """The pictures of notebook 2: a window on its way, a picture before and after, GoogLeNet's bill, where a gradient goes.
 
-Serves notebook 2 and its labs. Papers: none; what is drawn comes from `pooling`, `shifts` and `accounting`.
+Serves notebook 2 and its labs. Papers: none; what is drawn comes from `pooling` and `accounting`. Unless it says
+otherwise, a figure returns uint8 [height, WIDTH, 3].
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from course_utils.figures.base import MARGIN, WIDTH, fitted, text
 from course_utils.figures.colours import BLACK, BLUE, GRID, INK, ORANGE, PALE, PAPER, VERMILLION, YELLOW, blended
 from course_utils.figures.style import pen
+from course_utils.pooling.pooling import WindowStep
 
 _WINDOW, _WINNER, _EMPTY = "#FDF0D0", "#F6C244", "#F3F3F3"  # pale, full and faint
-Cells = Sequence[Sequence[str]]  # words, row by row
+Places = Collection[tuple[int, int]]  # (row, column)
 
 
 # ---- numbers in squares ----------------------------------------------------------------------------------------
 def number(value: float) -> str:
-    """A number as it is written into a cell: 36.5, 12, −∞, ¼; with two decimals at most."""
+    """A number as it is written into a cell: 36.5, 12, −∞, ¼; with two decimals at most; nothing for NaN."""
+    if math.isnan(value):
+        return ""
     if math.isinf(value):
         return "−∞" if value < 0 else "∞"
     if abs(value - 0.25) < 1e-9:
@@ -29,17 +34,15 @@ def number(value: float) -> str:
     return f"{round(float(value), 2):g}".replace("-", "−")
 
 
-def _cells(draw, left: float, top: float, side: float, words: Cells, fills: dict, bold: set, pale: set) -> None:
-    """A grid of squares with words in them; what is pale is written and framed more faintly."""
-    for row, line in enumerate(words):
-        for column, word in enumerate(line):
-            place = row, column
-            x, y = left + column * side, top + row * side
-            draw.rectangle((x, y, x + side, y + side), fill=fills.get(place, PAPER), outline=PALE, width=1)
-            colour = PALE if place in pale else INK
-            size = min(30, int(side * 0.4))
-            middle = (x + side / 2, y + side / 2)
-            text(draw, middle, word, size=size, bold=place in bold, colour=colour, width=side - 8)
+def _cells(draw, left: float, top: float, side: float, numbers, fills: dict, bold: Places = (), pale: Places = ()):
+    """A grid of squares with numbers in them; what is pale is written more faintly."""
+    size = min(30, int(side * 0.4))
+    for place in np.ndindex(numbers.shape):
+        x, y = left + place[1] * side, top + place[0] * side
+        draw.rectangle((x, y, x + side, y + side), fill=fills.get(place, PAPER), outline=PALE, width=1)
+        colour, middle = PALE if place in pale else INK, (x + side / 2, y + side / 2)
+        word = number(numbers[place])
+        text(draw, middle, word, size=size, bold=place in bold, colour=colour, width=side - 8)
 
 
 def _frame(draw, left: float, top: float, side: float, corner, span, colour: str) -> None:
@@ -49,59 +52,44 @@ def _frame(draw, left: float, top: float, side: float, corner, span, colour: str
     draw.rectangle(box, outline=colour, width=5)
 
 
-def window(
-    numbers: np.ndarray,
-    results: np.ndarray,
-    *,
-    kind: str,
-    kernel_size: int,
-    corner: tuple[int, int],
-    index: int,
-    padding: int = 0,
-    gradient: np.ndarray | None = None,
-) -> np.ndarray:
+def window(numbers: Tensor, step: WindowStep, kind: str, *, padding: int, gradient: bool) -> np.ndarray:
     """One stop of a window: the numbers with the window on them, its sum or its maximum, the results so far.
 
     Args:
         numbers: float [H, W].
-        results: float [H', W'], all of them; those after `index` stay hidden.
+        step: what `pooling.step_to` found there; results after its own stay hidden.
         kind: "max" or "average".
-        kernel_size: side of the window.
-        corner: row and column of the window's first number; less than 0 in the padding.
-        index: of the window, counted as one reads.
         padding: rows and columns around the numbers.
-        gradient: float [H, W]; given, it is written into the cells in place of the numbers, and results become 1.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
+        gradient: the gradient is written into the cells in place of the numbers, and results become 1.
     """
-    edge, height = _EDGES[kind], 560
-    padded = np.pad(np.asarray(numbers, dtype=float), padding, constant_values=edge)  # [H + 2p, W + 2p]
-    row, column = corner[0] + padding, corner[1] + padding
-    seen = padded[row : row + kernel_size, column : column + kernel_size]
+    height, seen, results = 560, step.numbers.numpy(), step.results.numpy()
+    if gradient:
+        shown = np.pad(step.gradient.numpy(), padding, constant_values=math.nan)  # [H + 2p, W + 2p]
+    else:
+        shown = np.pad(numbers.numpy(), padding, constant_values=-math.inf if kind == "max" else 0.0)
+    row, column = step.corner[0] + padding, step.corner[1] + padding
+    inside = np.pad(np.ones(np.shape(numbers), dtype=bool), padding)
+    around = {place for place in np.ndindex(inside.shape) if not inside[place]}
+    best = divmod(int(seen.argmax()), len(seen))
+    winner = {(row + best[0], column + best[1])} if kind == "max" else set()
+    fills = dict.fromkeys(around, _EMPTY)
+    fills |= {(row + k, column + j): _WINDOW for k, j in np.ndindex(seen.shape)}
+    fills |= dict.fromkeys(winner, _WINNER)
+
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
-    shown = padded if gradient is None else np.pad(np.asarray(gradient, dtype=float), padding)
-    side = min(96, 400 / max(padded.shape))
-    left, top = MARGIN + (420 - side * padded.shape[1]) / 2, 60 + (400 - side * padded.shape[0]) / 2
-    inside = np.pad(np.ones(np.shape(numbers), dtype=bool), padding)
-    fills = {place: _EMPTY for place in np.ndindex(padded.shape) if not inside[place]}
-    fills |= {(row + k, column + j): _WINDOW for k, j in np.ndindex(seen.shape)}
-    winner = {(row + k, column + j) for k, j in [divmod(int(seen.argmax()), seen.shape[1])]} if kind == "max" else set()
-    fills |= dict.fromkeys(winner, _WINNER)
-    words = [["" if gradient is not None and not inside[k, j] else number(shown[k, j])
-              for j in range(padded.shape[1])] for k in range(padded.shape[0])]  # fmt: skip
-    _cells(draw, left, top, side, words, fills, winner, {p for p in np.ndindex(padded.shape) if not inside[p]})
+    side = min(96, 400 / max(shown.shape))
+    left, top = MARGIN + (420 - side * shown.shape[1]) / 2, 60 + (400 - side * shown.shape[0]) / 2
+    _cells(draw, left, top, side, shown, fills, winner, around)
     _frame(draw, left, top, side, (row, column), seen.shape, VERMILLION)
-    _results(draw, np.asarray(results), index, gradient is not None)
-    title = f"the picture, {_size(numbers)}" if gradient is None else "what comes back to each number"
+    _results(draw, results, step.index, gradient)
+    title = "what comes back to each number" if gradient else f"the picture, {_size(numbers)}"
     text(draw, (MARGIN + 210, 30), title, size=22, bold=True, width=420)
-    said = _sum(seen, kind, float(results.flat[index])) if gradient is None else _GOES[kind]
+    said = _GOES[kind] if gradient else _sum(seen, kind, results.flat[step.index])
     text(draw, (WIDTH / 2, height - 44), said, size=28, colour=INK, width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
 
 
-_EDGES = {"max": -math.inf, "average": 0.0}
 _GOES = {
     "max": "the gradient of 1 goes to the winner, all of it",
     "average": "the gradient of 1 is shared equally among all in the window",
@@ -113,17 +101,17 @@ def _results(draw, results: np.ndarray, index: int, gradient: bool) -> None:
     rows, columns = results.shape
     side = min(96, 400 / max(rows, columns))
     left, top = WIDTH - MARGIN - 210 - side * columns / 2, 260 - side * rows / 2
+    hidden = np.arange(results.size).reshape(results.shape) > index
+    shown = np.where(hidden, math.nan, 1 if gradient else results)
     here = divmod(index, columns)
-    words = [["" if k * columns + j > index else "1" if gradient else number(results[k, j]) for j in range(columns)]
-             for k in range(rows)]  # fmt: skip
-    fills = {place: _EMPTY for place in np.ndindex(rows, columns) if place[0] * columns + place[1] > index}
-    _cells(draw, left, top, side, words, fills | {here: _WINDOW}, {here}, set())
+    fills = {place: _EMPTY for place in np.ndindex(results.shape) if hidden[place]} | {here: _WINDOW}
+    _cells(draw, left, top, side, shown, fills, {here})
     _frame(draw, left, top, side, here, (1, 1), VERMILLION)
     title = "a gradient of 1 for each result" if gradient else f"the result, {_size(results)}"
     text(draw, (WIDTH - MARGIN - 210, 30), title, size=22, bold=True, width=420)
-    start, end = (WIDTH / 2 - 60, WIDTH / 2 + 60) if not gradient else (WIDTH / 2 + 60, WIDTH / 2 - 60)
-    draw.line((start, 260, end, 260), fill=VERMILLION, width=5)
-    tip = math.copysign(18, end - start)
+    way = -1 if gradient else 1
+    end, tip = WIDTH / 2 + 60 * way, 18 * way
+    draw.line((WIDTH / 2 - 60 * way, 260, end, 260), fill=VERMILLION, width=5)
     draw.polygon([(end + tip / 2, 260), (end - tip, 246), (end - tip, 274)], fill=VERMILLION)
     text(draw, (WIDTH / 2, 226), f"window {index + 1} of {results.size}", size=20, colour=PALE)
 
@@ -155,6 +143,9 @@ def number_grids(
         titles, captions: one a grid.
         marked: bool [H, W] a grid; none where left out.
         blocks: thick lines after so many rows and columns, where windows meet; 0 for none.
+
+    >>> number_grids([np.eye(4)], ["the numbers"], ["ones on the diagonal"], marked=[np.eye(4) > 0]).shape
+    (440, 1120, 3)
     """
     step, height = (WIDTH - 2 * MARGIN) / len(grids), 440
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
@@ -164,8 +155,7 @@ def number_grids(
         side = min(80, (step - 30) / columns, 320 / rows)
         left, top = MARGIN + (k + 0.5) * step - side * columns / 2, 64 + (320 - side * rows) / 2
         chosen = {place for place in np.ndindex(rows, columns) if marked is not None and marked[k][place]}
-        words = [[number(value) for value in line] for line in grid]
-        _cells(draw, left, top, side, words, dict.fromkeys(chosen, _WINNER), chosen, set())
+        _cells(draw, left, top, side, grid, dict.fromkeys(chosen, _WINNER), chosen)
         if blocks and rows > blocks:
             for row, column in np.ndindex(rows // blocks, columns // blocks):
                 _frame(draw, left, top, side, (row * blocks, column * blocks), (blocks, blocks), BLUE)
@@ -184,7 +174,7 @@ def pooled_picture(
     padding: int,
     dilation: int,
     lines: Sequence[str],
-    name: str = "after",
+    name: str,
 ) -> np.ndarray:
     """A picture with two of its windows drawn in, the pooled picture as large beside it, and the arithmetic below.
 
@@ -193,9 +183,6 @@ def pooled_picture(
         kernel_size, stride, padding, dilation: of the pooling, in pixels; windows are drawn at their true size.
         lines: the arithmetic, a line each.
         name: of the picture on the right.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     side = (WIDTH - 2 * MARGIN - 40) // 2
     tall = 44 + side + 14
@@ -237,6 +224,9 @@ def gradient_map(gradient: np.ndarray, largest: float | None = None) -> np.ndarr
 
     Returns:
         uint8 [H, W, 3].
+
+    >>> gradient_map(np.array([[0.0, 0.25, 1.0]])).tolist()
+    [[[0, 0, 0], [115, 80, 0], [230, 159, 0]]]
     """
     share = np.asarray(gradient, dtype=float)
     whole = float(share.max(initial=0.0)) if largest is None else largest
@@ -260,8 +250,8 @@ def bill(
         unit: of the costs, for the axis, such as "MACs (millions)".
         total: the sums, in words, with and without.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
+    >>> bill([("conv", "56×56", "112×112", 1.0, 4.0)], title="…", unit="MACs (millions)", total=("1", "4")).shape
+    (256, 1120, 3)
     """
     step, top = 36, 124
     canvas = Image.new("RGB", (WIDTH, top + step * len(rows) + 96), PAPER)
@@ -303,8 +293,8 @@ def factors(names: Sequence[str], values: Sequence[float], *, title: str, note: 
         title: the figure's one message.
         note: a line below.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
+    >>> factors(["multiply-adds", "bytes"], [47.2, 32.6], title="Many times as much").shape
+    (194, 1120, 3)
     """
     left, right, top, step = 400, WIDTH - MARGIN - 110, 66, 56
     height = top + step * len(names) + (60 if note else 16)

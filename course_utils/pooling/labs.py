@@ -1,6 +1,6 @@
 """The labs of pooling: a window that moves over sixteen numbers, and pooling of a real picture.
 
-Serves notebook 2. They wire `pooling` to `figures.pooling`; both do their work without them.
+Serves notebook 2. They wire `pooling` to `pooling.figures`; both do their work without them.
 Papers: Zhang 2019, arXiv:1904.11486, for the blur.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from course_utils import images, runtime
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SeeingLab, scene
+from course_utils.labs.seeing import SeeingLab
 from course_utils.pooling import figures as drawings
 from course_utils.pooling import pooling
 
@@ -27,14 +26,17 @@ RANDOM = "5×5 at random"
 NUMBERS = {
     "the slide's, max pooling": pooling.SLIDE_MAX,
     "the slide's, average": pooling.SLIDE_AVERAGE,
-    RANDOM: tuple(
-        map(tuple, torch.randint(-99, 100, (5, 5), generator=runtime.generator(2)).tolist())
-    ),  # some below 0: there the padding of a maximum matters
+    # Some of them below 0: there the padding of a maximum matters.
+    RANDOM: torch.randint(-99, 100, (5, 5), generator=runtime.generator(2)).tolist(),
 }
 
 
 class WindowLab(base.Lab):
-    """A window moves over the slide's numbers, a stop at a time: kind, kernel, stride, padding; numbers or gradient."""
+    """A window moves over the slide's numbers, a stop at a time: kind, kernel, stride, padding; numbers or gradient.
+
+    >>> WindowLab().set(window=2)
+    [A lab: A window on a grid of numbers, what it computes, and the results so far.]
+    """
 
     def __init__(self):
         controls = {
@@ -51,23 +53,12 @@ class WindowLab(base.Lab):
     def steps(self, numbers, kind, kernel, stride, padding, window, gradient) -> Iterator[tuple[dict[str, Any], str]]:
         """Find the chosen stop; the slider gets as many stops as there are windows."""
         grid = torch.tensor(NUMBERS[numbers], dtype=torch.float32)
-        results = pooling.pool2d(grid[None, None], kind, kernel, stride, padding)[0, 0]  # [H', W']
-        window = min(window, results.numel())
+        stop = pooling.step_to(window - 1, grid, kind, kernel, stride, padding)
         with self.quietly():
-            self.controls["window"].max = results.numel()
-        stop = next(islice(pooling.window_steps(grid, kind, kernel, stride, padding), window - 1, None))
-        drawing = {
-            "numbers": grid.numpy(),
-            "results": results.numpy(),
-            "kind": kind,
-            "kernel_size": kernel,
-            "corner": stop.corner,
-            "index": stop.index,
-            "padding": padding,
-            "gradient": stop.gradient.numpy() if gradient else None,
-        }
+            self.controls["window"].max = stop.results.numel()
         formula = f"⌊(H + 2p − k) / s⌋ + 1 = ⌊({len(grid)} + 2·{padding} − {kernel}) / {stride}⌋ + 1"
-        yield drawing, f"H′ = {formula} = <b>{len(results)}</b>"
+        drawing = {"numbers": grid, "step": stop, "kind": kind, "padding": padding, "gradient": gradient}
+        yield drawing, f"H′ = {formula} = <b>{len(stop.results)}</b>"
 
     def draw(self, step: tuple[dict[str, Any], str]) -> base.Frame:
         """The grid with the window on it, and the formula of the output's size with the student's numbers."""
@@ -81,16 +72,14 @@ SCENES = {"YIELD": ("yield", 3), "50 limit": ("50 limit", 31), "roundabout": ("r
 LARGEST = 128  # pixels along an edge; larger ones would not follow the slider
 
 
-@lru_cache(maxsize=8)
-def _shipped(name: str) -> Tensor:
-    """A picture of the menu, [1, 3, 128, 128], the same on every machine."""
-    if name == STOP:
-        return images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=LARGEST, device="cpu")
-    return scene(*SCENES[name], LARGEST).images
+@lru_cache(maxsize=1)
+def _stop() -> Tensor:
+    """The photograph that ships, [1, 3, 128, 128]."""
+    return images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=LARGEST, device="cpu")
 
 
 @dataclass(frozen=True)
-class View:
+class Pooled:
     """A picture before and after, with all that its drawing needs."""
 
     before: Tensor  # [1, 3, H, H]
@@ -104,7 +93,13 @@ class View:
 
 
 class PoolingLab(SeeingLab):
-    """Pool a picture: which one, its size, the kind, kernel, stride, padding, dilation; pixels or gradient."""
+    """Pool a picture: which one, its size, the kind, kernel, stride, padding, dilation; pixels or gradient.
+
+    >>> PoolingLab().set(kind="blur", stride=8)
+    [A lab: A picture, the same picture after pooling, and the arithmetic of its size.]
+    """
+
+    scenes = SCENES
 
     def __init__(self):
         controls = {
@@ -120,39 +115,39 @@ class PoolingLab(SeeingLab):
         }
         super().__init__(controls, alt="A picture, the same picture after pooling, and the arithmetic of its size.")
 
-    def steps(self, picture, upload, side, kind, kernel, stride, padding, dilation, gradient) -> Iterator[View]:
+    def steps(self, picture, upload, side, kind, kernel, stride, padding, dilation, gradient) -> Iterator[Pooled]:
         """Pool the chosen picture."""
-        large = self.own(upload, LARGEST, "cpu") if picture == OWN else _shipped(picture)
+        large = _stop() if picture == STOP else self.picture(picture, upload, LARGEST, "cpu")
         before = images.to_tensor(large, size=side, device="cpu")
         asked = before.requires_grad_(gradient)
         after = pooling.pool2d(asked, kind, kernel, stride, padding, dilation)
         back = torch.autograd.grad(after.sum(), asked)[0][0].sum(dim=0) if gradient else None
-        yield View(before.detach(), after.detach(), back, kind, kernel, stride, padding, dilation)
+        yield Pooled(before.detach(), after.detach(), back, kind, kernel, stride, padding, dilation)
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, step: Pooled) -> base.Frame:
         """Before and after, and the formula with the student's numbers."""
-        if view.gradient is None:
-            right, name = images.to_pixels(view.after)[0], "after"
+        if step.gradient is None:
+            right, name = images.to_pixels(step.after)[0], "after"
         else:
-            right, name = drawings.gradient_map(view.gradient.numpy()), "the gradient arrives here"
+            right, name = drawings.gradient_map(step.gradient.numpy()), "the gradient arrives here"
         pixels = drawings.pooled_picture(
-            images.to_pixels(view.before)[0],
+            images.to_pixels(step.before)[0],
             right,
             name=name,
-            kernel_size=view.kernel,
-            stride=view.stride,
-            padding=view.padding,
-            dilation=view.dilation,
-            lines=_arithmetic(view),
+            kernel_size=step.kernel,
+            stride=step.stride,
+            padding=step.padding,
+            dilation=step.dilation,
+            lines=_arithmetic(step),
         )
-        return base.Frame(pixels, headline(view))
+        return base.Frame(pixels, _headline(step))
 
 
-def _arithmetic(view: View) -> list[str]:
+def _arithmetic(step: Pooled) -> list[str]:
     """The output size and what is left of the numbers, worked out with the student's own numbers."""
-    size, k, s, p, d = view.before.shape[-1], view.kernel, view.stride, view.padding, view.dilation
-    result = view.after.shape[-1]
-    if view.kind == "blur":
+    size, k, s, p, d = step.before.shape[-1], step.kernel, step.stride, step.padding, step.dilation
+    result = step.after.shape[-1]
+    if step.kind == "blur":
         first = pooling.output_size(size, k, 1, p)
         told = [
             f"the maximum, stride 1:  H + 2p − k + 1 = {size} + 2·{p} − {k} + 1 = {first}",
@@ -163,20 +158,20 @@ def _arithmetic(view: View) -> list[str]:
             "H′ = ⌊(H + 2p − d·(k − 1) − 1) / s⌋ + 1",
             f"    = ⌊({size} + 2·{p} − {d}·({k} − 1) − 1) / {s}⌋ + 1 = {result}",
         ]
-    before, after = view.before.numel(), view.after.numel()
+    before, after = step.before.numel(), step.after.numel()
     return [*told, f"numbers: 3·{size}·{size} = {before:,}  →  3·{result}·{result} = {after:,}"]
 
 
-def headline(view: View) -> str:
+def _headline(step: Pooled) -> str:
     """What pooling did, in one sentence (HTML)."""
-    share = view.after.numel() / view.before.numel()
-    if view.gradient is not None:
-        reached = float((view.gradient > 0).float().mean())
+    share = step.after.numel() / step.before.numel()
+    if step.gradient is not None:
+        reached = float((step.gradient > 0).float().mean())
         if reached == 1:
             return "In training, <b>every</b> pixel hears something."
         return f"In training, {_share(reached)} of the pixels hear something; the dark ones hear nothing."
-    what = {"max": "the largest", "average": "the mean", "blur": "a blur of the largest"}[view.kind]
-    return f"Each result is <b>{what}</b> of {view.kernel**2} numbers; {_share(share)} of the numbers are left."
+    what = {"max": "the largest", "average": "the mean", "blur": "a blur of the largest"}[step.kind]
+    return f"Each result is <b>{what}</b> of {step.kernel**2} numbers; {_share(share)} of the numbers are left."
 
 
 def _share(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Pooling by hand: maximum, average, and maximum with a blur; its windows one after the other; and none at all.
+"""Pooling by hand: maximum, average, and maximum with a blur; a window on its way; and none at all.
 
 Serves notebook 2 and its labs. Papers: Zhang 2019, "Making Convolutional Networks Shift-Invariant Again",
 arXiv:1904.11486 (blur pooling, consistency under shift); Szegedy et al. 2015, arXiv:1409.4842 (GoogLeNet's table).
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.arguments import check_pair
-from course_utils.networks.pooled import binomial
+from course_utils.arguments import check_choice, check_pair, check_whole
+from course_utils.networks.pooled import blur2d
 
-Size = int | tuple[int, int]  # one number for both axes, or (height, width)
+Pair = tuple[int, int]  # (height, width), or (row, column)
+Size = int | Pair  # one number for both axes, or a pair
 SLIDE_MAX = ((29, 15, 28, 184), (0, 100, 70, 38), (12, 12, 7, 2), (12, 12, 45, 6))  # the lecture's example
 SLIDE_AVERAGE = ((31, 15, 28, 184), *SLIDE_MAX[1:])  # its first number is another one
 
@@ -36,6 +36,9 @@ def output_size(
 
     Returns:
         The number of windows, which is the size of the result; 0 or less where no window fits.
+
+    >>> output_size(112, kernel_size=3, stride=2), output_size(112, kernel_size=3, stride=2, ceil_mode=True)
+    (55, 56)
     """
     arguments = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
     for name, value in arguments.items():
@@ -49,12 +52,7 @@ def output_size(
 
 # ---- the three kinds -------------------------------------------------------------------------------------------
 def max_pool2d(
-    images: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
+    images: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
 ) -> Tensor:
     """The largest number in each window: `torch.nn.functional.max_pool2d`, in lines that one can read.
 
@@ -64,58 +62,50 @@ def max_pool2d(
         stride: from one window to the next, at least 1; None takes the kernel's size, so that windows do not overlap.
         padding: pixels of −∞ around the picture, from 0 to half the kernel.
         dilation: from one pixel of a window to the next, at least 1.
-        ceil_mode: a last window may hang over the edge.
 
     Returns:
         Float [N, C, H', W'] with the sizes that `output_size` tells.
+
+    >>> max_pool2d(torch.tensor([[SLIDE_MAX]]).float(), 2).flatten().tolist()
+    [100.0, 184.0, 12.0, 45.0]
     """
-    grid = _grid(images, kernel_size, stride, padding, dilation, ceil_mode)
-    padded = F.pad(images, grid.borders(), value=-math.inf)  # a padding of 0 would win against negative numbers
-    return grid.windows(padded).max(dim=-1).values  # [N, C, H', W', K] → [N, C, H', W']
+    windows = _windows(images, kernel_size, stride, padding, dilation, edge=-math.inf)  # 0 would win against −1
+    return windows.max(dim=-1).values  # [N, C, H', W', K] → [N, C, H', W']
 
 
-def avg_pool2d(
-    images: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window: `torch.nn.functional.avg_pool2d`, in lines that one can read.
+def avg_pool2d(images: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+    """The mean of each window, its padding included: `torch.nn.functional.avg_pool2d`, in lines that one can read.
 
     Args:
-        count_include_pad: divide by the window's size, padding included (torch's habit: borders get darker);
-            False divides by the number of pixels of the picture that the window covers.
-        images, kernel_size, stride, padding, ceil_mode: as for `max_pool2d`; the padding is 0.
+        images, kernel_size, stride, padding: as for `max_pool2d`; the padding is 0, so borders get darker.
 
     Returns:
         Float [N, C, H', W'].
+
+    >>> avg_pool2d(torch.tensor([[SLIDE_AVERAGE]]).float(), 2).flatten().tolist()
+    [36.5, 80.0, 12.0, 15.0]
     """
-    grid = _grid(images, kernel_size, stride, padding, 1, ceil_mode)
-    total = grid.windows(F.pad(images, grid.borders())).sum(dim=-1)  # [N, C, H', W']
-    ones = images.new_ones(1, 1, *images.shape[2:])  # the same windows over ones count the pixels
-    ones = F.pad(ones, grid.padded(), value=float(count_include_pad))
-    ones = F.pad(ones, grid.overhang())  # what hangs over the edge in ceil_mode never counts
-    return total / grid.windows(ones).sum(dim=-1)
+    return _windows(images, kernel_size, stride, padding, edge=0.0).mean(dim=-1)
 
 
-def blur_pool2d(images: Tensor, kernel_size: Size = 2, stride: Size = 2, padding: Size = 0, taps: int = 3) -> Tensor:
-    """Max pooling as Zhang mends it: the maximum at every pixel, then a blur, and only then the stride.
+def blur_pool2d(images: Tensor, kernel_size: Size = 2, stride: Size = 2, padding: Size = 0) -> Tensor:
+    """Max pooling as Zhang mends it: the maximum at every pixel, then a blur of (1, 2, 1)/4, and only then the stride.
 
     Args:
         images: float [N, C, H, W].
         kernel_size, padding: of the maximum, which is taken with stride 1.
         stride: of the blur, at least 1.
-        taps: of the binomial filter, at least 1: 2 is (1, 1)/2, 3 is (1, 2, 1)/4, 5 is (1, 4, 6, 4, 1)/16.
 
     Returns:
         Float [N, C, ⌈H'/stride⌉, ⌈W'/stride⌉], where H'×W' is the size after the maximum.
 
     Source: Zhang 2019, arXiv:1904.11486, section 3.2 (MaxBlurPool).
+
+    >>> blur_pool2d(torch.rand(1, 3, 96, 96)).shape
+    torch.Size([1, 3, 48, 48])
     """
     _pair("stride", stride)
-    return blur2d(max_pool2d(images, kernel_size, 1, padding), stride, taps)
+    return blur2d(max_pool2d(images, kernel_size, 1, padding), stride)
 
 
 def pool2d(images: Tensor, kind: str, kernel_size: Size, stride: Size, padding: Size = 0, dilation: Size = 1) -> Tensor:
@@ -124,6 +114,9 @@ def pool2d(images: Tensor, kind: str, kernel_size: Size, stride: Size, padding: 
     Args:
         kind: "max", "average" or "blur"; only "max" knows a dilation other than 1.
         images, kernel_size, stride, padding, dilation: as for `max_pool2d`.
+
+    >>> pool2d(torch.tensor([[SLIDE_MAX]]).float(), "average", 2, 2).flatten().tolist()
+    [36.0, 80.0, 12.0, 15.0]
     """
     if kind == "max":
         return max_pool2d(images, kernel_size, stride, padding, dilation)
@@ -134,112 +127,56 @@ def pool2d(images: Tensor, kind: str, kernel_size: Size, stride: Size, padding: 
     return (avg_pool2d if kind == "average" else blur_pool2d)(images, kernel_size, stride, padding)
 
 
-def blur2d(images: Tensor, stride: Size = 1, taps: int = 3) -> Tensor:
-    """Blur every channel with a binomial filter, and keep every stride-th pixel.
-
-    Args:
-        images: float [N, C, H, W]; beyond its edges the picture is mirrored.
-        stride: at least 1.
-        taps: of the filter along each axis, at least 1; half of them must fit into the picture.
-
-    Returns:
-        Float [N, C, ⌈H/stride⌉, ⌈W/stride⌉].
-    """
-    weights = binomial(taps).to(images)  # [taps, taps]
-    before, after = (taps - 1) // 2, taps // 2
-    if after >= min(images.shape[2:]):
-        height, width = images.shape[2:]
-        raise ValueError(
-            f"a blur of {taps} taps mirrors {after} pixels beyond the edge, and a picture of {height}×{width} pixels"
-            " has too few; use fewer taps or a larger picture."
-        )
-    mirrored = F.pad(images, (before, after, before, after), mode="reflect")
-    grid = _grid(mirrored, taps, stride)
-    return (grid.windows(mirrored) * weights.flatten()).sum(dim=-1)
-
-
 # ---- windows ---------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Grid:
-    """Where the windows of a pooling stand on a picture; all pairs are (height, width)."""
-
-    size: tuple[int, int]  # of the picture
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    count: tuple[int, int]  # of windows
-
-    def reach(self, axis: int) -> int:
-        """Pixels from the first to the last of a window, both counted."""
-        return self.dilation[axis] * (self.kernel[axis] - 1) + 1
-
-    def windows(self, padded: Tensor) -> Tensor:
-        """Every window's numbers in a row: [N, C, …, …] → [N, C, H', W', K], K = kernel height × width."""
-        down, right = self.dilation
-        rows = padded.unfold(2, self.reach(0), self.stride[0])  # [N, C, H', …, reach]
-        views = rows.unfold(3, self.reach(1), self.stride[1])  # [N, C, H', W', reach, reach]
-        return views[..., ::down, ::right].flatten(-2)
-
-    def padded(self) -> tuple[int, int, int, int]:
-        """The padding as `F.pad` wants it: left, right, top, bottom."""
-        return (self.padding[1],) * 2 + (self.padding[0],) * 2
-
-    def overhang(self) -> tuple[int, int, int, int]:
-        """How far the last window hangs over the padded picture (ceil_mode); less than 0 where it stays short of it."""
-        bottom, right = (
-            (self.count[axis] - 1) * self.stride[axis] + self.reach(axis) - self.size[axis] - 2 * self.padding[axis]
-            for axis in (0, 1)
-        )
-        return 0, right, 0, bottom
-
-    def borders(self) -> tuple[int, int, int, int]:
-        """Padding and overhang together."""
-        left, right, top, bottom = self.padded()
-        return left, right + self.overhang()[1], top, bottom + self.overhang()[3]
-
-    def has_empty_windows(self) -> bool:
-        """Whether a window falls between the pixels, on nothing but padding; dilation makes it possible."""
-
-        def is_empty(axis: int, index: int) -> bool:
-            start = index * self.stride[axis] - self.padding[axis]
-            taken = range(start, start + self.reach(axis), self.dilation[axis])
-            return not any(0 <= place < self.size[axis] for place in taken)
-
-        return any(is_empty(axis, index) for axis in (0, 1) for index in range(self.count[axis]))
-
-
-def _grid(
-    images: Tensor, kernel_size: Size, stride: Size | None, padding: Size = 0, dilation: Size = 1, ceil_mode=False
-) -> _Grid:
-    """Check a pooling's arguments and lay its windows out."""
+def _windows(
+    images: Tensor, kernel_size: Size, stride: Size | None, padding: Size = 0, dilation: Size = 1, *, edge: float
+) -> Tensor:
+    """Every window's numbers in a row, [N, C, H', W', K] with K = kernel height × width; `edge` is the padding."""
     _check_images(images)
     kernel = _pair("kernel_size", kernel_size)
     stride = kernel if stride is None else _pair("stride", stride)
     padding, dilation = _pair("padding", padding), _pair("dilation", dilation)
+    _check_fit(tuple(images.shape[2:]), kernel, stride, padding, dilation)
+    padded = F.pad(images, (padding[1], padding[1], padding[0], padding[0]), value=edge)
+    down, across = _reach(kernel, dilation)
+    views = padded.unfold(2, down, stride[0]).unfold(3, across, stride[1])  # [N, C, H', W', down, across]
+    return views[..., :: dilation[0], :: dilation[1]].flatten(-2)
+
+
+def _reach(kernel: Pair, dilation: Pair) -> Pair:
+    """Pixels from the first to the last of a window, both counted."""
+    return dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1
+
+
+def _check_fit(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+    """Whether there is a window, and whether each of them sees some of the picture."""
     for pad, edge in zip(padding, kernel, strict=True):
         if pad > edge // 2:
             raise ValueError(
                 f"padding must be at most half the kernel, {edge // 2} for a kernel of {edge}, or whole windows would "
                 f"see nothing but padding; got {pad}."
             )
-    size = tuple(images.shape[2:])
-    axes = zip(size, kernel, stride, padding, dilation, strict=True)
-    grid = _Grid(size, kernel, stride, padding, dilation, tuple(output_size(*axis, ceil_mode) for axis in axes))
-    if min(grid.count) < 1:
-        height, width = grid.reach(0), grid.reach(1)
+    axes = list(zip(size, kernel, stride, padding, dilation, strict=True))
+    if min(output_size(*axis) for axis in axes) < 1:
+        height, width = _reach(kernel, dilation)
         spread = "" if max(dilation) == 1 else f" (spread over {height}×{width} by its dilation)"
         around = f" with padding {max(padding)}" if max(padding) else ""
         raise ValueError(
             f"a kernel of {kernel[0]}×{kernel[1]} pixels{spread} does not fit into a picture of {size[0]}×{size[1]} "
             f"pixels{around}; take a smaller kernel or a larger picture."
         )
-    if max(dilation) > 1 and grid.has_empty_windows():
+    if max(dilation) > 1 and any(_misses(*axis) for axis in axes):
         raise ValueError(
             f"with padding {max(padding)} and dilation {max(dilation)} a window sees nothing but padding; take less of "
             "one of them, or a larger picture."
         )
-    return grid
+
+
+def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:
+    """Whether a window falls between the pixels of an axis, on nothing but padding; dilation makes it possible."""
+    starts = range(-padding, size + padding - dilation * (kernel - 1), stride)
+    taken = (range(start, start + dilation * kernel, dilation) for start in starts)
+    return any(not any(0 <= place < size for place in places) for places in taken)
 
 
 def _check_images(images: Tensor) -> None:
@@ -263,52 +200,45 @@ _TOO_SMALL = {
 }
 
 
-def _pair(name: str, value: Size) -> tuple[int, int]:
+def _pair(name: str, value: Size) -> Pair:
     return check_pair(name, value, 0 if name == "padding" else 1, says=_TOO_SMALL[name])
 
 
-# ---- one window after the other --------------------------------------------------------------------------------
+# ---- one window ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class WindowStep:
     """One stop of the window on its way over a picture of one channel."""
 
     index: int  # 0 … the number of windows - 1, row by row
-    cell: tuple[int, int]  # row and column of the result
-    corner: tuple[int, int]  # row and column of the window's first pixel; less than 0 in the padding
+    corner: Pair  # row and column of the window's first pixel; less than 0 in the padding
     numbers: Tensor  # [kernel, kernel], what the window sees: −∞ or 0 in the padding
-    result: float
+    results: Tensor  # [H', W'], of all windows
     gradient: Tensor  # [H, W], what has come back to each number if a gradient of 1 arrives at every result so far
 
 
-def window_steps(numbers: Tensor, kind: str, kernel_size: int, stride: int, padding: int = 0) -> Iterator[WindowStep]:
-    """Pool a small picture a window at a time, in the order in which one reads.
+def step_to(index: int, numbers: Tensor, kind: str, kernel_size: int, stride: int, padding: int = 0) -> WindowStep:
+    """Pool a small picture up to one window, in the order in which one reads.
 
     Args:
+        index: of the window, from 0; behind the last one the last one is meant.
         numbers: float [H, W].
         kind: "max" or "average".
         kernel_size, stride, padding: as for `max_pool2d`.
+
+    >>> step_to(1, torch.tensor(SLIDE_MAX).float(), "max", kernel_size=2, stride=2).numbers.tolist()
+    [[28.0, 184.0], [70.0, 38.0]]
     """
-    if kind not in ("max", "average"):
-        raise ValueError(f"a window takes the 'max' or the 'average' of its numbers; got {kind!r}.")
-    images = numbers.detach()[None, None]
-    grid = _grid(images, kernel_size, stride, padding)
-    windows = grid.windows(F.pad(images, grid.borders(), value=-math.inf if kind == "max" else 0.0))[
-        0, 0
-    ]  # [H', W', K]
-    for index in range(windows.shape[0] * windows.shape[1]):
-        row, column = divmod(index, windows.shape[1])
-        with torch.enable_grad():
-            asked = images.clone().requires_grad_()
-            results = pool2d(asked, kind, kernel_size, stride, padding).flatten()  # [H'·W']
-            (gradient,) = torch.autograd.grad(results[: index + 1].sum(), asked)
-        yield WindowStep(
-            index,
-            (row, column),
-            (row * stride - padding, column * stride - padding),
-            windows[row, column].view(kernel_size, kernel_size),
-            results[index].item(),
-            gradient[0, 0],
-        )
+    check_choice("kind", kind, ("max", "average"), says="is 'max' or 'average', what is kept of a window's numbers")
+    images = numbers.detach().clone()[None, None].requires_grad_()
+    with torch.enable_grad():
+        results = pool2d(images, kind, kernel_size, stride, padding)[0, 0]  # [H', W']
+        index = min(check_whole("index", index, 0), results.numel() - 1)
+        (gradient,) = torch.autograd.grad(results.flatten()[: index + 1].sum(), images)
+    row, column = divmod(index, results.shape[1])
+    edge = -math.inf if kind == "max" else 0.0
+    seen = _windows(images.detach(), kernel_size, stride, padding, edge=edge)[0, 0, row, column]  # [K]
+    corner = row * stride - padding, column * stride - padding
+    return WindowStep(index, corner, seen.view(kernel_size, kernel_size), results.detach(), gradient[0, 0])
 
 
 # ---- none at all -----------------------------------------------------------------------------------------------
@@ -316,6 +246,9 @@ def without_pooling(network: nn.Module) -> nn.Module:
     """A copy of a network in which no max pooling makes anything smaller: what it would cost without.
 
     Those of stride 1 (in Inception's fourth branch) shrink nothing and stay; so does the mean at the end.
+
+    >>> without_pooling(nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(3, stride=1, padding=1)))[0]
+    Identity()
     """
     bare = copy.deepcopy(network)
     for parent in list(bare.modules()):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training
+from course_utils.arguments import check_whole
 
 WINDOW, FARTHEST = 96, 32  # pixels: side of the camera's picture, and how far it travels
 WORLD = signs.Dials(distance=1.0)  # signs of all sizes, anywhere: small ones stay in the picture while it moves
@@ -41,16 +42,18 @@ class Travel:
         return self.images[index].unfold(2, WINDOW, 1).movedim(2, 0)  # [3, H, shifts, W] → [shifts, 3, H, W]
 
 
-def travels(count: int, *, seed: int, batch: int = 256) -> Travel:
+def render_travels(count: int, *, seed: int, batch: int = 256) -> Travel:
     """Render scenes until enough of them have a small sign in the middle, where a travelling camera sees all of it.
 
     Args:
         count: how many scenes, at least 1. About one rendered scene in twenty will do.
         seed: the same seed gives the same scenes.
         batch: scenes rendered at a time.
+
+    >>> render_travels(2, seed=5, batch=64).images.shape
+    torch.Size([2, 3, 96, 128])
     """
-    if count < 1:
-        raise ValueError(f"ask for at least one scene; got {count}.")
+    check_whole("count", count, says="asks for at least one scene")
     images, labels, found, block = [], [], 0, 0
     while found < count:
         scenes = signs.render(batch, size=WINDOW + FARTHEST, seed=seed + block, dials=WORLD, device="cpu")
@@ -100,8 +103,14 @@ class Answers:
         return self.scores.diff(dim=1).abs().mean(dim=1)
 
 
-def answers(network: nn.Module, travel: Travel) -> Answers:
-    """Ask a network about every scene at every shift."""
+def ask(network: nn.Module, travel: Travel) -> Answers:
+    """Ask a network about every scene at every shift.
+
+    >>> from course_utils import zoo
+    >>> answers = ask(zoo.load("pooling-blur", device="cpu"), render_travels(1, seed=5, batch=64))
+    >>> answers.classes.shape, answers.consistency().item()
+    (torch.Size([1, 33]), 1.0)
+    """
     scores, classes = [], []
     for index in range(len(travel)):
         probabilities = training.predict(network, travel.views(index)).softmax(dim=1)  # [shifts, classes]
@@ -111,7 +120,11 @@ def answers(network: nn.Module, travel: Travel) -> Answers:
 
 
 def standard_error(values: Tensor) -> Tensor:
-    """Of the mean over scenes: the half width of a band that holds the truth two times in three."""
+    """Of the mean over scenes: the half width of a band that holds the truth two times in three.
+
+    >>> standard_error(torch.tensor([1.0, 2, 3, 4])).item()
+    0.645
+    """
     return values.std(dim=0) / math.sqrt(len(values))
 
 
@@ -121,5 +134,8 @@ def results() -> dict[str, dict[str, Any]]:
     `right` (1 or 0, at shift 0), `consistency` and `wobble` hold a number for each scene; `same` (the share of scenes
     with the class of shift 0), `score` (the mean probability of the true class) and their standard errors a number for
     each shift.
+
+    >>> list(results())
+    ['max', 'average', 'blur', 'stride']
     """
     return json.loads(RESULTS.read_text(encoding="utf-8"))["kinds"]

@@ -1,9 +1,8 @@
-"""The labs of lesson 2 without a browser, and the pictures that they draw."""
+"""The labs of lesson 2 without a browser."""
 
 import io
 import itertools
-import statistics
-import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,23 +10,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from course_utils import figures, images, pooling, runtime
+from course_utils import figures, pooling
 from course_utils.pooling import labs
 from tests.seen import pixels_of, put, words
-
-
-def colours(pixels, colour):
-    wanted = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)])
-    return (pixels == wanted).all(axis=2)
-
-
-def median_time(draw, count=5):
-    times = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        draw()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
 
 
 # ---- the window over sixteen numbers -----------------------------------------------------------------------------
@@ -69,7 +54,7 @@ def test_the_gradient_is_another_picture(window_lab):
     ("choice", "sentence"),
     [
         ({"kernel": 5}, "5×5 pixels does not fit into a picture of 4×4"),
-        ({"kernel": 0}, "kernel must be at least 1"),
+        ({"kernel": 0}, "kernel_size must be at least 1"),
         ({"stride": 0}, "stride must be at least 1"),
         ({"padding": -1}, "padding must be 0 or more"),
         ({"padding": 2}, "at most half the kernel, 1 for a kernel of 2"),
@@ -147,7 +132,7 @@ def test_the_gradient_of_a_maximum_reaches_few_pixels_and_of_a_mean_all(lab):
     ("choice", "sentence"),
     [
         ({"side": 8, "kernel": 16}, "16×16 pixels does not fit into a picture of 8×8"),
-        ({"kernel": 0}, "kernel must be at least 1"),
+        ({"kernel": 0}, "kernel_size must be at least 1"),
         ({"stride": 0}, "stride must be at least 1"),
         ({"padding": -1}, "padding must be 0 or more"),
         ({"padding": 3}, "at most half the kernel, 2 for a kernel of 4"),
@@ -197,67 +182,25 @@ def test_an_upload_becomes_the_picture_and_a_broken_one_is_told(lab):
     assert lab.image.value == good
 
 
-def test_the_labs_answer_in_the_time_of_a_slider(lab, window_lab):
-    """Encoded and ready for the screen; the browser adds some 40 ms. A wide margin: other tests may run beside."""
-    moves = itertools.cycle(range(2, 9))
-    assert median_time(lambda: lab.set(kernel=next(moves))) < 0.3
-    stops = itertools.cycle(range(1, 5))
-    assert median_time(lambda: window_lab.set(window=next(stops))) < 0.3
+def test_a_move_pools_once_and_draws_once(lab, window_lab, monkeypatch):
+    """What is left to do for a slider; how soon it stands on the screen, the browser's test measures."""
+    counts = Counter()
+
+    def counted(module, name):
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, **named: counts.update([name]) or original(*given, **named))
+
+    for module, name in ((pooling.pooling, "pool2d"), (pooling.figures, "window"), (pooling.figures, "pooled_picture")):
+        counted(module, name)
+    lab.set(kernel=7)
+    assert counts == {"pool2d": 1, "pooled_picture": 1}
+    counts.clear()
+    window_lab.set(window=3)
+    assert counts == {"pool2d": 1, "window": 1}
 
 
-# ---- the figures ---------------------------------------------------------------------------------------------------
-def drawn_window(**changes):
-    numbers = np.array(pooling.SLIDE_MAX, dtype=float)
-    how = {"kind": "max", "kernel_size": 2, "corner": (0, 0), "index": 0}
-    return pooling.figures.window(numbers, np.array([[100.0, 184], [12, 45]]), **(how | changes))
-
-
-def test_the_window_s_winner_is_marked_for_a_maximum_only():
-    assert colours(drawn_window(), pooling.figures._WINNER).any()
-    assert not colours(drawn_window(kind="average"), pooling.figures._WINNER).any()
-
-
-def test_the_frame_goes_where_the_window_is():
-    rows, columns = zip(*(np.nonzero(colours(drawn_window(corner=c), figures.VERMILLION)[:, :440])
-                          for c in ((0, 0), (2, 2))), strict=True)  # fmt: skip
-    assert rows[0].max() < rows[1].max()
-    assert columns[0].max() < columns[1].max()
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(36.5, "36.5"), (80.0, "80"), (-3.0, "−3"), (float("-inf"), "−∞"), (0.25, "¼"), (1 / 9, "0.11")],
-)
-def test_numbers_are_written_as_on_a_blackboard(value, shown):
-    assert pooling.figures.number(value) == shown
-
-
-def test_a_gradient_map_is_dark_where_nothing_arrives():
-    shown = pooling.figures.gradient_map(np.array([[0.0, 1.0], [0.25, 0.0]]))
-    assert (shown[0, 0] == 0).all()
-    assert shown[0, 1].sum() > shown[1, 0].sum() > 0
-    assert pooling.figures.gradient_map(np.zeros((2, 2))).max() == 0
-    assert (pooling.figures.gradient_map(np.full((1, 1), 0.5), largest=2.0) < shown[0, 1]).any()
-
-
-def test_a_factor_s_bar_is_as_long_as_the_factor():
-    drawn = colours(pooling.figures.factors(["a", "b"], [10.0, 40.0], title="t"), figures.VERMILLION)
-    first, second = drawn[66:122].sum(axis=1).max(), drawn[122:178].sum(axis=1).max()
-    assert second == pytest.approx(4 * first, rel=0.03)
-
-
-def test_the_bill_s_bars_grow_with_the_cost():
-    def longest(cost):
-        rows = [("a", "1×1", "2×2", 1.0, cost), ("b", "1×1", "2×2", 1.0, 1000.0)]
-        drawn = pooling.figures.bill(rows, title="t", unit="MACs", total=("with", "without"))
-        return colours(drawn[124:160, 560:], figures.VERMILLION).sum(axis=1).max()
-
-    assert longest(100.0) < longest(900.0)
-
-
-def test_the_pictures_stand_side_by_side_with_the_arithmetic_below():
-    before = images.to_pixels(images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=64, device="cpu"))[0]
-    how = {"kernel_size": 3, "stride": 2, "padding": 0, "dilation": 1}
-    short, long = (pooling.figures.pooled_picture(before, before[::2, ::2], **how, lines=["a"] * k) for k in (1, 3))
-    assert long.shape[0] - short.shape[0] == 80
-    assert long.shape[1] == figures.WIDTH
+def test_the_photograph_is_read_once():
+    labs._stop.cache_clear()
+    for _ in range(2):
+        labs.PoolingLab().set(kernel=5)
+    assert labs._stop.cache_info().misses == 1

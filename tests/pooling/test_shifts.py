@@ -13,7 +13,7 @@ from course_utils.pooling import shifts
 
 @pytest.fixture(scope="module")
 def travel():
-    return shifts.travels(3, seed=5)
+    return shifts.render_travels(3, seed=5)
 
 
 def test_a_step_of_the_camera_is_a_pixel_of_the_street(travel):
@@ -39,11 +39,11 @@ def test_the_sign_stays_whole_in_every_picture(travel):
 
 
 def test_the_same_seed_gives_the_same_travels(travel):
-    again = shifts.travels(2, seed=5)
+    again = shifts.render_travels(2, seed=5)
     assert torch.equal(again.images, travel.images[:2])
     assert torch.equal(again.labels, travel.labels[:2])
     with pytest.raises(ValueError, match="at least one scene"):
-        shifts.travels(0, seed=5)
+        shifts.render_travels(0, seed=5)
 
 
 class Column(nn.Module):
@@ -60,7 +60,7 @@ class Column(nn.Module):
 
 
 def test_a_network_that_sees_nothing_is_consistent_and_one_that_sees_a_column_is_not(travel):
-    blind, sighted = (shifts.answers(Column(is_blind), travel) for is_blind in (True, False))
+    blind, sighted = (shifts.ask(Column(is_blind), travel) for is_blind in (True, False))
     assert blind.consistency().tolist() == [1, 1, 1]
     assert blind.wobble().abs().max() < 1e-6
     assert (sighted.consistency() < 0.5).all()
@@ -107,12 +107,12 @@ def test_the_stored_results_are_whole():
 @pytest.fixture(scope="module")
 def first_travels():
     """The first scenes of the 400."""
-    return shifts.travels(12, seed=2**40)
+    return shifts.render_travels(12, seed=2**40)
 
 
 @pytest.mark.parametrize("kind", pooling.KINDS)
 def test_the_stored_results_are_those_of_the_networks_that_ship(kind, first_travels):
-    again = shifts.answers(zoo.load(f"pooling-{kind}", device="cpu"), first_travels)
+    again = shifts.ask(zoo.load(f"pooling-{kind}", device="cpu"), first_travels)
     stored = shifts.results()[kind]
     np.testing.assert_allclose(again.wobble().numpy(), stored["wobble"][:12], atol=0.01)
     assert np.abs(again.consistency().numpy() - np.array(stored["consistency"][:12])).max() < 0.15
