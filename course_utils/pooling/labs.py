@@ -86,10 +86,7 @@ class Pooled:
     after: Tensor  # [1, 3, H', H']
     gradient: Tensor | None  # [H, H], what comes back to each pixel, where it was asked for
     kind: str
-    kernel: int
-    stride: int
-    padding: int
-    dilation: int
+    window: dict[str, int]  # kernel_size, stride, padding, dilation
 
 
 class PoolingLab(SeeingLab):
@@ -120,9 +117,10 @@ class PoolingLab(SeeingLab):
         large = _stop() if picture == STOP else self.picture(picture, upload, LARGEST, "cpu")
         before = images.to_tensor(large, size=side, device="cpu")
         asked = before.requires_grad_(gradient)
-        after = pooling.pool2d(asked, kind, kernel, stride, padding, dilation)
+        window = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        after = pooling.pool2d(asked, kind, **window)
         back = torch.autograd.grad(after.sum(), asked)[0][0].sum(dim=0) if gradient else None
-        yield Pooled(before.detach(), after.detach(), back, kind, kernel, stride, padding, dilation)
+        yield Pooled(before.detach(), after.detach(), back, kind, window)
 
     def draw(self, step: Pooled) -> base.Frame:
         """Before and after, and the formula with the student's numbers."""
@@ -130,23 +128,15 @@ class PoolingLab(SeeingLab):
             right, name = images.to_pixels(step.after)[0], "after"
         else:
             right, name = drawings.gradient_map(step.gradient.numpy()), "the gradient arrives here"
-        pixels = drawings.pooled_picture(
-            images.to_pixels(step.before)[0],
-            right,
-            name=name,
-            kernel_size=step.kernel,
-            stride=step.stride,
-            padding=step.padding,
-            dilation=step.dilation,
-            lines=_arithmetic(step),
-        )
+        before, lines = images.to_pixels(step.before)[0], _arithmetic(step)
+        pixels = drawings.pooled_picture(before, right, name=name, lines=lines, **step.window)
         return base.Frame(pixels, _headline(step))
 
 
 def _arithmetic(step: Pooled) -> list[str]:
     """The output size and what is left of the numbers, worked out with the student's own numbers."""
-    size, k, s, p, d = step.before.shape[-1], step.kernel, step.stride, step.padding, step.dilation
-    result = step.after.shape[-1]
+    size, result = step.before.shape[-1], step.after.shape[-1]
+    k, s, p, d = step.window.values()
     if step.kind == "blur":
         first = pooling.output_size(size, k, 1, p)
         told = [
@@ -171,7 +161,8 @@ def _headline(step: Pooled) -> str:
             return "In training, <b>every</b> pixel hears something."
         return f"In training, {_share(reached)} of the pixels hear something; the dark ones hear nothing."
     what = {"max": "the largest", "average": "the mean", "blur": "a blur of the largest"}[step.kind]
-    return f"Each result is <b>{what}</b> of {step.kernel**2} numbers; {_share(share)} of the numbers are left."
+    count = step.window["kernel_size"] ** 2
+    return f"Each result is <b>{what}</b> of {count} numbers; {_share(share)} of the numbers are left."
 
 
 def _share(share: float) -> str:
