@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, features
+from scipy.ndimage import gaussian_filter
 
 from course_utils import images, runtime, web
 from course_utils.images import PictureError, encode, to_pixels, to_tensor
@@ -599,6 +600,15 @@ def test_to_pixels_refuses_what_it_cannot_show():
             to_pixels(torch.zeros(shape))
     with pytest.raises(PictureError, match="NaN"):
         to_pixels(torch.full((3, 4, 4), float("nan")))
+
+
+def test_blur_is_scipy_s_gaussian_and_leaves_what_is_flat():
+    flat = torch.full((1, 3, 20, 20), 0.3)
+    torch.testing.assert_close(images.blur(flat, 1.5), flat)
+    assert images.blur(flat, 0) is flat
+    x = torch.rand(2, 3, 24, 20, generator=runtime.generator(0))
+    theirs = gaussian_filter(x.numpy(), 2.0, axes=(2, 3), mode="nearest", radius=6)
+    np.testing.assert_allclose(images.blur(x, 2.0).numpy(), theirs, atol=1e-6)
 
 
 def test_encode_makes_files_of_the_format_it_says():
