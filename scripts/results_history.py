@@ -23,7 +23,7 @@ SEEDS, TEST_SCENES = (0, 1, 2), 1000
 
 
 def main() -> None:
-    """Run the contest once a seed and store the curves."""
+    """Run the comparison once a seed and store the curves."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(learning_curve.SIZES))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
@@ -34,7 +34,7 @@ def main() -> None:
     last = {method: [] for method in learning_curve.METHODS}  # readings at the largest size
     for seed in wanted.seeds:
         bar, told = tqdm(total=1.0, desc=f"seed {seed}", mininterval=10, bar_format="{l_bar}{bar}{elapsed}"), 0
-        for progress in learning_curve.contest(wanted.sizes, seed=seed, test_scenes=wanted.test_scenes):
+        for progress in learning_curve.compare(wanted.sizes, seed=seed, test_scenes=wanted.test_scenes):
             bar.update(progress.share - bar.n)
             for reading in progress.readings[told:]:
                 bar.write(f"{reading.method:20s} {reading.size:6,} scenes: {reading.accuracy:.1%}")
@@ -43,12 +43,13 @@ def main() -> None:
         for method in learning_curve.METHODS:
             sizes, values = progress.points(method)
             accuracies[method].append([round(value, 4) for value in values])
-            last[method].append(progress.reading(method, sizes[-1]))
+            largest = (method, sizes[-1])
+            last[method] += [one for one in progress.readings if (one.method, one.size) == largest]
     curves = learning_curve.Curves(
         wanted.sizes,
         accuracies,
         wanted.test_scenes,
-        {method: learning_curve.together(readings).confusions() for method, readings in last.items()},
+        {method: learning_curve.count_confusions(readings) for method, readings in last.items()},
         {
             "command": "python scripts/results_history.py",
             "seeds": wanted.seeds,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import check_one_image
 from course_utils.layers.hooks import hear
 
 
@@ -39,10 +40,10 @@ def answers(network: nn.Module, picture: Tensor) -> Tensor:
     Returns:
         [F, h, w].
 
-    Raises:
-        ValueError: more than one picture.
+    >>> from course_utils import signs, zoo
+    >>> answers(zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], device="cpu").images).shape
+    torch.Size([32, 32, 32])
     """
-    if picture.ndim != 4 or len(picture) != 1:
-        raise ValueError(f"give one picture, [1, 3, H, W]; got {list(picture.shape)}.")
+    check_one_image("picture", picture)
     (answer,) = hear(network, picture, {"first": convolution(network)}).values()
     return answer[0].float().relu()

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training, zoo
+from course_utils.arguments import check_choice, check_whole
 from course_utils.history import classical
 
 WORDS, PLACED, HOG, CNN = METHODS = ("SIFT words", "SIFT words, placed", "HOG", "CNN")
@@ -37,27 +37,26 @@ RECIPES = {  # how each was made, in one sentence
 SIZES = (20, 60, 200, 600, 2000, 6000)  # training scenes of the shipped curves
 ROUND = len(signs.CLASSES)  # scenes come in rounds, one of each class
 BATCH, LEARNING_RATE = 64, 5e-3
-FAR = 1_000_003  # rounds between the training sets of two seeds, so that they share no scene
 TEST = 2_000_000_000  # the test scenes begin here: beyond every training set
 COSTS = {"scene": 0.004, "sift": 0.015, "fit": 0.0006, "step": 0.03}  # seconds, for the progress bar only
 
 
-class SmallNetwork(nn.Sequential):
+def small_network(seed: int) -> nn.Sequential:
     """A small CNN for pictures of 64×64 pixels: three convolutions and one matrix, 45,000 weights."""
 
-    def __init__(self, classes: int = ROUND):
-        super().__init__(
-            *_block(3, 16, 5, stride=2),  # [N, 16, 16, 16]
-            *_block(16, 32, 3),  # [N, 32, 8, 8]
-            *_block(32, 64, 3),  # [N, 64, 4, 4]
+    def block(channels_in: int, channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+        convolution = nn.Conv2d(channels_in, channels, kernel, stride=stride, padding=kernel // 2, bias=False)
+        return [convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.MaxPool2d(2)]
+
+    with torch.random.fork_rng(devices=[]):  # the layers draw their first weights from torch's own generator
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            *block(3, 16, 5, stride=2),  # [N, 16, 16, 16]
+            *block(16, 32, 3),  # [N, 32, 8, 8]
+            *block(32, 64, 3),  # [N, 64, 4, 4]
             nn.Flatten(),
-            nn.Linear(64 * 4 * 4, classes),
+            nn.Linear(64 * 4 * 4, ROUND),
         )
-
-
-def _block(channels_in: int, channels: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(channels_in, channels, kernel, stride=stride, padding=kernel // 2, bias=False)
-    return convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.MaxPool2d(2)
 
 
 # ---- what comes out --------------------------------------------------------------------------------------------
@@ -75,20 +74,21 @@ class Reading:
         """Share of the test scenes that were read right, in [0, 1]."""
         return float((self.answers == self.labels).mean())
 
-    def confusions(self, count: int = 3) -> list[tuple[str, str, float]]:
-        """The most frequent mistakes: the true class, what was read, and in which share of that class's scenes."""
-        wrong = [pair for pair in zip(self.labels.tolist(), self.answers.tolist(), strict=True) if pair[0] != pair[1]]
-        of_class = Counter(self.labels.tolist())
-        names = signs.CLASS_NAMES
-        return [
-            (names[true], names[read], round(times / of_class[true], 4))
-            for (true, read), times in Counter(wrong).most_common(count)
-        ]
+
+def count_confusions(readings: Iterable[Reading]) -> list[tuple[str, str, float]]:
+    """The three most frequent mistakes: the true class, what was read, and in which share of that class's scenes."""
+    pairs = [pair for one in readings for pair in zip(one.labels.tolist(), one.answers.tolist(), strict=True)]
+    of_class = Counter(true for true, _ in pairs)
+    wrong = Counter((true, read) for true, read in pairs if true != read)
+    names = signs.CLASS_NAMES
+    return [
+        (names[true], names[read], round(times / of_class[true], 4)) for (true, read), times in wrong.most_common(3)
+    ]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the contest stands: the share of the work done, what is being done, and what was read so far."""
+    """Where the comparison stands: the share of the work done, what is being done, and what was read so far."""
 
     share: float
     doing: str
@@ -99,20 +99,6 @@ class Progress:
         """Training sizes and accuracies of one method so far."""
         mine = [reading for reading in self.readings if reading.method == method]
         return [reading.size for reading in mine], [reading.accuracy for reading in mine]
-
-    def reading(self, method: str, size: int) -> Reading:
-        """What one method read after learning from `size` scenes."""
-        for reading in self.readings:
-            if (reading.method, reading.size) == (method, size):
-                return reading
-        raise ValueError(f"{method} has not read after {size} scenes; there are {len(self.readings)} readings so far.")
-
-
-def together(readings: Sequence[Reading]) -> Reading:
-    """Several readings of one method as one, to count their mistakes together."""
-    first = readings[0]
-    answers, labels = ([getattr(reading, part) for reading in readings] for part in ("answers", "labels"))
-    return Reading(first.method, first.size, np.concatenate(answers), np.concatenate(labels))
 
 
 @dataclass(frozen=True)
@@ -143,8 +129,7 @@ class Curves:
 
     def at(self, method: str, size: int) -> float:
         """Mean accuracy of one method at one of the sizes."""
-        if size not in self.sizes:
-            raise ValueError(f"the sizes are {', '.join(map(str, self.sizes))}; got {size}.")
+        check_choice("the size", size, self.sizes)
         return self.mean(method)[self.sizes.index(size)]
 
     def crossing(self, first: str, second: str) -> float | None:
@@ -177,45 +162,41 @@ def load(path: Path) -> Curves:
 
 
 def shipped() -> Curves:
-    """The curves that ship with the course."""
+    """The curves that ship with the course.
+
+    >>> curves = shipped()
+    >>> curves.at(CNN, 20) < curves.at(HOG, 20), curves.at(CNN, 6000) > curves.at(HOG, 6000)
+    (True, True)
+    """
     return load(runtime.DATA / "history" / "learning_curves.json")
 
 
-# ---- the contest -----------------------------------------------------------------------------------------------
-def training_steps(size: int, effort: float = 1.0) -> int:
+# ---- the comparison --------------------------------------------------------------------------------------------
+def training_steps(size: int) -> int:
     """How many batches the CNN is shown: the more scenes the more, but not in proportion."""
-    return max(1, round(20 * effort * math.sqrt(size)))
+    return round(20 * math.sqrt(size))
 
 
-def contest(
-    sizes: Iterable[int] = (20, 60, 200),
-    *,
-    seed: int = 0,
-    test_scenes: int = 200,
-    methods: Iterable[str] = METHODS,
-    effort: float = 1.0,
+def compare(
+    sizes: Iterable[int], *, seed: int = 0, test_scenes: int = 200, methods: Iterable[str] = METHODS
 ) -> Iterator[Progress]:
-    """Train every method on the same growing set of scenes and test each on the same fresh ones, piece by piece.
+    """Train every method on the same growing set of scenes, and test each on the same others, piece by piece.
 
     Whatever is learnt (words, strength of the SVM, weights) is learnt from the training scenes alone.
 
     Args:
         sizes: numbers of training scenes, multiples of 20, in rising order.
-        seed: of the training scenes and of all that is random in learning.
+        seed: of the training scenes and of all that is random in learning, 0 to 999.
         test_scenes: a multiple of 20; the same scenes for every seed.
         methods: some of `METHODS`.
-        effort: of the CNN's training; 1 takes 20·√size batches of 64.
 
     Yields:
         `Progress` after each piece of work (mostly less than a tenth of a second), with all readings so far.
-
-    Raises:
-        ValueError: sizes, seed or methods that make no contest.
     """
     sizes, methods = list(sizes), list(methods)
-    _check(sizes, seed, test_scenes, methods, effort)
-    whole, done, readings = _cost(sizes, test_scenes, methods, effort), 0.0, ()
-    train, test = _Album(seed * FAR, methods), _Album(TEST, methods)
+    _check(sizes, seed, test_scenes, methods)
+    whole, done, readings = _cost(sizes, test_scenes, methods), 0.0, ()
+    train, test = _Album(seed * signs.APART, methods), _Album(TEST, methods)
     for cost in test.grow(test_scenes):
         done += cost
         yield Progress(done / whole, "drawing and describing the test scenes", readings)
@@ -224,7 +205,8 @@ def contest(
             done += cost
             yield Progress(done / whole, f"drawing and describing {size:,} training scenes", readings)
         for method in methods:
-            for cost, answers in _learn(method, train, test, seed, effort):
+            learn = _learn_network if method == CNN else _learn_features
+            for cost, answers in learn(method, train, test, seed):
                 done += cost
                 if answers is not None:
                     readings += (Reading(method, size, answers, test.labels),)
@@ -232,18 +214,17 @@ def contest(
     yield Progress(1.0, "done", readings, done=True)
 
 
-def _check(sizes: list[int], seed: int, test_scenes: int, methods: list[str], effort: float) -> None:
+def _check(sizes: list[int], seed: int, test_scenes: int, methods: list[str]) -> None:
+    check_whole("the seed", seed, 0, 999)
     for count in (*sizes, test_scenes):
-        if type(count) is not int or count < ROUND or count % ROUND:
-            raise ValueError(f"scenes come in rounds of {ROUND}, one of each class; {count!r} is no such number.")
+        if check_whole("the number of scenes", count, ROUND) % ROUND:
+            raise ValueError(f"scenes come in rounds of {ROUND}, one of each class; {count} is no such number.")
     if not sizes or sizes != sorted(set(sizes)):
         raise ValueError(f"give at least one size, the smallest first; got {sizes}.")
-    if unknown := [method for method in methods if method not in METHODS] or not methods:
-        raise ValueError(f"the methods are {', '.join(METHODS)}; got {unknown if methods else 'none'}.")
-    if type(seed) is not int or not 0 <= seed < 1000:
-        raise ValueError(f"the seed is a whole number from 0 to 999; got {seed!r}.")
-    if not effort > 0:
-        raise ValueError(f"the CNN's effort is a share such as 1 or 0.5; got {effort!r}.")
+    if not methods:
+        raise ValueError(f"give at least one method; there are {', '.join(METHODS)}.")
+    for method in methods:
+        check_choice("a method", method, METHODS)
 
 
 class _Album:
@@ -254,13 +235,13 @@ class _Album:
         self.rounds: list[Tensor] = []  # [20, 3, 64, 64] each
         self.described: list[classical.KeyPoints] = []
         self.gradients: list[np.ndarray] = []
-        self._words: tuple[int, classical.Vocabulary] | None = None  # of so many scenes
+        self._words: tuple[int, np.ndarray] | None = None  # of so many scenes
 
-    def vocabulary(self, seed: int) -> classical.Vocabulary:
-        """The words of these scenes; where they hold few key points, as twenty scenes do, there are fewer words."""
+    def words(self, seed: int) -> np.ndarray:
+        """The visual words of these scenes; where they hold few key points, as twenty scenes do, there are fewer."""
         if self._words is None or self._words[0] != len(self.described):
             count = min(VISUAL_WORDS, sum(map(len, self.described)) // 2)
-            self._words = len(self.described), classical.vocabulary(self.described, count, seed=seed)
+            self._words = len(self.described), classical.learn_words(self.described, count, seed=seed)
         return self._words[1]
 
     @property
@@ -274,41 +255,39 @@ class _Album:
             images = signs.render(list(range(ROUND)), seed=self.place + number, device="cpu").images
             self.rounds.append(images)
             if HOG in self.methods:
-                self.gradients.append(classical.hog(images, cell=HOG_CELL).numpy())
+                self.gradients.append(classical.hog(images, HOG_CELL).numpy())
             yield COSTS["scene"] * ROUND
             if {WORDS, PLACED} & set(self.methods):
-                for points in classical.describe(images):
-                    self.described.append(points)
+                for picture in images.split(1):
+                    self.described.append(classical.sift(picture))
                     yield COSTS["sift"]
 
 
-def _learn(method: str, train: _Album, test: _Album, seed: int, effort: float) -> Iterator[tuple[float, Any]]:
-    """Train one method; yields (cost, None) after each piece and (cost, answers) at last."""
-    if method == CNN:
-        yield from _learn_network(train, test, seed, effort)
-        return
+Piece = tuple[float, np.ndarray | None]  # what a piece of learning cost; behind the last one, the answers
+
+
+def _learn_features(method: str, train: _Album, test: _Album, seed: int) -> Iterator[Piece]:
+    """Train one of the methods made by hand."""
     if method == HOG:
-        features, fresh = np.concatenate(train.gradients), np.concatenate(test.gradients)
+        known, asked = np.concatenate(train.gradients), np.concatenate(test.gradients)
     else:
-        words, levels = train.vocabulary(seed), 1 if method == WORDS else 2
+        words, levels = train.words(seed), 1 if method == WORDS else 2
         yield 0.0, None
-        features = classical.bag_of_words(train.described, words, levels=levels)
+        known = classical.bag_of_words(train.described, words, levels=levels)
         yield 0.0, None
-        fresh = classical.bag_of_words(test.described, words, levels=levels)
+        asked = classical.bag_of_words(test.described, words, levels=levels)
         yield 0.0, None
-    for reader in classical.fit_steps(features, train.labels, seed=seed):
-        yield COSTS["fit"] * len(features), None if reader is None else reader.read(fresh)
+    for machine in classical.fit_svm_steps(known, train.labels, seed=seed):
+        yield COSTS["fit"] * len(known), None if machine is None else machine.predict(asked)
 
 
-def _learn_network(train: _Album, test: _Album, seed: int, effort: float) -> Iterator[tuple[float, Any]]:
-    where, labels = runtime.device(), torch.from_numpy(train.labels)
-    with torch.random.fork_rng(devices=[]):  # the layers draw their first weights from torch's own generator
-        torch.manual_seed(seed)
-        body = SmallNetwork()
-    network = zoo.PixelNetwork(body, name="small", class_names=signs.CLASS_NAMES, input_size=64).to(where)
+def _learn_network(_method: str, train: _Album, test: _Album, seed: int) -> Iterator[Piece]:
+    """Train the CNN."""
+    body, labels = small_network(seed), torch.from_numpy(train.labels)
+    network = zoo.PixelNetwork(body, name="small", class_names=signs.CLASS_NAMES, input_size=64)
     batches = Given(torch.cat(train.rounds), labels, seed=seed).batches(BATCH)
-    steps = training_steps(len(labels), effort)
-    for _ in training.train(network, batches, steps=steps, learning_rate=LEARNING_RATE):
+    steps = training_steps(len(labels))
+    for _ in training.train(network.to(runtime.device()), batches, steps=steps, learning_rate=LEARNING_RATE):
         yield COSTS["step"], None
     yield 0.0, training.predict(network, torch.cat(test.rounds)).argmax(dim=1).numpy()
 
@@ -322,17 +301,17 @@ class Given(training.Pool):
         seed: of the order in which they are drawn.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, *, seed: int = 0):
+    def __init__(self, images: Tensor, labels: Tensor, *, seed: int):
         self.images, self.labels = (images * 255).round().byte(), labels
         self.generator = runtime.generator(seed)
 
 
-def _cost(sizes: list[int], test_scenes: int, methods: list[str], effort: float) -> float:
+def _cost(sizes: list[int], test_scenes: int, methods: list[str]) -> float:
     """Seconds of the whole work, roughly."""
     drawn, words = max(sizes) + test_scenes, {WORDS, PLACED} & set(methods)
     cost = drawn * (COSTS["scene"] + (COSTS["sift"] if words else 0))
     for size in sizes:
         fits = len(classical.STRENGTHS) * (4 if size < classical.FEW else 1) + 1
         cost += size * fits * COSTS["fit"] * len([method for method in methods if method != CNN])
-        cost += training_steps(size, effort) * COSTS["step"] if CNN in methods else 0
+        cost += training_steps(size) * COSTS["step"] if CNN in methods else 0
     return cost

@@ -176,7 +176,7 @@ def learning_curves(
     live: Mapping[str, Points] | None = None,
     chance: float | None = None,
     x_label: str = "training scenes",
-    y_label: str = "fresh scenes read right (%)",
+    y_label: str = "test scenes read right (%)",
     height: int = 520,
 ) -> np.ndarray:
     """Accuracy against the size of the training set on a logarithmic axis, each line named where it ends.

@@ -86,7 +86,7 @@ class FeaturesLab(SeeingLab):
     def steps(self, picture, upload, points, cell, filter, below) -> Iterator[View]:
         """Look at the picture once; what only changes the drawing costs nothing more."""
         seen = self._look(picture, upload)
-        cells = classical.hog_cells(seen.picture, cell=cell)[0].numpy()  # a millisecond
+        cells = classical.hog_cells(seen.picture, cell)[0].numpy()  # a millisecond
         yield View(seen, points, cells, filter, below)
 
     def draw(self, view: View) -> base.Frame:

@@ -1,6 +1,6 @@
-"""The lab of learning curves: what ships first, then the same contest live, a shorter one, on scenes of one's own.
+"""The lab of learning curves: what ships first, then the same comparison live, a shorter one, on scenes of one's own.
 
-Serves notebook 1. It wires `learning_curve.contest` to `figures.classical.learning_curves`.
+Serves notebook 1. It wires `learning_curve.compare` to `figures.classical.learning_curves`.
 Papers: see `learning_curve`.
 """
 
@@ -45,14 +45,14 @@ class LearningCurveLab(started.StartedLab):
         many = len(self._curves.accuracies[CNN])
         return base.Frame(
             picture(self._curves).pixels,
-            f"What ships: the mean of {many} training sets, tested on {self._curves.test_scenes:,} fresh scenes; bands"
-            " reach from the worst to the best. <b>Start</b> runs a shorter contest.",
+            f"What ships: the mean of {many} training sets, tested on {self._curves.test_scenes:,} test scenes; bands"
+            " reach from the worst to the best. <b>Start</b> runs a shorter comparison.",
         )
 
     def steps(self, sizes, readers, seed) -> Iterator[Progress]:
-        """The contest itself."""
+        """The comparison itself."""
         self._last = None
-        yield from learning_curve.contest(SHORTER[sizes], seed=seed, test_scenes=TEST_SCENES, methods=WHO[readers])
+        yield from learning_curve.compare(SHORTER[sizes], seed=seed, test_scenes=TEST_SCENES, methods=WHO[readers])
 
     def share(self, step: Progress) -> float:
         """How far the work is."""
@@ -66,11 +66,11 @@ class LearningCurveLab(started.StartedLab):
 
 
 def picture(curves: Curves, progress: Progress | None = None) -> figures.Picture:
-    """The learning curves, standing still; with a contest under way, its readings as rings.
+    """The learning curves, standing still; with a comparison under way, its readings as rings.
 
     Args:
         curves: such as `learning_curve.shipped()`.
-        progress: of a contest.
+        progress: of a comparison.
     """
     live = None if progress is None else {method: progress.points(method) for method in METHODS}
     pixels = drawings.learning_curves(
@@ -93,4 +93,4 @@ def headline(progress: Progress) -> str:
         for reading in progress.readings
         if reading.size == largest
     ]
-    return f"After {largest:,} training scenes, of {TEST_SCENES} fresh ones: {', '.join(told)}."
+    return f"After {largest:,} training scenes, of {TEST_SCENES} test scenes: {', '.join(told)}."

@@ -1,0 +1,72 @@
+"""The drawings of features and of learning curves: each mark stands where its number says."""
+
+import numpy as np
+import pytest
+
+from course_utils import figures
+from course_utils.figures.colours import map_pixels
+from course_utils.history.figures import classical as drawings
+from course_utils.history.learning_curve import HOG
+
+SIZES = [20, 60, 200]
+
+
+def test_key_points_are_drawn_where_they_are():
+    plain = np.full((64, 64, 3), 90, np.uint8)
+    one = drawings.key_points(plain, np.array([[16.0, 48.0]]), np.array([3.0]), np.array([0.0]), side=320)
+    assert one.shape == (320, 320, 3)
+    rows, columns = np.nonzero((one != 90).any(axis=2))
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(48.5 * 5, abs=2)
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(16.5 * 5, abs=2)
+    assert (
+        (one[round(48.5 * 5), round(16.5 * 5) : round(16.5 * 5) + 20] != 90).any(axis=1).all()
+    )  # the hand, rightwards
+
+
+def test_an_edge_is_drawn_along_itself():
+    cells = np.zeros((2, 2, 9))
+    cells[0, 1, 0] = 1  # a gradient to the right: an upright edge
+    drawn = drawings.gradient_cells(cells, side=200)
+    rows, columns = np.nonzero(drawn.min(axis=2) > 150)
+    assert columns.min() > 120
+    assert rows.max() < 100
+    assert rows.max() - rows.min() > 3 * (columns.max() - columns.min())  # the bin's middle is 10° off
+
+
+def test_filters_are_grey_where_they_are_zero_and_full_where_they_are_strongest():
+    filters = np.zeros((2, 3, 3, 3))
+    filters[0, 0, 1, 1], filters[1, 2, 0, 0] = 5.0, -0.1
+    shown = drawings.filter_pixels(filters)
+    assert shown.shape == (2, 3, 3, 3)
+    assert shown[0, 1, 1].tolist() == [255, 128, 128]
+    assert shown[1, 0, 0].tolist() == [128, 128, 0]
+
+
+def test_a_silent_map_is_black():
+    shown = map_pixels(np.stack([np.zeros((4, 4)), np.eye(4)]))
+    assert not shown[0].any()
+    assert shown[1, 2, 2].tolist() == [255, 255, 255]
+
+
+def test_more_filters_take_more_rows():
+    heights = [
+        drawings.tiles(np.zeros((count, 5, 5, 3), np.uint8), chosen=0, title="t").shape[0] for count in (1, 16, 17, 64)
+    ]
+    assert heights[0] == heights[1] < heights[2] < heights[3]
+
+
+def test_names_at_the_lines_ends_do_not_overlap():
+    placed = drawings.spread([(100, "a"), (101, "b"), (102, "c"), (300, "d")], 28)
+    heights = [y for y, _ in placed]
+    assert [name for _, name in placed] == ["a", "b", "c", "d"]
+    assert min(np.diff(heights)) >= 27.9
+    assert heights[3] == 300
+
+
+def test_the_curves_are_drawn_quickly_and_with_bands():
+    plain = drawings.learning_curves({HOG: (SIZES, [0.2, 0.4, 0.6])}, title="t")
+    banded = drawings.learning_curves(
+        {HOG: (SIZES, [0.2, 0.4, 0.6])}, title="t", bands={HOG: ([0.1, 0.3, 0.5], [0.3, 0.5, 0.7])}, chance=0.05
+    )
+    assert plain.shape == banded.shape == (520, figures.WIDTH, 3)
+    assert (plain != banded).any()
