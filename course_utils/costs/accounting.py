@@ -15,12 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from course_utils import zoo
-from course_utils.arguments import is_whole
-from course_utils.costs import receptive_field
+from course_utils.arguments import check_whole, is_whole
+from course_utils.costs.receptive_field import PRODUCTS, Follow, tensors_in
 from course_utils.layers.hooks import watch
 
 LONGEST = 80  # rows that a table shows; `by` makes a long one short
@@ -92,13 +90,8 @@ class Account:
         return self.parameters - sum(row.parameters for row in self.rows)
 
     def by(self, depth: int = 1) -> Account:
-        """The same account in fewer rows: one for each module that is `depth` modules deep, 1 for the outermost.
-
-        Raises:
-            ValueError: depth is no whole number from 1 on.
-        """
-        if not is_whole(depth) or depth < 1:
-            raise ValueError(f"depth counts modules from the outermost, 1, inwards; got {depth!r}.")
+        """The same account in fewer rows: one for each module that is `depth` modules deep, 1 for the outermost."""
+        depth = check_whole("depth", depth, says="counts modules from the outermost, 1, inwards")
         rows = (row for row in self.everything if row.depth == depth or (row.whole and row.depth < depth))
         return replace(self, rows=tuple(rows))
 
@@ -155,7 +148,11 @@ class Account:
 
 # ---- in words ----------------------------------------------------------------------------------------------------
 def count(number: float) -> str:
-    """A large number as one says it: 118013952 → "118 M"."""
+    """A large number as one says it.
+
+    >>> count(118013952)
+    '118 M'
+    """
     for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= 0.9995 * factor:
             share = number / factor
@@ -164,7 +161,11 @@ def count(number: float) -> str:
 
 
 def size(amount: float) -> str:
-    """Bytes as one says them: 3211264 → "3.21 MB"; a megabyte is a million bytes here."""
+    """Bytes as one says them; a megabyte is a million bytes here.
+
+    >>> size(3211264)
+    '3.21 MB'
+    """
     told = count(amount)
     return f"{told}B" if " " in told else f"{told} B"
 
@@ -228,8 +229,10 @@ def account(network: nn.Module, input_size: int | Sequence[int] | None = None) -
         The account; show it, ask it for `macs`, make it shorter with `by`.
 
     Raises:
-        TypeError: what is given is no module.
-        ValueError: no such input size, or the network cannot take it.
+        ValueError: also where the network cannot take the input; the sentence names the layer at which it stops.
+
+    >>> account(nn.Conv2d(192, 32, 5, padding=2), (192, 28, 28)).macs
+    120422400
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"accounts are made for an nn.Module such as nn.Conv2d(3, 8, 1); got {type(network).__name__}.")
@@ -269,9 +272,8 @@ def _hollow(network: nn.Module) -> nn.Module:
         for value in (*vars(module).values(), *module._parameters.values(), *module._buffers.values()):
             if isinstance(value, Tensor):
                 empty = torch.empty_like(value.detach(), device="meta")
-                known[id(value)] = (
-                    nn.Parameter(empty, requires_grad=False) if isinstance(value, nn.Parameter) else empty
-                )
+                trained = isinstance(value, nn.Parameter)
+                known[id(value)] = nn.Parameter(empty, requires_grad=False) if trained else empty
         for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks):
             known[id(hooks)] = type(hooks)()
     return copy.deepcopy(network, known).eval()
@@ -286,26 +288,22 @@ class _Call:
     leaf: bool
     parameters: int = 0
     macs: int = 0
-    octets: int = 0
+    nbytes: int = 0
 
 
-class _Run(TorchDispatchMode):
-    """Watches one run: torch tells every operation to `__torch_dispatch__`, hooks tell whose it is."""
+class _Run(Follow):
+    """Watches one run: torch tells every operation, hooks tell whose it is."""
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...]):
-        super().__init__()
+        kinds = [value.dtype for value in network.parameters() if value.is_floating_point()]
+        self._image = torch.empty(shape, device="meta", dtype=kinds[0] if kinds else torch.float32)
+        super().__init__(self._image)
         self.network = network
         self.rows: list[Row] = []
         self._modules = dict(network.named_modules())
         self._open: list[_Call] = []  # the modules at work, the outermost first
         self._times: dict[str, int] = {}  # how often each was called
         self._counted: set[int] = set()  # parameters; one that is shared counts once
-        kinds = [value.dtype for value in network.parameters() if value.is_floating_point()]
-        self._image = torch.empty(shape, device="meta", dtype=kinds[0] if kinds else torch.float32)
-        field = None
-        if len(shape) == 4:
-            field = receptive_field.Field((receptive_field.Window(), receptive_field.Window()), shape[2:])
-        self._fields = {id(self._image): (self._image, field)}  # holds the tensors, so that no id comes twice
 
     def start(self) -> None:
         """Run the network, from its input to its output."""
@@ -323,7 +321,7 @@ class _Run(TorchDispatchMode):
         self._open.append(_Call(module, name, leaf=not any(True for _ in module.children())))
 
     def _leave(self, name: str, inputs: tuple, output: Any) -> None:
-        call, module, tensors = self._open[-1], self._modules[name], _tensors(output)
+        call, module, tensors = self._open[-1], self._modules[name], tensors_in(output)
         if not tensors:
             self._open.pop()
             return
@@ -331,14 +329,14 @@ class _Run(TorchDispatchMode):
         self._counted.update(map(id, own))
         parameters = sum(value.numel() for value in own)
         if call.leaf:
-            given = _tensors(inputs)
-            call.octets = sum(value.nbytes for value in tensors if not _shared(value, given))
+            given = tensors_in(inputs)
+            call.nbytes = sum(value.nbytes for value in tensors if not _shared(value, given))
             call.parameters = parameters
         elif parameters:
             self._add(_Call(module, call.name, True, parameters), "own parameters", "", tensors[0])
         self._open.pop()
         self._times[call.name] = self._times.get(call.name, 0) + 1
-        patch = _patch(module, next(iter(_tensors(inputs)), None), tensors[0])
+        patch = _patch(module, next(iter(tensors_in(inputs)), None), tensors[0])
         self._add(call, type(module).__name__, patch, tensors[0])
 
     def _add(self, call: _Call, kind: str, patch: str, output: Tensor) -> None:
@@ -347,36 +345,22 @@ class _Run(TorchDispatchMode):
             for outer in self._open:
                 outer.parameters += call.parameters
                 outer.macs += call.macs
-                outer.octets += call.octets
+                outer.nbytes += call.nbytes
         inside = bool(self._open) and self._open[-1].module is call.module  # something that a module does itself
         depth = (call.name.count(".") + 1 if call.name else 0) + inside
         times = 1 if inside else self._times[call.name]
         name = f"{call.name} ({times})" if times > 1 else call.name
-        field = self._fields.get(id(output), (None, None))[1]
+        field = self.field(output)
         sees = (field.size, field.stride) if field else (None, None)
-        costs = call.parameters, call.macs, call.octets
+        costs = call.parameters, call.macs, call.nbytes
         self.rows.append(Row(name, kind, patch, tuple(output.shape), *costs, *sees, depth, call.leaf))
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        output = operation(*args, **(kwargs or {}))
-        results = _tensors(output)
-        inputs = [value for value in _tensors((args, kwargs)) if id(value) in self._fields]
-        if not results or not inputs:
-            return output
-        names = (argument.name for argument in operation._schema.arguments)
-        asked = dict(zip(names, args, strict=False)) | (kwargs or {})
-        word = operation.overloadpacket.__name__
-        fields = [self._fields[id(value)][1] for value in inputs]
-        for result in results:
-            field = receptive_field.behind(word, asked, inputs, fields, result)
-            self._fields[id(result)] = result, field
-        if self._open:
-            self._count(operation, word.strip("_"), asked, inputs, results[0])
-        return output
-
-    def _count(self, operation, word: str, asked: dict, inputs: list[Tensor], output: Tensor) -> None:
+    def happened(self, operation: Any, asked: dict, inputs: list[Tensor], output: Tensor) -> None:
         """Put an operation on the account of the module at work; between layers it gets a row of its own."""
-        macs, inner = _macs(word, asked, output), self._open[-1]
+        if not self._open:
+            return
+        word, inner = operation.overloadpacket.__name__.strip("_"), self._open[-1]
+        macs = _macs(word, asked, output)
         if inner.leaf:
             inner.macs += macs
             return
@@ -392,14 +376,10 @@ def _macs(word: str, asked: dict, output: Tensor) -> int:
         weight = asked["weight"]  # [out, in / groups, …], transposed: [in, out / groups, …]
         places = asked["input"] if asked["transposed"] else output
         return places.numel() * math.prod(weight.shape[1:])
-    if word in receptive_field.PRODUCTS:
-        left = list(asked.values())[receptive_field.PRODUCTS[word][0]]
+    if word in PRODUCTS:
+        left = list(asked.values())[PRODUCTS[word][0]]
         return output.numel() * left.shape[-1]
     return 0
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
 def _shared(value: Tensor, others: list[Tensor]) -> bool:

@@ -13,6 +13,8 @@ from fractions import Fraction
 from typing import Any
 
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 REDUCTIONS = {"mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm"}
 PRODUCTS = {"mm": (0, 1), "addmm": (1, 2), "bmm": (0, 1), "baddbmm": (1, 2)}  # where the two matrices stand
@@ -27,7 +29,7 @@ class Window:
     last: int | Fraction = 0
     jump: int | Fraction = 1
 
-    def slid(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Window:
+    def slide(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Window:
         """The same behind a kernel that slides."""
         first = self.first - padding * self.jump
         return Window(first, self.last + (dilation * (kernel - 1) - padding) * self.jump, self.jump * stride)
@@ -64,6 +66,44 @@ class Field:
             for window, places in zip(self.windows, self.grid, strict=True)
         )
         return Field(tuple(windows), (1, 1))
+
+
+class Follow(TorchDispatchMode):
+    """Inside, every tensor of a run that depends on its picture is followed, and `field` knows what it sees.
+
+    Args:
+        image: what goes in; unless it is [N, C, H, W] there are no places, and nothing is known.
+    """
+
+    def __init__(self, image: Tensor):
+        super().__init__()
+        whole = Field((Window(), Window()), tuple(image.shape[2:])) if image.ndim == 4 else None
+        self._known = {id(image): (image, whole)}  # holds the tensors, so that no id comes twice
+
+    def field(self, tensor: Tensor) -> Field | None:
+        """What the numbers of a tensor see; None where that is not known."""
+        return self._known.get(id(tensor), (None, None))[1]
+
+    def happened(self, operation: Any, asked: Mapping[str, Any], inputs: list[Tensor], output: Tensor) -> None:
+        """Told of every operation on followed tensors, with its arguments by name; here for who counts them."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        output = operation(*args, **(kwargs or {}))
+        results = tensors_in(output)
+        inputs = [value for value in tensors_in((args, kwargs)) if id(value) in self._known]
+        if results and inputs:
+            names = (argument.name for argument in operation._schema.arguments)
+            asked = dict(zip(names, args, strict=False)) | (kwargs or {})
+            word, fields = operation.overloadpacket.__name__, [self.field(value) for value in inputs]
+            for result in results:
+                self._known[id(result)] = result, behind(word, asked, inputs, fields, result)
+            self.happened(operation, asked, inputs, results[0])
+        return output
+
+
+def tensors_in(values: Any) -> list[Tensor]:
+    """The tensors of whatever a module or an operation took or gave: lists, dictionaries, one in another."""
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
 def _plain(number: int | Fraction) -> int | float:
@@ -134,7 +174,7 @@ def _sliding(seen: Field, asked: Mapping[str, Any], image: Tensor, shape: tuple[
     stride = _two(asked.get("stride") or kernel)
     padding, dilation = _two(asked.get("padding", 0)), _two(asked.get("dilation", 1))
     settings = zip(seen.windows, kernel, stride, padding, dilation, strict=True)
-    windows = tuple(window.slid(*setting) for window, *setting in settings)
+    windows = tuple(window.slide(*setting) for window, *setting in settings)
     if len(shape) == 4:
         return Field(windows, shape[2:])
     reach = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]  # im2col: [N, C·k·k, places]
@@ -149,7 +189,7 @@ def _adaptive(seen: Field, shape: tuple[int, ...]) -> Field:
     for window, before, after in zip(seen.windows, seen.grid, shape[2:], strict=True):
         kernel = max(-((-(i + 1) * before) // after) - i * before // after for i in range(after))
         step = Fraction(before, after)
-        windows.append(window.slid(kernel, int(step) if step.denominator == 1 else step))
+        windows.append(window.slide(kernel, int(step) if step.denominator == 1 else step))
     return Field(tuple(windows), shape[2:])
 
 
@@ -188,7 +228,7 @@ def _cut(seen: Field, operation: str, asked: Mapping[str, Any], image: Tensor, s
         return _moved(seen, tuple(starts), tuple(steps), grid)
     kernel = [1, 1]
     kernel[dim - 2] = asked["size"]
-    windows = tuple(window.slid(k, step) for window, k, step in zip(seen.windows, kernel, steps, strict=True))
+    windows = tuple(window.slide(k, step) for window, k, step in zip(seen.windows, kernel, steps, strict=True))
     return Field(windows, grid)
 
 

@@ -6,7 +6,6 @@ Model for Multicore Architectures".
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from course_utils import runtime
+from course_utils.arguments import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -24,36 +24,28 @@ class Roofline:
     Args:
         flops_per_second: additions and multiplications in float32; a multiply-add is two.
         bytes_per_second: that come from or go to memory.
+
+    >>> machine = Roofline(flops_per_second=80e9, bytes_per_second=10e9)
+    >>> machine.ridge, machine.seconds(macs=4e9, nbytes=1e9)
+    (4.0, 0.1)
     """
 
     flops_per_second: float
     bytes_per_second: float
 
     def __post_init__(self):
-        if not (self.flops_per_second > 0 and self.bytes_per_second > 0):
-            raise ValueError(
-                f"a machine does something every second; got {self.flops_per_second} operations and"
-                f" {self.bytes_per_second} bytes."
-            )
+        check_number("flops_per_second", self.flops_per_second, above=True)
+        check_number("bytes_per_second", self.bytes_per_second, above=True)
 
     @property
     def ridge(self) -> float:
         """Multiply-adds that a byte must be worth, or else memory is the limit."""
         return self.flops_per_second / 2 / self.bytes_per_second
 
-    def seconds(self, macs: float, octets: float) -> float:
-        """The shortest time for so many multiply-adds on so many bytes.
-
-        Raises:
-            ValueError: one of them is negative.
-        """
-        if not (macs >= 0 and octets >= 0):
-            raise ValueError(f"work is counted from 0 on; got {macs} multiply-adds and {octets} bytes.")
-        return max(2 * macs / self.flops_per_second, octets / self.bytes_per_second)
-
-    def macs_per_second(self, intensity: float) -> float:
-        """The roof itself: the most multiply-adds a second that a work of so many multiply-adds a byte can reach."""
-        return min(self.flops_per_second / 2, intensity * self.bytes_per_second)
+    def seconds(self, macs: float, nbytes: float) -> float:
+        """The shortest time for so many multiply-adds on so many bytes."""
+        macs, nbytes = check_number("macs", macs), check_number("nbytes", nbytes)
+        return max(2 * macs / self.flops_per_second, nbytes / self.bytes_per_second)
 
 
 def best_seconds(
@@ -62,9 +54,8 @@ def best_seconds(
     device: str | torch.device | None = None,
     repeats: int = 7,
     budget: float = 0.3,
-    middle: bool = False,
 ) -> float:
-    """How long a function takes: the best of several calls, after one that nobody counts.
+    """How long a function takes, in seconds: the best of several calls, after one that nobody counts.
 
     The best, because whatever else the machine does can only make a call slower. See `clock` for what is read.
 
@@ -73,14 +64,11 @@ def best_seconds(
         device: where it computes, so that the clock waits for the end of the work there; None takes the course's.
         repeats: calls that count, at most.
         budget: seconds that they may take together; the first call counts always.
-        middle: give the median instead.
 
-    Raises:
-        ValueError: no repeats.
+    >>> best_seconds(lambda: torch.ones(1000, 1000) + 1, device="cpu") < 1
+    True
     """
-    if repeats < 1:
-        raise ValueError(f"a clock needs one call or more; got repeats = {repeats}.")
-    where = runtime.device(device)
+    repeats, where = check_whole("repeats", repeats), runtime.device(device)
     now = clock(where)
 
     def once() -> float:
@@ -92,10 +80,12 @@ def best_seconds(
     wait_for(where)
     once()
     end = time.perf_counter() + budget
-    taken = [once()]
-    while len(taken) < repeats and time.perf_counter() + min(taken) < end:
-        taken.append(once())
-    return statistics.median(taken) if middle else min(taken)
+    best = once()
+    for _ in range(repeats - 1):
+        if time.perf_counter() + best >= end:
+            break
+        best = min(best, once())
+    return best
 
 
 def clock(where: torch.device) -> Callable[[], float]:

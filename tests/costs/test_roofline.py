@@ -16,20 +16,17 @@ amounts = st.floats(1e3, 1e15)
 
 
 @given(amounts, amounts, amounts, amounts)
-def test_the_slower_of_the_two_limits_decides(flops, octets_a_second, macs, octets):
-    machine = Roofline(flops, octets_a_second)
-    seconds = machine.seconds(macs, octets)
-    assert seconds == max(2 * macs / flops, octets / octets_a_second)
-    assert math.isclose(machine.macs_per_second(macs / octets), macs / seconds, rel_tol=1e-9)
+def test_the_slower_of_the_two_limits_decides(flops, memory, macs, nbytes):
+    machine = Roofline(flops, memory)
+    seconds = machine.seconds(macs, nbytes)
+    assert seconds == max(2 * macs / flops, nbytes / memory)
+    assert math.isclose(macs / seconds, min(flops / 2, macs / nbytes * memory), rel_tol=1e-9)
 
 
 def test_at_the_ridge_both_limits_are_reached_together():
     machine = Roofline(flops_per_second=80e9, bytes_per_second=10e9)
     assert machine.ridge == 4
     assert machine.seconds(4e9, 1e9) == 0.1
-    assert machine.macs_per_second(4) == 40e9
-    assert machine.macs_per_second(400) == 40e9
-    assert machine.macs_per_second(2) == 20e9
 
 
 class Clock:
@@ -51,11 +48,6 @@ def test_the_best_call_counts_and_the_first_does_not(monkeypatch):
     assert clock.calls == 6
 
 
-def test_the_median_can_be_had(monkeypatch):
-    clock = Clock(monkeypatch, 1 / 1024, {1: 0.5, 2: 2, 3: 2})
-    assert roofline.best_seconds(clock.work, device="cpu", repeats=3, budget=1, middle=True) == 2 / 1024
-
-
 def test_a_slow_function_is_called_twice_and_no_more(monkeypatch):
     clock = Clock(monkeypatch, 2.0)
     assert roofline.best_seconds(clock.work, device="cpu", repeats=100, budget=0.3) == 2.0
@@ -75,13 +67,13 @@ def test_a_single_thread_is_not_charged_for_what_others_do():
         time.sleep(0.05)
         return torch.ones(8) + 1
 
+    with runtime.threads(2):
+        assert roofline.clock(torch.device("cpu")) is time.perf_counter
+        asleep = roofline.best_seconds(sleepy, device="cpu", repeats=2)
     with runtime.threads(1):
         if roofline.clock(torch.device("cpu")) is not time.thread_time:
             pytest.skip("this system's clock for threads is too coarse")
-        assert roofline.best_seconds(sleepy, device="cpu", repeats=2) < 0.02
-    with runtime.threads(2):
-        assert roofline.clock(torch.device("cpu")) is time.perf_counter
-        assert roofline.best_seconds(sleepy, device="cpu", repeats=2) >= 0.04
+        assert roofline.best_seconds(sleepy, device="cpu", repeats=2) < asleep / 2
 
 
 def test_the_limits_are_what_was_done_in_the_time_it_took(monkeypatch):
@@ -116,16 +108,16 @@ def test_a_machine_is_measured_and_its_threads_are_left_as_they_were():
 
 @pytest.mark.parametrize("limits", [(0, 1), (1, 0), (-1, 1), (float("nan"), 1)])
 def test_a_machine_without_limits_is_refused(limits):
-    with pytest.raises(ValueError, match="does something every second"):
+    with pytest.raises(ValueError, match="_per_second must be more than 0 and finite"):
         Roofline(*limits)
 
 
 @pytest.mark.parametrize("work", [(-1, 1), (1, -1), (float("nan"), 1)])
 def test_negative_work_is_refused(work):
-    with pytest.raises(ValueError, match="counted from 0 on"):
+    with pytest.raises(ValueError, match=r"(macs|nbytes) must be at least 0 and finite"):
         Roofline(1, 1).seconds(*work)
 
 
 def test_no_repeats_are_refused():
-    with pytest.raises(ValueError, match="one call or more; got repeats = 0"):
+    with pytest.raises(ValueError, match="repeats must be at least 1; got 0"):
         roofline.best_seconds(lambda: None, device="cpu", repeats=0)
