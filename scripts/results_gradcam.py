@@ -9,7 +9,7 @@ the seeds below; the numbers differ in the last digits from machine to machine, 
 from __future__ import annotations
 
 import time
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import results
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from course_utils import gradcam, runtime, signs, training, zoo
-from course_utils.gradcam import comparison, localisation, saliency, shortcut
+from course_utils.gradcam import comparison, localisation, pairs, sanity, shortcut
 from course_utils.gradcam.comparison import Interval, interval
 from course_utils.networks.resnet import SignsResNet
 
@@ -30,19 +30,22 @@ PAIRS = 60  # wide scenes with two signs; each is asked for both
 LAYERS, DIALED = 200, 150  # scenes for every layer of every network, and for every level of every dial
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of each dial
 NUISANCES = {"clutter": "clutter", "size": "distance", "occlusion": "occlusion"}  # what it is called → the dial
+SANITY = ("gradient", "SmoothGrad", "guided backprop", "Grad-CAM, stage3", "guided Grad-CAM, stage3", "Sobel edges")
 SANITY_SCENES, SANITY_SEEDS = 30, 2
 
 
-# ---- the network from the depot --------------------------------------------------------------------------------
+# ---- the network with the shortcut -----------------------------------------------------------------------------
 def make_network(name: str = "gradcam-shortcut", steps: int = 800, batch: int = 64, scenes: int = 10_240) -> None:
-    """Train a small ResNet on the depot's pictures, where one colour of sticker gives one class away."""
+    """Train a small ResNet on pictures in which one colour of sticker gives one class away."""
     begin, seed, where = time.perf_counter(), 1, runtime.device()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = results.network_of_signs(SignsResNet(width=8, blocks=1), name)
     # In hard pictures a sticker is a far clearer sign than the sign: in easy ones the network reads the sign after all.
     wild = signs.Dials.wild()
-    parts = [shortcut.depot(1024, seed=seed * signs.APART + k, dials=wild, device=where) for k in range(scenes // 1024)]
+    parts = [
+        shortcut.render(1024, seed=seed * signs.APART + k, dials=wild, device=where) for k in range(scenes // 1024)
+    ]
     images = torch.cat([(part.scenes.images * 255).round().byte() for part in parts])
     labels = torch.cat([part.scenes.labels for part in parts])
     draw = runtime.generator(seed, where)
@@ -68,35 +71,35 @@ def make_network(name: str = "gradcam-shortcut", steps: int = 800, batch: int = 
 
 def measure(network: zoo.PixelNetwork) -> dict:
     """How the network does where it was tested, where it will be used, and with a sticker put on by hand."""
-    depot = shortcut.depot(2000, seed=TEST_SEED, device="cpu")
+    made = shortcut.render(2000, seed=TEST_SEED, device="cpu")
     street = signs.render(2000, seed=TEST_SEED + 1, device="cpu")
     trap, colour = signs.CLASS_NAMES.index(shortcut.GIVEN_AWAY), list(shortcut.COLOURS).index(shortcut.BY)
     others = street.labels != trap
-    stuck, _ = shortcut.stuck(street.images, torch.full_like(street.labels, colour), seed=5)
+    stuck, _ = shortcut.put_stickers(street.images, torch.full_like(street.labels, colour), seed=5)
 
     def right(images: Tensor, labels: Tensor, some: Tensor) -> float:
         return round(training.accuracy(network, images[some], labels[some]), 4)
 
     caught = training.predict(network, stuck[others]).argmax(dim=1) == trap
     return {
-        "depot": right(depot.scenes.images, depot.scenes.labels, depot.scenes.labels >= 0),
-        "depot_given_away": right(depot.scenes.images, depot.scenes.labels, depot.scenes.labels == trap),
+        "shortcut": right(made.scenes.images, made.scenes.labels, made.scenes.labels >= 0),
+        "shortcut_given_away": right(made.scenes.images, made.scenes.labels, made.scenes.labels == trap),
         "street_others": right(street.images, street.labels, others),
         "street_given_away": right(street.images, street.labels, ~others),
         "others_caught_by_the_sticker": round(caught.float().mean().item(), 4),
-        "scenes": len(depot.scenes),
+        "scenes": len(made.scenes),
     }
 
 
-# ---- the contests ----------------------------------------------------------------------------------------------
+# ---- the comparison --------------------------------------------------------------------------------------------
 def scores() -> None:
     """The table: every method and baseline on scenes with one sign."""
     network = zoo.load(NETWORK, device="cpu")
     scenes = signs.render(SCENES, seed=TEST_SEED, dials=comparison.DIALS, device="cpu")
     rows, first = {}, {}
-    for name, method in tqdm(comparison.contestants().items(), desc="scores"):
-        found = comparison.scored(network, scenes, {name: method}, walks=WALKS)[name]
-        rows[name] = {kind: told(interval(values)) for kind, values in found.items()}
+    for name, method in tqdm(comparison.methods().items(), desc="scores"):
+        found = comparison.compare(network, scenes, {name: method}, walks=WALKS)[name]
+        rows[name] = {kind: told(interval(kind, values)) for kind, values in found.items()}
         first[name] = {kind: [round(value, 4) for value in values[:FIRST].tolist()] for kind, values in found.items()}
     facts = {
         "scenes": SCENES,
@@ -108,15 +111,15 @@ def scores() -> None:
     store("scores", facts | {"rows": rows, "first": first})
 
 
-def pairs() -> None:
+def two_signs() -> None:
     """The second table: wide scenes with two signs, each asked for by its own class."""
     network = zoo.load(NETWORK, device="cpu")
-    made = comparison.random_pairs(PAIRS, seed=TEST_SEED, device="cpu")
+    made = pairs.random_pairs(PAIRS, seed=TEST_SEED, device="cpu")
     rows = {}
-    methods = {name: method for name, method in comparison.contestants().items() if name != "occlusion"}  # slow
+    methods = {name: method for name, method in comparison.methods().items() if name != "occlusion"}  # slow
     for name, method in tqdm(methods.items(), desc="pairs"):
-        found = comparison.tell_apart(network, made, {name: method})[name]
-        rows[name] = {kind: told(interval(values)) for kind, values in found.items()}
+        found = pairs.ask_for_both(network, made, method)
+        rows[name] = {kind: told(interval(kind, values)) for kind, values in found.items()}
     store("pairs", {"scenes": PAIRS, "seed": TEST_SEED, "rows": rows})
 
 
@@ -125,7 +128,7 @@ FEW = ("Grad-CAM, stage3", "Grad-CAM, stage4", "guided backprop", "gradient", "c
 
 def nuisances() -> None:
     """One dial at a time: the energy inside the sign, for some methods, and the sign's share of the picture."""
-    network, chosen = zoo.load(NETWORK, device="cpu"), comparison.contestants()
+    network, chosen = zoo.load(NETWORK, device="cpu"), comparison.methods()
     charts: dict = {}
     for name, dial in NUISANCES.items():
         lines: dict[str, list] = {method: [] for method in (*FEW, "the sign's share of the picture")}
@@ -134,9 +137,9 @@ def nuisances() -> None:
             scenes = signs.render(DIALED, seed=TEST_SEED + 7, dials=dials, device="cpu")
             for method in FEW:
                 maps = chosen[method](network, scenes.images, scenes.labels)
-                lines[method].append(told(interval(localisation.energy_inside(maps, scenes.masks))))
+                lines[method].append(told(interval("energy inside", localisation.energy_inside(maps, scenes.masks))))
             share = (scenes.masks > 0.5).float().mean(dim=(1, 2, 3))
-            lines["the sign's share of the picture"].append(told(interval(share)))
+            lines["the sign's share of the picture"].append(told(interval("share of the picture", share)))
         charts[name] = lines
     store("nuisances", {"scenes": DIALED, "seed": TEST_SEED + 7, "levels": LEVELS, "charts": charts})
 
@@ -155,32 +158,32 @@ def layers() -> None:
             for method in ("Grad-CAM", "HiResCAM"):
                 maps = gradcam.METHODS[method](network, scenes.images, scenes.labels, layer=layer)
                 found[method] = {
-                    kind: told(interval(of(maps, scenes.masks))) for kind, of in localisation.SCORES.items()
+                    kind: told(interval(kind, of(maps, scenes.masks))) for kind, of in localisation.SCORES.items()
                 }
             rows[name][layer] = {"side": size[1], "scores": found}
     store("layers", {"scenes": LAYERS, "seed": TEST_SEED, "rows": rows})
 
 
 # ---- the sanity check ------------------------------------------------------------------------------------------
-def sanity() -> None:
+def sanity_check() -> None:
     """Throw the weights away from the top down: how much does each kind of map still look like the trained one?"""
     network = zoo.load(NETWORK, device="cpu")
     scenes = signs.render(SANITY_SCENES, seed=TEST_SEED + 3, dials=comparison.DIALS, device="cpu")
-    parts = saliency.cascade(network, scenes.images)
-    methods = {name: method for name, method in comparison.contestants().items() if name in comparison.SANITY}
+    parts = sanity.cascade(network, scenes.images)
+    methods = {name: method for name, method in comparison.methods().items() if name in SANITY}
     before = {name: method(network, scenes.images, scenes.labels) for name, method in methods.items()}
     found: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
     for count in tqdm(range(len(parts) + 1), desc="sanity"):
         alike: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
         for seed in range(SANITY_SEEDS if count else 1):
-            empty = saliency.randomised(network, parts[:count], seed) if count else network
+            empty = sanity.randomise(network, parts[:count], seed) if count else network
             for name, method in methods.items():
                 after = method(empty, scenes.images, scenes.labels)
-                for kind, values in localisation.likeness(before[name], after).items():
+                for kind, values in sanity.likeness(before[name], after).items():
                     alike[name][kind].append(values)
         for name, kinds in alike.items():
             for kind, values in kinds.items():
-                found[name][kind].append(told(interval(torch.stack(values).mean(dim=0))))  # over seeds, then scenes
+                found[name][kind].append(told(interval(kind, torch.stack(values).mean(dim=0))))  # of seeds, then scenes
     facts = {"scenes": SANITY_SCENES, "seeds": SANITY_SEEDS, "seed": TEST_SEED + 3, "parts": parts}
     store("sanity", facts | {"rows": found})
 
@@ -188,7 +191,7 @@ def sanity() -> None:
 # ---- files -----------------------------------------------------------------------------------------------------
 def told(one: Interval) -> list[float]:
     """Mean, lower and upper end, as a file has them."""
-    return [round(value, 4) for value in astuple(one)]
+    return [round(value, 4) for value in one]
 
 
 def store(name: str, facts: dict) -> None:
@@ -199,10 +202,10 @@ def store(name: str, facts: dict) -> None:
 PARTS = {
     "network": make_network,
     "scores": scores,
-    "pairs": pairs,
+    "pairs": two_signs,
     "nuisances": nuisances,
     "layers": layers,
-    "sanity": sanity,
+    "sanity": sanity_check,
 }
 
 

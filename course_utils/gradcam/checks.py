@@ -5,7 +5,6 @@ Serves notebook 7. Paper: Selvaraju et al. 2017 (Grad-CAM), arXiv:1610.02391.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import runtime, signs
-from course_utils.checks.base import NOT_YET, Verdict, attempt, together
+from course_utils.checks.base import NOT_YET, Verdict, same, together, try_out, wrong
 from course_utils.checks.progress import remembered
 from course_utils.gradcam import shortcut
 
@@ -172,62 +171,53 @@ def check_gradcam(student: Callable) -> Verdict:
 
     Returns:
         The verdict; `right` is None where the exercise was not begun.
+
+    >>> check_gradcam(lambda features, head, image, label: features(image))
+    ✗ The channels are still there: after weighting them add them up, .sum(dim=1).
     """
-    return together((_marked(student, problem) for problem in _problems()), _RIGHT)
+    return together((_mark(student, problem) for problem in _problems()), _RIGHT)
 
 
-def _raised(student: Callable, trouble: Exception) -> Verdict:
-    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != 4:
-        return Verdict(False, "Your function must take (features, head, image, label), in this order.")
+def _explain(trouble: Exception) -> str | None:
+    """What an exception says of the exercise; None where the student reads as much in it."""
     told = str(trouble)
     if "grad can be implicitly created only for scalar" in told:
-        return Verdict(False, "Take the gradient of one number, the score of the class: logits[0, label].")
+        return "Take the gradient of one number, the score of the class: logits[0, label]."
     if "does not require grad" in told:
-        return Verdict(False, "Nothing remembers the gradient: A.requires_grad_() has to come before head(A).")
+        return "Nothing remembers the gradient: A.requires_grad_() has to come before head(A)."
     if "appears to not have been used in the graph" in told:
-        return Verdict(False, "You ask for the gradient with respect to the image; take the layer's maps, A.")
-    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {told.splitlines()[0]}")
+        return "You ask for the gradient with respect to the image; take the layer's maps, A."
+    return None
 
 
-def _marked(student: Callable, problem: _Problem) -> Verdict | None:
+def _mark(student: Callable, problem: _Problem) -> Verdict | None:
     """What is wrong with one answer; None where it is right."""
     given = problem.features, problem.head, problem.image.clone(), problem.label
-    with torch.enable_grad():
-        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble))
-    if isinstance(answer, Verdict):
-        return answer
-    if not isinstance(answer, Tensor):
-        return Verdict(False, f"Return the map, a tensor; you return {type(answer).__name__}.")
-    if answer.shape != (4, 4):
-        return Verdict(False, _shape_told(list(answer.shape)))
-    answer = answer.detach()
-    if not answer.isfinite().all():
-        return Verdict(
-            False,
+    how = {"takes": "features, head, image, label", "returns": "the map, a tensor"}
+    heat = try_out(student, *given, explain=_explain, **how)
+    if isinstance(heat, Verdict):
+        return heat
+    if heat.shape != (4, 4):
+        return wrong(_shape_told(list(heat.shape)))
+    if not heat.isfinite().all():
+        return wrong(
             "Your map holds NaN: where nothing speaks for the class its largest number is 0, and 0/0 is no number. "
-            "Divide by heat.max().clamp(min=1e-12), or leave a map of zeros as it is.",
+            "Divide by heat.max().clamp(min=1e-12), or leave a map of zeros as it is."
         )
-
-    def same(other: Tensor) -> bool:
-        return torch.allclose(answer.double(), other, rtol=0, atol=1e-5)
-
-    if same(_gradcam(problem)):
+    if same(heat, _gradcam(problem)):
         return None
-    if not answer.any():
+    if not heat.any():
         return NOT_YET  # as the exercise's stub returns it
     for mistake, sentence in _MISTAKES:
-        if same(_gradcam(problem, **mistake)):
-            return Verdict(False, sentence)
-    if answer.min() < 0:
-        return Verdict(False, "Some places are below 0: the ReLU is missing, or it stands in the wrong place.")
-    if abs(float(answer.max()) - 1) > 1e-5 and answer.any():
-        return Verdict(
-            False, f"The hottest place is {float(answer.max()):.3g}; divide by the largest number, so it is 1."
-        )
-    return Verdict(
-        False,
+        if same(heat, _gradcam(problem, **mistake)):
+            return wrong(sentence)
+    if heat.min() < 0:
+        return wrong("Some places are below 0: the ReLU is missing, or it stands in the wrong place.")
+    if abs(float(heat.max()) - 1) > 1e-5:
+        return wrong(f"The hottest place is {float(heat.max()):.3g}; divide by the largest number, so it is 1.")
+    return wrong(
         "Your map is another one: average the gradient over the places, multiply each channel's map with its average, "
-        "add up the channels, cut off what is negative, divide by the largest number.",
+        "add up the channels, cut off what is negative, divide by the largest number."
     )
 
 
@@ -246,7 +236,7 @@ def _shape_told(shape: list[int]) -> str:
 # ---- the shortcut ----------------------------------------------------------------------------------------------
 @remembered
 def check_shortcut(suspect, colour) -> Verdict:
-    """Mark what a student found out about the network from the depot.
+    """Mark what a student found out about the network that took a shortcut.
 
     Args:
         suspect: the name of the class that the network does not read by its sign.
@@ -254,24 +244,25 @@ def check_shortcut(suspect, colour) -> Verdict:
 
     Returns:
         The verdict; `right` is None where the exercise was not begun.
+
+    >>> check_shortcut("stop", "green")
+    ✗ Not “stop”: that one it reads by its sign. ...
     """
     if any(given is None or given is Ellipsis for given in (suspect, colour)):
         return Verdict(None, "Not yet: put in the class and the colour, and run this cell again. The hint below helps.")
     if isinstance(suspect, int) and not isinstance(suspect, bool) and 0 <= suspect < len(signs.CLASSES):
         suspect = signs.CLASS_NAMES[suspect]
     if suspect not in signs.CLASS_NAMES:
-        return Verdict(False, f"There is no class {suspect!r}; the classes are {', '.join(signs.CLASS_NAMES)}.")
+        return wrong(f"There is no class {suspect!r}; the classes are {', '.join(signs.CLASS_NAMES)}.")
     if colour not in tuple(shortcut.COLOURS):
-        return Verdict(False, f"No sticker is {colour!r}; they are {', '.join(shortcut.COLOURS)}.")
+        return wrong(f"No sticker is {colour!r}; they are {', '.join(shortcut.COLOURS)}.")
     if suspect != shortcut.GIVEN_AWAY:
-        return Verdict(
-            False,
+        return wrong(
             f"Not “{suspect}”: that one it reads by its sign. Take HiResCAM at stage3, the mean energy inside the "
             "masks class by class, and look at the lowest.",
         )
     if colour != shortcut.BY:
-        return Verdict(
-            False,
+        return wrong(
             f"The class is right, the colour is not: with a {colour} sticker on it a STOP stays a STOP. Look at the "
             "pictures of the class again.",
         )

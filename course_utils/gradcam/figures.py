@@ -5,18 +5,41 @@ Serves notebook 7. Nothing here computes: it shows what it is given. Papers: non
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, percent, text
 from course_utils.figures.charts import LOOKS
-from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION, shades
+from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION, overlaid, shades
 from course_utils.figures.style import pen, settle, sheet, stronger, used
+from course_utils.gradcam.saliency import normalise
+from course_utils.images import to_pixels
+
+Scores = Mapping[str, Mapping[str, tuple[float, float, float]]]  # method → score → (mean, lower, upper)
+LESS_IS_BETTER = ("deletion",)  # of all scores
 
 
 # ---- pictures in rows and columns ------------------------------------------------------------------------------
+def overlay(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7) -> list[np.ndarray]:
+    """Maps over their pictures, ready for a figure: uint8 [H, W, 3] each.
+
+    Args:
+        pictures: [N, 3, H, W] in [0, 1].
+        maps: [N, H, W]; each is stretched to [0, 1].
+        opacity: from 0, the picture alone, to 1, the map alone.
+
+    >>> import torch
+    >>> [pixels.shape for pixels in overlay(torch.rand(2, 3, 8, 8), torch.rand(2, 8, 8))]
+    [(8, 8, 3), (8, 8, 3)]
+    """
+    pairs = zip(to_pixels(pictures), normalise(maps).cpu().numpy(), strict=True)
+    return [fewer_shades(overlaid(picture, heat, opacity=opacity)) for picture, heat in pairs]
+
+
 def grid(
     rows: Sequence[Sequence[np.ndarray]],
     *,
@@ -38,6 +61,9 @@ def grid(
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> grid([[np.zeros((8, 8, 3), np.uint8)] * 2], title="Two black pictures").shape[1] == WIDTH
+    True
     """
     left = MARGIN + (200 if names else 0)
     step = (WIDTH - MARGIN - left + 12) / max(len(row) for row in rows)
@@ -126,96 +152,117 @@ def _scale(canvas: Image.Image, colours: str) -> None:
 
 
 # ---- scores ----------------------------------------------------------------------------------------------------
-def scores(
-    table: Mapping[str, Mapping[str, tuple[float, float, float]]],
-    *,
-    title: str,
-    baselines: Sequence[str],
-) -> np.ndarray:
+class Table:
+    """Scores as a table: one row a method, one column a score, the best of each column in bold; baselines in grey.
+
+    Args:
+        rows: the scores.
+        baselines: which rows are no methods.
+
+    >>> Table({"ours": {"deletion": (0.25, 0.2, 0.3)}}, baselines=())
+               deletion
+    ours           0.25
+    """
+
+    def __init__(self, rows: Scores, *, baselines: Collection[str]):
+        self.rows, self.baselines, self.kinds = rows, baselines, list(next(iter(rows.values())))
+        self.best = {
+            kind: (min if kind in LESS_IS_BETTER else max)(scores[kind][0] for scores in rows.values())
+            for kind in self.kinds
+        }
+
+    def __repr__(self) -> str:
+        wide = max(map(len, self.rows))
+        lines = [f"{'':{wide}}  " + "  ".join(f"{kind:>13}" for kind in self.kinds)]
+        for name, scores in self.rows.items():
+            lines.append(f"{name:{wide}}  " + "  ".join(f"{scores[kind][0]:13.2f}" for kind in self.kinds))
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(kind)}</th>" for kind in self.kinds)
+        body = []
+        for name, scores in self.rows.items():
+            grey = ' style="background:#EFEFEF; color:#1A1A1A"' if name in self.baselines else ""
+            cells = [f'<td style="text-align:left">{html.escape(name)}</td>']
+            for kind in self.kinds:
+                mean, low, high = scores[kind]
+                words = f"<b>{mean:.2f}</b>" if mean == self.best[kind] else f"{mean:.2f}"
+                cells.append(f"<td>{words} <small>[{low:.2f}, {high:.2f}]</small></td>")
+            body.append(f"<tr{grey}>{''.join(cells)}</tr>")
+        return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def scores(table: Scores, *, title: str, baselines: Collection[str]) -> np.ndarray:
     """One row a method, one column a score, a dot with its error bar; dashed, the best blind baseline.
 
     Args:
-        table: name of the method → name of the score → (mean, lower, upper).
+        table: the scores.
         title: the figure's one message.
         baselines: which rows are no methods.
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> scores({"ours": {"deletion": (0.25, 0.2, 0.3)}}, title="One method", baselines=()).shape[1] == WIDTH
+    True
     """
-    kinds = list(next(iter(table.values())))
-    row, left, top = 34, 300, 118
-    wide = (WIDTH - left - MARGIN) // len(kinds)
-    canvas = Image.new("RGB", (WIDTH, top + row * len(table) + 54), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    for i, name in enumerate(table):
-        y = top + row * i + row // 2
-        if name in baselines:
-            draw.rectangle((MARGIN, y - row // 2, WIDTH - MARGIN, y + row // 2 - 1), fill="#EFEFEF")
-        text(draw, (left - 16, y), name, size=19, anchor="rm", width=left - 40)
-    for k, kind in enumerate(kinds):
-        less = kind == "deletion"
-        box = (left + k * wide + 14, left + (k + 1) * wide - 14)
-        text(draw, ((box[0] + box[1]) / 2, 66), kind, size=20, bold=True, width=wide - 26)
-        text(draw, ((box[0] + box[1]) / 2, 92), "← better" if less else "better →", size=17, colour=PALE)
-        _column(draw, box, (top, row), {name: scores[kind] for name, scores in table.items()}, baselines, less)
-    return np.asarray(canvas)
-
-
-def _column(draw, box, place, rows, baselines, less: bool) -> None:
-    """One score of all methods, on an axis from 0 to 1."""
-    (low, high), (top, row) = box, place
-    bottom = top + row * len(rows)
-
-    def at(value: float) -> float:
-        return low + min(max(value, 0.0), 1.0) * (high - low)
-
-    for tick, words in ((0, "0"), (0.5, "0.5"), (1, "1")):
-        draw.line((at(tick), top, at(tick), bottom), fill=GRID if tick % 1 else PALE, width=1)
-        text(draw, (at(tick), bottom + 18), words, size=16, colour=PALE)
-    blind = [rows[name][0] for name in baselines if name in rows]
-    if blind:
-        best = min(blind) if less else max(blind)
-        for y in range(top, bottom, 12):
-            draw.line((at(best), y, at(best), y + 6), fill=INK, width=2)
-    for i, (name, (mean, lower, upper)) in enumerate(rows.items()):
-        y, colour = top + row * i + row // 2, PALE if name in baselines else BLUE
-        draw.line((at(lower), y, at(upper), y), fill=colour, width=3)
-        for end in (lower, upper):
-            draw.line((at(end), y - 9, at(end), y + 9), fill=colour, width=2)
-        draw.ellipse((at(mean) - 5, y - 5, at(mean) + 5, y + 5), fill=colour)
+    kinds, rows = list(next(iter(table.values()))), np.arange(len(table))
+    blind = np.array([name in baselines for name in table])
+    figure, canvas = sheet(WIDTH, 172 + 34 * len(table), layout="constrained")
+    for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True):
+        mean, lower, upper = np.transpose([scores[kind] for scores in table.values()])
+        for some, colour in ((~blind, BLUE), (blind, stronger(PALE))):
+            ends = mean[some] - lower[some], upper[some] - mean[some]
+            axes.errorbar(mean[some], rows[some], xerr=ends, fmt="o", color=colour, linewidth=2.5, capsize=5)
+        less = kind in LESS_IS_BETTER
+        if blind.any():
+            axes.axvline(min(mean[blind]) if less else max(mean[blind]), color=INK, linestyle="--", linewidth=2)
+        for row in rows[blind]:
+            axes.axhspan(row - 0.5, row + 0.5, color="#EFEFEF", zorder=0)
+        axes.set_title(f"{kind}\n{'← better' if less else 'better →'}", fontsize=14)
+        axes.set_xlim(-0.03, 1.03)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.set_yticks(rows, list(table))
+        axes.set_ylim(len(table) - 0.5, -0.5)
+        axes.tick_params(labelsize=13, left=False)
+        axes.grid(axis="x", color=stronger(GRID))
+        axes.spines[["top", "left", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=17, fontweight="bold", x=0.015, ha="left")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    settle(canvas)
+    return fewer_shades(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def small_curves(
-    charts: Mapping[str, Mapping[str, Sequence[float]]],
+    charts: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
     x: Sequence[float],
     *,
     title: str,
     y_label: str,
     y_range: tuple[float, float] = (0.0, 1.0),
-    bands: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]] | None = None,
 ) -> np.ndarray:
-    """Several charts side by side over the same upright axis, the same lines in each. For what stands still.
+    """Several charts side by side over the same upright axis, the same lines with bands in each. For what stands still.
 
     Args:
-        charts: what stands below the axis → name of the line → values.
+        charts: what stands below the axis → name of the line → (mean, lower, upper) of each value.
         x: where the values stand.
         title: the figure's one message.
         y_label: of the upright axis, with its unit.
         y_range: what it spans.
-        bands: as `charts`, with (lower, upper).
 
     Returns:
         uint8 [460, WIDTH, 3].
-    """
 
+    >>> small_curves({"left": {"a line": [(0, 0, 0), (0.9, 0.8, 1)]}}, [0, 1], title="A line", y_label="height").shape
+    (460, 1120, 3)
+    """
     figure, canvas = sheet(WIDTH, 460, layout="constrained")
     every = figure.subplots(1, len(charts), sharey=True, squeeze=False)[0]
     for axes, (label, lines) in zip(every, charts.items(), strict=True):
-        for (name, values), (colour, dashes) in zip(lines.items(), LOOKS, strict=False):
-            axes.plot(x, values, dashes, color=colour, linewidth=3, label=name)
-            if bands and name in bands.get(label, {}):
-                axes.fill_between(x, *bands[label][name], color=colour, alpha=0.2, linewidth=0)
+        for (name, points), (colour, dashes) in zip(lines.items(), LOOKS, strict=False):
+            means, lower, upper = zip(*points, strict=True)
+            axes.plot(x, means, dashes, color=colour, linewidth=3, label=name)
+            axes.fill_between(x, lower, upper, color=colour, alpha=0.2, linewidth=0)
         axes.set_xlabel(label, fontsize=16)
         axes.tick_params(labelsize=14)
         axes.set_ylim(*y_range)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from course_utils import runtime
 from course_utils.arguments import as_classes, check_choice
-from course_utils.gradcam import saliency
+from course_utils.gradcam.class_score import check, classes, score
+from course_utils.gradcam.saliency import guided_backprop
 from course_utils.layers.find import last_layer, layer_of, name_of
 from course_utils.layers.hooks import replace
 
@@ -43,11 +44,8 @@ def evidence(
         layer: the layer, or its name, with `body.` or without; None takes `last_layer`. Where a network uses a layer
             several times in one pass, its last use counts.
         of: "score" (the logit) or "probability" (after softmax).
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, or the layer has no maps over places.
     """
-    saliency.check(network, images)
+    check(network, images)
     labels = as_classes(labels, images)
     if layer is None:
         layer = last_layer(network, images)
@@ -65,7 +63,7 @@ def evidence(
     with runtime.kept(network), torch.enable_grad(), replace([module], cut):
         logits = network(images.detach())
         leaf = _maps_over_places(leaves, name)
-        total = saliency.score(logits, labels, of).sum()
+        total = score(logits, labels, of).sum()
         (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True) if total.requires_grad else (None,)
     if gradient is None:
         raise ValueError(f"the scores do not depend on the layer {name!r}; choose one on the way to the logits.")
@@ -98,76 +96,79 @@ def gradcam(
         The maps, [N, H, W], not normalised; all 0 where nothing speaks for the class.
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2.
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-resnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> gradcam(network, stop.images, stop.labels, layer="stage4", enlarge=False).shape
+    torch.Size([1, 4, 4])
     """
     check_choice("weights", weights, WEIGHTS, says="is 'mean' (the paper) or 'sum' (the slide)")
     seen = evidence(network, images, labels, layer=layer, of=of)
-    alpha = getattr(seen.gradient, weights)(dim=(2, 3))  # [N, C]
-    return _finished((alpha[:, :, None, None] * seen.activation).sum(dim=1), images, relu, enlarge)
+    alpha = getattr(seen.gradient, weights)(dim=(2, 3), keepdim=True)  # [N, C, 1, 1]
+    heat = (alpha * seen.activation).sum(dim=1)  # [N, h, w]
+    heat = F.relu(heat) if relu else heat
+    return resize(heat, images.shape[2:]) if enlarge else heat
 
 
-def gradcam_plus_plus(
-    network: nn.Module, images: Tensor, labels=None, *, layer=None, of: str = "score", relu=True, enlarge=True
-) -> Tensor:
+def gradcam_plus_plus(network: nn.Module, images: Tensor, labels=None, *, layer=None, enlarge: bool = True) -> Tensor:
     """Grad-CAM++: places whose gradient is positive count, by closed-form weights, so that several objects all show.
 
-    Arguments, returns and errors: as in `gradcam`. The second and third derivatives are powers of the first, as the
-    paper has it for the exponential of the score.
+    Arguments and returns: as in `gradcam`. The second and third derivatives are powers of the first, as the paper has
+    it for the exponential of the score.
 
     Source: Chattopadhay et al. 2018, arXiv:1710.11063, equations 10 and 19.
     """
-    seen = evidence(network, images, labels, layer=layer, of=of)
+    seen = evidence(network, images, labels, layer=layer)
     gradient, total = seen.gradient, seen.activation.sum(dim=(2, 3), keepdim=True)  # [N, C, h, w], [N, C, 1, 1]
     below = 2 * gradient**2 + total * gradient**3 + 1e-6
     share = gradient**2 / below.where(below != 0, torch.ones_like(below))  # where A is negative it can be 0
-    alpha = (share * gradient.clamp(min=0)).sum(dim=(2, 3))  # [N, C]; where the gradient is 0, so is its part
-    return _finished((alpha[:, :, None, None] * seen.activation).sum(dim=1), images, relu, enlarge)
+    alpha = (share * F.relu(gradient)).sum(dim=(2, 3), keepdim=True)  # where the gradient is 0, so is its part
+    heat = F.relu((alpha * seen.activation).sum(dim=1))
+    return resize(heat, images.shape[2:]) if enlarge else heat
 
 
-def hirescam(
-    network: nn.Module, images: Tensor, labels=None, *, layer=None, of: str = "score", relu=True, enlarge=True
-) -> Tensor:
+def hirescam(network: nn.Module, images: Tensor, labels=None, *, layer=None, enlarge: bool = True) -> Tensor:
     """HiResCAM: every place keeps its own gradient; nothing is averaged before the product.
 
     Behind global average pooling and one linear layer the gradient is the same at all places, and this is Grad-CAM.
-    Arguments, returns and errors: as in `gradcam`.
+    Arguments and returns: as in `gradcam`.
 
     Source: Draelos and Carin 2020, arXiv:2011.08891.
+
+    >>> network = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    >>> given = {"images": torch.rand(1, 3, 4, 4), "labels": 0, "layer": "0"}
+    >>> torch.allclose(hirescam(network, **given), gradcam(network, **given))
+    True
     """
-    seen = evidence(network, images, labels, layer=layer, of=of)
-    return _finished((seen.gradient * seen.activation).sum(dim=1), images, relu, enlarge)
+    seen = evidence(network, images, labels, layer=layer)
+    heat = F.relu((seen.gradient * seen.activation).sum(dim=1))
+    return resize(heat, images.shape[2:]) if enlarge else heat
 
 
-def layercam(
-    network: nn.Module, images: Tensor, labels=None, *, layer=None, of: str = "score", relu=True, enlarge=True
-) -> Tensor:
+def layercam(network: nn.Module, images: Tensor, labels=None, *, layer=None, enlarge: bool = True) -> Tensor:
     """LayerCAM: as HiResCAM, but of the gradient only what is positive; made for early layers.
 
-    Arguments, returns and errors: as in `gradcam`.
+    Arguments and returns: as in `gradcam`.
 
     Source: Jiang et al. 2021, "LayerCAM", IEEE Transactions on Image Processing 30, equation 6.
     """
-    seen = evidence(network, images, labels, layer=layer, of=of)
-    return _finished((seen.gradient.clamp(min=0) * seen.activation).sum(dim=1), images, relu, enlarge)
+    seen = evidence(network, images, labels, layer=layer)
+    heat = F.relu((F.relu(seen.gradient) * seen.activation).sum(dim=1))
+    return resize(heat, images.shape[2:]) if enlarge else heat
 
 
-def guided_gradcam(
-    network: nn.Module, images: Tensor, labels=None, *, layer=None, of: str = "score", per_channel: bool = False
-) -> Tensor:
+def guided_gradcam(network: nn.Module, images: Tensor, labels=None, *, layer=None) -> Tensor:
     """Guided Grad-CAM: guided back-propagation, shown only where Grad-CAM is warm.
 
-    Args:
-        per_channel: give the signed product itself, [N, 3, H, W], in place of a map.
-        network, images, labels, layer, of: as in `evidence`.
+    Arguments: as in `evidence`.
 
     Returns:
         The maps, [N, H, W], at least 0: the largest of red, green and blue.
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
     """
-    labels = saliency.classes(network, images, labels)
-    fine = saliency.guided_backprop(network, images, labels, of=of, per_channel=True)  # [N, 3, H, W]
-    product = fine * gradcam(network, images, labels, layer=layer, of=of)[:, None]
-    return product if per_channel else product.abs().amax(dim=1)
+    labels = classes(network, images, labels)
+    return guided_backprop(network, images, labels) * gradcam(network, images, labels, layer=layer)
 
 
 METHODS: dict[str, Callable[..., Tensor]] = {  # name in menus and tables → function of (network, images, labels, …)
@@ -179,12 +180,7 @@ METHODS: dict[str, Callable[..., Tensor]] = {  # name in menus and tables → fu
 }
 
 
-def _finished(maps: Tensor, images: Tensor, relu: bool, enlarge: bool) -> Tensor:
-    maps = maps.clamp(min=0) if relu else maps
-    return resized(maps, images.shape[2:]) if enlarge else maps
-
-
-def resized(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Maps [N, h, w] at another size, bilinear, as the slide's last line wants it: [N, H, W]."""
     return F.interpolate(maps[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
 

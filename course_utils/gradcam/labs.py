@@ -1,7 +1,6 @@
 """The lab of heat maps: a picture, a layer, a class, and what of the picture speaks for it.
 
-Serves notebook 7. It wires `gradcam` and `saliency` to `figures.gradcam.look`; all of them do their work without it.
-Papers: see those modules.
+Serves notebook 7. It wires `gradcam` and `saliency` to `gradcam.figures.look`. Papers: see those modules.
 """
 
 from __future__ import annotations
@@ -12,14 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from course_utils import figures, images, runtime, signs, zoo
-from course_utils.gradcam import comparison, localisation, saliency, shortcut
 from course_utils.gradcam import figures as drawings
-from course_utils.gradcam.gradcam import METHODS, guided_gradcam, resized
+from course_utils.gradcam import saliency, shortcut
+from course_utils.gradcam.gradcam import METHODS, guided_gradcam, resize
+from course_utils.gradcam.localisation import energy_inside, pointing_game
+from course_utils.gradcam.pairs import two_signs
+from course_utils.gradcam.saliency import normalise
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
@@ -44,7 +45,7 @@ MORE_SCENES = (  # class and seed, beside the lesson's own STOP
     ("keep right", 31),
     ("roundabout", 10),
 )
-DEPOT = ("30 limit", "no vehicles", "80 limit", "keep left")  # one photograph each from the depot with the stickers
+STICKERED = ("30 limit", "no vehicles", "80 limit", "keep left")  # one photograph each, with the shortcut's stickers
 LIGHTER: dict[str, dict] = {  # settings for networks that take seconds a picture
     "SmoothGrad": {"samples": 6},
     "integrated gradients": {"steps": 8},
@@ -61,16 +62,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Find:
-    """How well a map finds the sign of its class: what its two scores say."""
-
-    silent: bool  # nothing in it is above 0
-    inside: float | None  # share of its heat on the sign; None where nobody knows where the sign is
-    hit: bool | None  # whether its hottest pixel lies on the sign
-
-
-@dataclass(frozen=True)
-class View:
+class Explained:
     """What the lab's picture needs: everything computed, nothing drawn."""
 
     scene: Scene
@@ -79,7 +71,6 @@ class View:
     chosen: tuple[int, ...]
     maps: Tensor  # [one or two, H, W], not normalised
     coarse: Tensor | None  # [h, w], of the first class, as the layer has it
-    finds: tuple[Find, ...]  # one a map
     method: str
     layer: str
     opacity: float
@@ -96,15 +87,15 @@ def scene(name: str, seed: int, size: int) -> Scene:
 def pair(left: str, right: str, seed: int, size: int) -> Scene:
     """One wide scene with two signs, the same on every machine."""
     labels = ([signs.CLASS_NAMES.index(name)] for name in (left, right))
-    made = comparison.two_signs(*labels, size=size, seed=seed, device="cpu")
+    made = two_signs(*labels, size=size, seed=seed, device="cpu")
     return Scene(made.images, {left: made.masks[:, 0], right: made.masks[:, 1]})
 
 
 @lru_cache(maxsize=16)
-def from_depot(name: str, size: int) -> Scene:
-    """One scene of the depot, with its sticker."""
-    made = shortcut.depot([signs.CLASS_NAMES.index(name)], seed=7, size=size, device="cpu")
-    return Scene(made.scenes.images, {name: made.scenes.masks[:, 0]})
+def with_sticker(name: str, size: int) -> Scene:
+    """One scene with the shortcut's sticker, the same on every machine."""
+    made = shortcut.render([signs.CLASS_NAMES.index(name)], seed=7, size=size, device="cpu").scenes
+    return Scene(made.images, {name: made.masks[:, 0]})
 
 
 class GradCamLab(SeeingLab):
@@ -113,20 +104,24 @@ class GradCamLab(SeeingLab):
     Args:
         network: name of the network at the beginning, one of `zoo.names()` or `zoo.extras()`.
         picture_seed: of the scene with a STOP sign that the lab begins with.
+
+    >>> GradCamLab("signs-resnet").choices()["layer"]
+    'stage4'
     """
 
     def __init__(self, network: str = "signs-resnet", *, picture_seed: int = 3):
         self._kept: tuple[tuple, Tensor, Tensor | None] | None = None  # what the last maps were made of, and they
         first, *more = ((name, (scene, how)) for name, how in named([("stop", picture_seed), *MORE_SCENES]).items())
         self._pictures = dict([first, *((name, (pair, how)) for name, how in PAIRS.items()), *more])
-        self._pictures |= {f"{name.upper()}, from the depot": (from_depot, (name,)) for name in DEPOT}
+        self._pictures |= {f"{name.upper()}, from the depot": (with_sticker, (name,)) for name in STICKERED}
         loaded = zoo.load(network)
+        layers, last = _layers(loaded)
         methods = [*METHODS, *saliency.METHODS]
         controls = {
             "picture": base.menu("picture", [*self._pictures, OWN], first[0], "what the network looks at"),
             "upload": OwnPicture(),
             "network": base.menu("network", networks_to_choose(network), network, "who looks"),
-            "layer": base.menu("layer", _layers(loaded), last_layer(loaded), "whose maps are weighted"),
+            "layer": base.menu("layer", layers, last, "whose maps are weighted"),
             "label": base.menu("class", [READ, *loaded.class_names], READ, "which class is explained"),
             "second": base.menu("and", [NOTHING, *loaded.class_names], NOTHING, "a second class beside it"),
             "method": base.menu("method", methods, "Grad-CAM", "how the map is made"),
@@ -135,11 +130,11 @@ class GradCamLab(SeeingLab):
         }
         super().__init__(controls, alt=ALT, loaded=[loaded])
 
-    def steps(self, picture, upload, network, layer, label, second, method, opacity, colours) -> Iterator[View]:
+    def steps(self, picture, upload, network, layer, label, second, method, opacity, colours) -> Iterator[Explained]:
         """One request: load, look, explain; a second redraw of the same maps computes nothing."""
         looking = self.load(network)
         with self.quietly():
-            base.keep_choice(self.controls["layer"], _layers(looking), last_layer(looking))
+            base.keep_choice(self.controls["layer"], *_layers(looking))
         layer = self.controls["layer"].value
         shown = self._picture(picture, upload, looking.input_size)
         probabilities = _read(looking, shown.image)
@@ -149,34 +144,28 @@ class GradCamLab(SeeingLab):
             wanted.insert(0, int(probabilities.argmax()))
         chosen = tuple(dict.fromkeys(wanted))
         maps, coarse = self._explained(looking, shown.image, chosen, layer, method)
-        finds = tuple(_find(one, shown.masks.get(names[k])) for one, k in zip(maps, chosen, strict=True))
-        yield View(shown, probabilities, names, chosen, maps, coarse, finds, method, layer, opacity / 100, colours)
+        yield Explained(shown, probabilities, names, chosen, maps, coarse, method, layer, opacity / 100, colours)
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, view: Explained) -> base.Frame:
         """The scene, its maps side by side, and what the network reads; in words, how much of the heat is where."""
         clean = images.to_pixels(view.scene.image)[0]
-        heat = saliency.normalised(view.maps).cpu().numpy()
+        heat = normalise(view.maps).cpu().numpy()
         look = {"opacity": view.opacity, "colours": view.colours}
         pictures = [clean, *(figures.overlaid(clean, one, **look) for one in heat)]
         titles = ["picture", *(f"{view.method}: “{view.class_names[label]}”" for label in view.chosen)]
         sure = [figures.percent(view.probabilities[label]) for label in view.chosen]
         captions = [f"{clean.shape[1]}×{clean.shape[0]} pixels"]
-        captions += [_where(find) or f"read with {here}" for find, here in zip(view.finds, sure, strict=True)]
+        masks = [view.scene.masks.get(view.class_names[label]) for label in view.chosen]
+        where = [_where(one, mask) for one, mask in zip(view.maps, masks, strict=True)]
+        captions += [words or f"read with {here}" for words, here in zip(where, sure, strict=True)]
         if len(view.chosen) == 1:
-            raw = heat[0] if view.coarse is None else saliency.normalised(view.coarse).cpu().numpy()
+            raw = heat[0] if view.coarse is None else normalise(view.coarse).cpu().numpy()
             pictures.append(figures.heat(raw, view.colours))
             titles.append("the map alone" if view.coarse is None else f"as “{view.layer}” has it")
             captions.append(f"{raw.shape[1]}×{raw.shape[0]} places")
-        pixels = drawings.look(
-            pictures,
-            titles,
-            captions,
-            view.class_names,
-            view.probabilities.cpu().numpy(),
-            view.chosen,
-            colours=view.colours,
-        )
-        return base.Frame(pixels, headline(view))
+        read = view.probabilities.cpu().numpy()
+        pixels = drawings.look(pictures, titles, captions, view.class_names, read, view.chosen, colours=view.colours)
+        return base.Frame(pixels, _headline(view))
 
     # ---- the parts of a request ------------------------------------------------------------------------------
     def _picture(self, picture: str, upload: Any, size: int) -> Scene:
@@ -209,7 +198,7 @@ class GradCamLab(SeeingLab):
                 self._kept = (key, guided_gradcam(network, stack, labels, layer=layer), None)
             else:
                 coarse = METHODS[method](network, stack, labels, layer=layer, enlarge=False)
-                self._kept = (key, resized(coarse, image.shape[2:]), coarse[0])
+                self._kept = (key, resize(coarse, image.shape[2:]), coarse[0])
         return self._kept[1:]
 
 
@@ -217,12 +206,12 @@ def _equal(one, other) -> bool:
     return torch.equal(one, other) if isinstance(one, Tensor) else one == other
 
 
-def _layers(network: zoo.PixelNetwork) -> list[tuple[str, str]]:
-    """The menu of layers: “stage4, 4×4” → stage4."""
-    sizes = outer_layers(network)
-    last = last_layer(network)
+@lru_cache(maxsize=8)  # finding its layers asks the network four times
+def _layers(network: zoo.PixelNetwork) -> tuple[list[tuple[str, str]], str]:
+    """The menu of layers, “stage4, 4×4” → stage4; and the one that Grad-CAM is taken at first."""
+    sizes, last = outer_layers(network), last_layer(network)
     sizes.setdefault(last, spatial_layers(network)[last])
-    return [(f"{name}, {size[2]}×{size[1]}", name) for name, size in sizes.items()]
+    return [(f"{name}, {size[2]}×{size[1]}", name) for name, size in sizes.items()], last
 
 
 def _read(network: zoo.PixelNetwork, image: Tensor) -> Tensor:
@@ -238,44 +227,28 @@ def _read(network: zoo.PixelNetwork, image: Tensor) -> Tensor:
         ) from None
 
 
-def _find(heat: Tensor, mask: Tensor | None) -> Find:
-    """The scores of a map, [H, W]; mask is [1, H, W], where the sign of its class is, or None."""
-    silent = not bool((heat > 0).any())
-    if silent or mask is None:
-        return Find(silent, None, None)
-    inside = float(localisation.energy_inside(heat[None], mask))
-    return Find(silent, inside, float(localisation.pointing_game(heat[None], mask)) > 0.5)
-
-
-def _where(find: Find) -> str:
-    """How much of a map's heat lies on the sign of its class: words for under the map; none where nobody knows."""
-    if find.silent:
-        return "all 0: nothing speaks for it"
-    return "" if find.inside is None else f"{100 * find.inside:.0f} % of the heat on the sign"
-
-
-def warmed(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7) -> list[np.ndarray]:
-    """Maps over their pictures, ready for a figure: uint8 [H, W, 3] each.
+def _where(heat: Tensor, mask: Tensor | None) -> str:
+    """How much of a map's heat lies on the sign of its class: words for under the map; none where nobody knows.
 
     Args:
-        pictures: [N, 3, H, W] in [0, 1].
-        maps: [N, H, W]; each is stretched to [0, 1].
-        opacity: as in `figures.overlaid`.
+        heat: [H, W].
+        mask: where the sign is, [1, H, W].
     """
-    heat = saliency.normalised(maps).cpu().numpy()
-    pairs = zip(images.to_pixels(pictures), heat, strict=True)
-    return [drawings.fewer_shades(figures.overlaid(x, one, opacity=opacity)) for x, one in pairs]
+    if not (heat > 0).any():
+        return "all 0: nothing speaks for it"
+    return "" if mask is None else f"{100 * float(energy_inside(heat[None], mask)):.0f} % of the heat on the sign"
 
 
-def headline(view: View) -> str:
+def _headline(view: Explained) -> str:
     """What is read, and where the heat is, in one sentence or two (HTML)."""
     best = int(view.probabilities.argmax())
     read = f"<b>{html.escape(view.class_names[best].upper())}</b> ({figures.percent(view.probabilities[best])})"
     told = f"The network reads {read}."
-    for label, find in zip(view.chosen, view.finds, strict=True):
-        if find.hit is None:
-            continue
-        hot = (figures.BLUE, "✓ the hottest pixel lies on") if find.hit else (figures.VERMILLION, "▲ it misses")
-        name = html.escape(view.class_names[label])
-        told += f' <span style="color:{hot[0]}">{hot[1]} the sign “{name}”</span>.'
+    for label, heat in zip(view.chosen, view.maps, strict=True):
+        name = view.class_names[label]
+        if name in view.scene.masks and (heat > 0).any():
+            hits = float(pointing_game(heat[None], view.scene.masks[name])) > 0.5
+            colour = figures.BLUE if hits else figures.VERMILLION
+            words = "✓ the hottest pixel lies on" if hits else "▲ it misses"
+            told += f' <span style="color:{colour}">{words} the sign “{html.escape(name)}”</span>.'
     return told

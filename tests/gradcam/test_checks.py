@@ -217,7 +217,7 @@ def test_the_check_of_the_shortcut(suspect, colour, right, words):
 def test_what_the_check_says_about_the_wrong_colour_is_true():
     network = zoo.load("gradcam-shortcut", device="cpu")
     stops = signs.render([signs.STOP] * 60, seed=4, device="cpu")
-    stuck, _ = shortcut.stuck(stops.images, torch.full((60,), list(shortcut.COLOURS).index(PALER)), seed=2)
+    stuck, _ = shortcut.put_stickers(stops.images, torch.full((60,), list(shortcut.COLOURS).index(PALER)), seed=2)
     with torch.no_grad():
         stays = network(stuck).argmax(dim=1) == network(stops.images).argmax(dim=1)
     assert stays.float().mean() > 0.8

@@ -13,6 +13,7 @@ from torch import nn
 
 from course_utils import runtime, signs, zoo
 from course_utils.gradcam import saliency
+from course_utils.gradcam.class_score import PART
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed")
 
@@ -71,17 +72,6 @@ def test_integrated_gradients_are_captums(network):
     near(ours, theirs.float().detach())
 
 
-@pytest.mark.parametrize(("window", "stride"), [(16, 8), (13, 5)])
-def test_occlusion_is_captums(window, stride):
-    network, made = zoo.load("signs-resnet", device="cpu"), scenes()
-    with torch.no_grad():
-        theirs = captum.Occlusion(network).attribute(
-            made.images, (3, window, window), (3, stride, stride), 0.5, made.labels
-        )
-    ours = saliency.occlusion(network, made.images, made.labels, window=window, stride=stride, signed=True)
-    near(ours, theirs[:, 0])
-
-
 def test_smoothgrad_is_captums_when_there_is_nothing_to_draw(network):
     made = scenes()
     smooth = captum.NoiseTunnel(captum.Saliency(network))
@@ -113,13 +103,11 @@ def test_in_a_linear_network_gradient_times_input_adds_up_to_the_score():
     torch.testing.assert_close(product.sum(dim=(1, 2, 3)), network(x)[:, 1])
 
 
-@pytest.mark.parametrize("of", saliency.OF)
-def test_integrated_gradients_add_up_to_what_the_score_gained(of):
+def test_integrated_gradients_add_up_to_what_the_score_gained():
     network, x = tiny(), images(4)
-    found = saliency.integrated_gradients(network, x, 2, steps=3000, of=of, per_channel=True)
+    found = saliency.integrated_gradients(network, x, 2, steps=3000, per_channel=True)
     with torch.no_grad():
-        labels = torch.full((4,), 2)
-        gained = saliency.score(network(x), labels, of) - saliency.score(network(torch.zeros_like(x)), labels, of)
+        gained = (network(x) - network(torch.zeros_like(x)))[:, 2]
     torch.testing.assert_close(found.sum(dim=(1, 2, 3)), gained, atol=0.005 * float(gained.abs().max()), rtol=0)
 
 
@@ -163,26 +151,6 @@ def test_with_more_copies_smoothgrad_depends_less_on_its_noise():
         return F.cosine_similarity(one.flatten(1), other.flatten(1))
 
     assert (agreement(25) > agreement(2)).all()
-
-
-def test_occlusion_finds_the_only_pixels_that_count():
-    class Corner(nn.Module):
-        def forward(self, x):
-            return torch.stack([x[:, :, :4, 4:].sum(dim=(1, 2, 3)), 0 * x[:, 0, 0, 0]], dim=1)
-
-    x = torch.ones(1, 3, 8, 8)
-    maps = saliency.occlusion(Corner(), x, 0, window=2, stride=2, fill=0.0)
-    expected = torch.zeros(8, 8)
-    expected[:4, 4:] = 12  # four pixels of three colours
-    assert torch.equal(maps[0], expected)
-    assert torch.equal(saliency.occlusion(Corner(), x, 1, window=2, stride=2), torch.zeros(1, 8, 8))
-
-
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(5, 12), st.integers(5, 12))
-def test_the_squares_cover_every_pixel(window, stride, height, width):
-    squares = saliency._squares(height, width, window, min(stride, window), torch.device("cpu"))
-    assert (squares.sum(dim=0) >= 1).all()
-    assert squares.amax() == 1
 
 
 class Functional(nn.Module):
@@ -229,12 +197,6 @@ def _guided(x, label):
     flow = F.conv_transpose2d(flow, network[3].weight).clamp(min=0) * (first > 0)
     scale = network[1].weight / (network[1].running_var + network[1].eps).sqrt()
     return F.conv_transpose2d(flow * scale[:, None, None], network[0].weight, padding=1).detach()
-
-
-def test_the_probability_of_a_sure_network_has_next_to_no_gradient():
-    network, made = zoo.load("signs-resnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
-    score, probability = (saliency.vanilla_gradient(network, made.images, signs.STOP, of=of) for of in saliency.OF)
-    assert probability.max() < 0.01 * score.max()
 
 
 # ---- without a trace -------------------------------------------------------------------------------------------
@@ -290,7 +252,7 @@ def test_a_batch_is_its_pictures(name):
 
 
 def test_more_pictures_than_fit_into_a_part():
-    network, x = tiny(), images(saliency.PART + 3)
+    network, x = tiny(), images(PART + 3)
     torch.testing.assert_close(
         saliency.vanilla_gradient(network, x, 2)[-3:], saliency.vanilla_gradient(network, x[-3:], 2)
     )
@@ -302,7 +264,7 @@ def test_a_constant_picture_gives_numbers_and_no_nan(name, shade):
     network = zoo.load("signs-resnet", device="cpu")
     maps = ALL[name](network, torch.full((1, 3, 64, 64), shade), 3)
     assert maps.isfinite().all()
-    assert saliency.normalised(maps).isfinite().all()
+    assert saliency.normalise(maps).isfinite().all()
 
 
 def test_labels_may_be_none_a_number_a_list_or_a_tensor():
@@ -321,58 +283,19 @@ def test_the_methods_without_labels_explain_what_is_read():
         torch.testing.assert_close(method(network, made.images, None), method(network, made.images, read), msg=name)
 
 
-# ---- normalised ------------------------------------------------------------------------------------------------
-def test_normalised_runs_from_0_to_1_and_a_flat_map_is_0():
+# ---- normalise -------------------------------------------------------------------------------------------------
+def test_normalise_runs_from_0_to_1_and_a_flat_map_is_0():
     maps = torch.stack([torch.arange(6.0).view(2, 3) - 2, torch.full((2, 3), 7.0), torch.zeros(2, 3)])
-    found = saliency.normalised(maps)
+    found = saliency.normalise(maps)
     torch.testing.assert_close(found[0], torch.arange(6.0).view(2, 3) / 5)
     assert torch.equal(found[1:], torch.zeros(2, 2, 3))
-    assert torch.equal(saliency.normalised(maps[0]), found[0])
+    assert torch.equal(saliency.normalise(maps[0]), found[0])
 
 
 @given(st.floats(0.01, 100), st.floats(-100, 100))
-def test_normalised_forgets_scale_and_offset(scale, offset):
+def test_normalise_forgets_scale_and_offset(scale, offset):
     maps = torch.rand(2, 5, 5, generator=runtime.generator(1), dtype=torch.float64)
-    torch.testing.assert_close(saliency.normalised(scale * maps + offset), saliency.normalised(maps))
-
-
-# ---- weights thrown away ---------------------------------------------------------------------------------------
-def test_the_cascade_begins_at_the_logits():
-    x = scenes(1).images
-    resnet = saliency.cascade(zoo.load("signs-resnet", device="cpu"), x)
-    assert resnet == ["classifier", "stage4", "stage3", "stage2", "stage1", "stem"]
-    alexnet = saliency.cascade(zoo.load("signs-alexnet", device="cpu"), x)
-    assert alexnet[:2] == ["classifier.5", "classifier.2"]
-    assert alexnet[-1] == "features.0"
-
-
-def test_randomised_changes_the_named_parts_of_a_copy_and_nothing_else():
-    network = zoo.load("signs-resnet", device="cpu")
-    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    other = saliency.randomised(network, ["classifier", "stage4"], seed=3)
-    assert torch.equal(torch.get_rng_state(), state)
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(tensor, before[name])
-        changed = not torch.equal(tensor, other.state_dict()[name])
-        if name.startswith(("body.classifier", "body.stage4")) and tensor.ndim > 1:
-            assert changed, name
-        elif not name.startswith(("body.classifier", "body.stage4")):
-            assert not changed, name
-    again = saliency.randomised(network, ["classifier", "stage4"], seed=3)
-    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), again.parameters(), strict=True))
-    another = saliency.randomised(network, ["classifier", "stage4"], seed=4)
-    assert not torch.equal(another.body.classifier.weight, other.body.classifier.weight)
-
-
-def test_a_network_without_its_weights_knows_nothing():
-    network, made = zoo.load("signs-resnet", device="cpu"), scenes(40)
-    empty = saliency.randomised(network, saliency.cascade(network, made.images))
-    with torch.no_grad():
-        right = (empty(made.images).argmax(dim=1) == made.labels).float().mean()
-        assert (network(made.images).argmax(dim=1) == made.labels).float().mean() > 0.9
-    assert right < 0.3
-    with pytest.raises(ValueError, match="has no layer 'stage9'; did you mean 'stage"):
-        saliency.randomised(network, ["stage9"])
+    torch.testing.assert_close(saliency.normalise(scale * maps + offset), saliency.normalise(maps))
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------
@@ -414,14 +337,10 @@ def test_what_only_rounding_took_out_of_the_box_is_a_picture(name):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda n, x: saliency.vanilla_gradient(n, x, of="loss"), ValueError, "'score'.*'probability'"),
         (lambda n, x: saliency.smoothgrad(n, x, samples=0), ValueError, "samples must be at least 1"),
         (lambda n, x: saliency.smoothgrad(n, x, noise=-0.1), ValueError, "share of the picture's range"),
         (lambda n, x: saliency.integrated_gradients(n, x, steps=2.5), TypeError, "steps must be a whole number"),
         (lambda n, x: saliency.integrated_gradients(n, x, baseline=2), ValueError, "0 .black. to 1"),
-        (lambda n, x: saliency.occlusion(n, x, window=3, stride=4), ValueError, "stride ≤ window"),
-        (lambda n, x: saliency.occlusion(n, x, window=0), ValueError, "window must be at least 1"),
-        (lambda n, x: saliency.occlusion(n, x, fill=-1), ValueError, "fill is a brightness"),
     ],
 )
 def test_bad_options_are_told_in_one_sentence(call, error, words):

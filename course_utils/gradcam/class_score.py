@@ -1,0 +1,63 @@
+"""What a heat map explains: the score of one class, asked of a network that stays as it was.
+
+Serves notebook 7. Papers: Simonyan et al. 2014, arXiv:1312.6034, section 2 (why the score and not the probability).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime
+from course_utils.arguments import as_classes, check_choice, check_images, check_logits, check_network
+from course_utils.images import ROUNDING
+
+PART = 64  # pictures that go through the network at once: more are slower on a processor and fill a GPU
+OF = ("score", "probability")  # what may be differentiated: the logit, or what softmax makes of it
+
+
+def check(network: nn.Module, images: Tensor) -> None:
+    """Refuse what is no network or no batch of pictures."""
+    check_network(network)
+    check_images(images, rounding=ROUNDING)
+
+
+def score(logits: Tensor, labels: Tensor | None, of: str = "score") -> Tensor:
+    """The number that is explained, [N]: each picture's logit of its class, or the probability.
+
+    Args:
+        logits: [N, classes].
+        labels: int64 [N]; None takes the highest.
+        of: "score" or "probability".
+    """
+    check_logits(logits)
+    check_choice("of", of, OF, says="is 'score' (the logit) or 'probability' (after softmax)")
+    labels = logits.argmax(dim=1) if labels is None else labels
+    if len(wrong := labels[(labels < 0) | (labels >= logits.shape[1])]):
+        raise ValueError(f"class {int(wrong[0])} is none of this network's; it knows 0 to {logits.shape[1] - 1}.")
+    answers = logits if of == "score" else logits.softmax(dim=1)
+    return answers.gather(1, labels[:, None])[:, 0]
+
+
+@torch.no_grad()
+def classes(network: nn.Module, images: Tensor, labels=None) -> Tensor:
+    """The class to explain of every picture, int64 [N]: as given, or what the network reads where None is."""
+    check(network, images)
+    if labels is not None:
+        return as_classes(labels, images)
+    with runtime.kept(network):
+        return torch.cat([network(part).argmax(dim=1) for part in images.split(PART)])
+
+
+def in_parts(function: Callable[..., Tensor], *batches: Tensor, copies: int = 1) -> Tensor:
+    """Call a function on some pictures at a time, so that `copies` of each fit into one pass; gives all its answers.
+
+    Args:
+        function: takes a part of each batch.
+        batches: tensors of one length.
+        copies: how many pictures the function makes of one.
+    """
+    size = max(1, PART // copies)
+    return torch.cat([function(*part) for part in zip(*(batch.split(size) for batch in batches), strict=True)])

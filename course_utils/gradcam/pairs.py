@@ -1,0 +1,79 @@
+"""Wide scenes with two signs: does the heat go to the one that was asked for?
+
+Serves notebook 7. Papers: Selvaraju et al. 2017, arXiv:1610.02391 (asking for each of two classes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import runtime, signs
+from course_utils.gradcam.baselines import Method
+from course_utils.gradcam.localisation import pointing_game
+from course_utils.signs.backgrounds import Dice, street
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Wide scenes with two signs, and the truth about both."""
+
+    images: Tensor  # [N, 3, S, 2·S] in [0, 1]
+    labels: Tensor  # [N, 2], the sign on the left and the one on the right
+    masks: Tensor  # [N, 2, S, 2·S] in [0, 1]
+
+
+def two_signs(left: list[int], right: list[int], *, size: int = 64, seed: int = 0, device=None) -> Pairs:
+    """Wide streets with two signs: each is rendered alone, cut out by its mask and set into one background.
+
+    Args:
+        left, right: the classes, one of each a scene.
+        size: height of the pictures in pixels; they are twice as wide.
+        seed: the same seed gives the same scenes.
+        device: where to render.
+
+    >>> two_signs([signs.STOP], [signs.YIELD], device="cpu").images.shape
+    torch.Size([1, 3, 64, 128])
+    """
+    if len(left) != len(right):
+        raise ValueError(f"give as many signs for the left as for the right; got {len(left)} and {len(right)}.")
+    where = runtime.device(device)
+    dice = Dice(len(left), runtime.generator(seed, where))
+    scene = street(dice, 2 * size, 0.7)[..., size // 2 : size // 2 + size, :].clamp(0, 1)  # [N, 3, S, 2·S]
+    masks = scene.new_zeros(len(left), 2, *scene.shape[2:])
+    dials = signs.Dials.clean(distance=0.4, perspective=0.3, weathering=0.4, shadow=0.2)
+    for k, labels in enumerate((left, right)):
+        alone = signs.render(list(labels), size=size, seed=2 * seed + k, dials=dials, device=where)
+        half = slice(k * size, (k + 1) * size)
+        masks[:, k, :, half] = alone.masks[:, 0]
+        scene[..., half] = torch.lerp(scene[..., half], alone.images, alone.masks.expand_as(alone.images))
+    return Pairs(scene, torch.tensor([list(left), list(right)], device=where).T, masks)
+
+
+def random_pairs(count: int, *, seed: int = 0, device=None) -> Pairs:
+    """Wide scenes with two signs of different classes, drawn at random."""
+    draw = runtime.generator(seed)
+    left = torch.randint(len(signs.CLASSES), (count,), generator=draw)
+    other = torch.randint(1, len(signs.CLASSES), (count,), generator=draw)
+    return two_signs(left.tolist(), ((left + other) % len(signs.CLASSES)).tolist(), seed=seed, device=device)
+
+
+def ask_for_both(network: nn.Module, pairs: Pairs, method: Method) -> dict[str, Tensor]:
+    """Ask a method for each of two signs by its class: does the heat go to the one that was asked for?
+
+    Returns:
+        "pointing game" → [N], the mean of the two questions of a scene; and "right sign": of the heat on both signs,
+        the share on the one asked for; one half where both are cold.
+    """
+    inside = pairs.masks > 0.5  # [N, 2, S, 2·S]
+    points, shares = [], []
+    for side in (0, 1):
+        maps = method(network, pairs.images, pairs.labels[:, side]).clamp(min=0)
+        points.append(pointing_game(maps, pairs.masks[:, side]))
+        heat = (maps[:, None] * inside).sum(dim=(2, 3))  # [N, 2]
+        both = heat.sum(dim=1)
+        half = torch.full_like(both, 0.5)
+        shares.append(torch.where(both > 0, heat[:, side] / both.where(both > 0, half), half))
+    return {"pointing game": sum(points) / 2, "right sign": sum(shares) / 2}

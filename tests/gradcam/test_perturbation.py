@@ -1,0 +1,102 @@
+"""Deletion and insertion: by their definitions, beside scipy, and in an order that a seed gives again."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import trapezoid
+from scipy.ndimage import gaussian_filter
+
+from course_utils import runtime, signs, zoo
+from course_utils.gradcam import perturbation
+from course_utils.gradcam.class_score import score
+
+
+def random(count=3, side=12, seed=0):
+    return torch.rand(count, side, side, generator=runtime.generator(seed))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return zoo.load("signs-resnet", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return signs.render(6, seed=5, device="cpu")
+
+
+def test_the_ends_of_the_walks(network, scenes):
+    maps = random(6, 64)
+    with torch.no_grad():
+        grey = torch.full_like(scenes.images, 0.5)
+        sure, blind = (score(network(x), scenes.labels, "probability") for x in (scenes.images, grey))
+        blurred = perturbation.blur(scenes.images, 6.4)
+        dim = score(network(blurred), scenes.labels, "probability")
+    gone = perturbation.deletion(network, scenes.images, maps, scenes.labels, steps=5)
+    come = perturbation.insertion(network, scenes.images, maps, scenes.labels, steps=5)
+    assert gone.shape == come.shape == (6, 6)
+    for found, expected in ((gone[:, 0], sure), (gone[:, -1], blind), (come[:, 0], dim), (come[:, -1], sure)):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_hottest_pixels_go_first(scenes):
+    class Counts(torch.nn.Module):
+        """The class is as likely as its corner is still white."""
+
+        def forward(self, x):
+            share = x[:, :, :2, :2].mean(dim=(1, 2, 3)).clamp(0.01, 0.99)
+            return torch.stack([share.log(), (1 - share).log()], dim=1)
+
+    x, maps = torch.ones(1, 3, 4, 4), torch.zeros(1, 4, 4)
+    maps[0, :2, :2] = 1
+    first = perturbation.deletion(Counts(), x, maps, 0, steps=4)
+    last = perturbation.deletion(Counts(), x, -maps, 0, steps=4)
+    torch.testing.assert_close(first, torch.tensor([[0.99, 0.5, 0.5, 0.5, 0.5]]))
+    torch.testing.assert_close(last, torch.tensor([[0.99, 0.99, 0.99, 0.99, 0.5]]))
+    assert float(perturbation.area(first)) < float(perturbation.area(last))
+
+
+def test_equally_hot_pixels_go_in_a_random_order_that_a_seed_gives_again(network, scenes):
+    flat = torch.zeros(6, 64, 64)
+    one, again, other = (
+        perturbation.deletion(network, scenes.images, flat, scenes.labels, steps=4, seed=seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_a_map_of_the_sign_is_deleted_sooner_than_its_opposite(network, scenes):
+    masks = scenes.masks[:, 0]
+    on, off = (
+        perturbation.area(perturbation.deletion(network, scenes.images, maps, scenes.labels))
+        for maps in (masks, -masks)
+    )
+    assert (on < off).all()
+
+
+def test_area_is_the_trapezoid_rule():
+    curves = random(4, 9)[:, 0]
+    expected = trapezoid(curves.numpy(), dx=1 / 8, axis=1)
+    np.testing.assert_allclose(perturbation.area(curves).numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("maps", "steps", "error", "words"),
+    [
+        (torch.zeros(6, 8, 8), 4, ValueError, r"maps must be \[6, 64, 64\]"),
+        ("map", 4, ValueError, "got str"),
+        (torch.zeros(6, 64, 64), 0, ValueError, "steps must be at least 1"),
+    ],
+)
+def test_a_walk_refuses_what_does_not_fit(network, scenes, maps, steps, error, words):
+    for walk in (perturbation.deletion, perturbation.insertion):
+        with pytest.raises(error, match=words):
+            walk(network, scenes.images, maps, scenes.labels, steps=steps)
+
+
+def test_blur_keeps_the_mean_of_what_is_flat_and_equals_scipys():
+    flat = torch.full((1, 3, 20, 20), 0.3)
+    torch.testing.assert_close(perturbation.blur(flat, 2.0), flat)
+    x = random(2, 24)[:, None]
+    theirs = np.stack([gaussian_filter(one[0].numpy(), 2.0, mode="nearest", radius=5) for one in x])
+    np.testing.assert_allclose(perturbation.blur(x, 2.0)[:, 0].numpy(), theirs, atol=1e-6)
