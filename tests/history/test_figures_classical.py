@@ -63,10 +63,12 @@ def test_names_at_the_lines_ends_do_not_overlap():
     assert heights[3] == 300
 
 
-def test_the_curves_are_drawn_quickly_and_with_bands():
-    plain = drawings.learning_curves({HOG: (SIZES, [0.2, 0.4, 0.6])}, title="t")
-    banded = drawings.learning_curves(
-        {HOG: (SIZES, [0.2, 0.4, 0.6])}, title="t", bands={HOG: ([0.1, 0.3, 0.5], [0.3, 0.5, 0.7])}, chance=0.05
+def test_the_curves_are_drawn_with_their_bands_and_rings():
+    curves, narrow, wide = {HOG: (SIZES, [0.2, 0.4, 0.6])}, ([0.2, 0.4, 0.6],) * 2, ([0.1, 0.3, 0.5], [0.3, 0.5, 0.7])
+    plain, banded = (
+        drawings.learning_curves(curves, title="t", bands={HOG: band}, chance=0.05) for band in (narrow, wide)
     )
-    assert plain.shape == banded.shape == (520, figures.WIDTH, 3)
+    ringed = drawings.learning_curves(curves, title="t", bands={HOG: wide}, chance=0.05, live={HOG: ([60], [0.8])})
+    assert plain.shape == banded.shape == ringed.shape == (520, figures.WIDTH, 3)
     assert (plain != banded).any()
+    assert (np.abs(ringed.astype(int) - banded)[60:180] > 60).any()  # a ring above all lines

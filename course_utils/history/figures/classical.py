@@ -6,16 +6,15 @@ Papers: Lowe 2004 (how key points are drawn), Dalal and Triggs 2005 (how cells a
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, text
-from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, YELLOW, mixed
-from course_utils.figures.style import extra, pen
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, PALE, PAPER, PURPLE, VERMILLION, YELLOW
+from course_utils.figures.style import pen, settle, sheet, stronger
 
 FINE = 2  # lines are drawn so many times larger, then scaled down
 FAINTEST = 0.08  # gradients weaker than this share of the strongest are not drawn
@@ -163,8 +162,7 @@ def features(
 
 
 # ---- learning curves -------------------------------------------------------------------------------------------
-LINES = ((BLUE, ()), (PURPLE, (14, 7)), (GREEN, (3, 6)), (VERMILLION, ()), (ORANGE, (14, 5, 3, 5)))
-LEFT, TOP, RIGHT, BOTTOM = 92, 78, 250, 78  # what surrounds the axes
+LOOKS = ((BLUE, "-"), (PURPLE, "--"), (GREEN, ":"), (VERMILLION, "-"))
 Points = tuple[Sequence[float], Sequence[float]]  # training scenes, accuracies in [0, 1]
 
 
@@ -172,12 +170,9 @@ def learning_curves(
     curves: Mapping[str, Points],
     *,
     title: str,
-    bands: Mapping[str, Points] | None = None,
+    bands: Mapping[str, Points],
+    chance: float,
     live: Mapping[str, Points] | None = None,
-    chance: float | None = None,
-    x_label: str = "training scenes",
-    y_label: str = "test scenes read right (%)",
-    height: int = 520,
 ) -> np.ndarray:
     """Accuracy against the size of the training set on a logarithmic axis, each line named where it ends.
 
@@ -185,71 +180,49 @@ def learning_curves(
         curves: name → (training scenes, accuracies in [0, 1]).
         title: the figure's one message.
         bands: name → (lowest, highest) around the line of that name.
-        live: name → (training scenes, accuracies): rings; the lines turn pale beside them.
         chance: what guessing would reach, in [0, 1]; drawn as a dotted line.
-        x_label, y_label: with their units.
-        height: in pixels.
+        live: name → (training scenes, accuracies): rings; the lines turn pale beside them.
 
     Returns:
-        uint8 [height, WIDTH, 3].
+        uint8 [520, WIDTH, 3].
     """
-    sizes = sorted({size for xs, _ in [*curves.values(), *(live or {}).values()] for size in xs})
-    first, last = math.log(sizes[0] / 1.25), math.log(sizes[-1] * 1.25)
+    from matplotlib.ticker import NullLocator  # here, because it is slow to import
 
-    def at(size: float, share: float) -> tuple[float, float]:
-        across = LEFT + (math.log(size) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
-        return FINE * across, FINE * (height - BOTTOM - share * (height - BOTTOM - TOP))
-
-    canvas = Image.new("RGB", (WIDTH * FINE, height * FINE), PAPER)
-    draw = pen(canvas)
-    ends = (math.exp(first), math.exp(last))
-    for share in (0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        draw.line([at(ends[0], share), at(ends[1], share)], fill=INK if share == 0 else GRID, width=FINE)
-    if chance is not None:
-        dashed(draw, [at(ends[0], chance), at(ends[1], chance)], PALE, (4, 8), 2)
-    colours = {name: colour for name, (colour, _) in zip(curves, LINES, strict=False)}
-    for name, (low, high) in (bands or {}).items():
-        around = [at(*point) for point in zip(curves[name][0], low, strict=True)]
-        around += [at(*point) for point in zip(curves[name][0], high, strict=True)][::-1]
-        draw.polygon(around, fill=mixed(0.12 if live else 0.2, PAPER, colours[name]))
-    for (name, (xs, ys)), (_, dashes) in zip(curves.items(), LINES, strict=False):
-        colour = mixed(0.4, PAPER, colours[name]) if live else colours[name]
-        path = [at(*point) for point in zip(xs, ys, strict=True)]
-        dashed(draw, path, colour, dashes, 4)
-        dots(draw, path, colour, 5, colour)
-    for name, (xs, ys) in (live or {}).items():
-        dots(draw, [at(*point) for point in zip(xs, ys, strict=True)], colours[name], 8, PAPER)
-    canvas = canvas.reduce(FINE)
-    _labels(canvas, curves, colours, sizes, at, (title, x_label, y_label), chance, bool(live))
-    return np.asarray(canvas)
-
-
-def _labels(canvas, curves, colours, sizes, at, words, chance, live) -> None:
-    """Title, ticks, the names of the axes and of the lines."""
-    draw, (title, x_label, y_label), height = pen(canvas), words, canvas.height
-    text(draw, (16, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 32)
-    for share in (0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        text(draw, (LEFT - 10, at(sizes[0], share)[1] / FINE), f"{100 * share:.0f}", size=18, anchor="rm")
-    for size in sizes:
-        text(draw, (at(size, 0)[0] / FINE, height - BOTTOM + 20), f"{size:,}", size=18)
-    text(draw, ((LEFT + WIDTH - RIGHT) / 2, height - 24), x_label, size=20)
-    if chance is not None:
-        text(draw, (WIDTH - RIGHT + 8, at(sizes[0], chance)[1] / FINE), "guessing", size=18, colour=PALE, anchor="lm")
+    figure, canvas = sheet(WIDTH, 520, layout="constrained")
+    figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
+    axes = figure.add_subplot()
+    axes.set(xscale="log", ylim=(0, 103))
+    axes.set_xlabel("training scenes", fontsize=15)
+    axes.set_ylabel("test scenes read right (%)", fontsize=15)
+    axes.grid(axis="y", color=stronger(GRID))
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    beside = {"transform": axes.get_yaxis_transform(), "verticalalignment": "center"}
+    axes.axhline(100 * chance, color=stronger(PALE), linestyle=":")
+    axes.text(1.01, 100 * chance, "guessing", color=stronger(PALE), fontsize=13, **beside)
+    ends = [(100 * ys[-1], name) for name, (_, ys) in curves.items()]
+    heights = {name: y for y, name in spread(ends, 8)}
+    for (name, (sizes, shares)), (colour, dashes) in zip(curves.items(), LOOKS, strict=False):
+        low, high = bands[name]
+        axes.plot(sizes, percents(shares), dashes, color=colour, linewidth=3, marker="o", alpha=0.4 if live else 1)
+        axes.fill_between(sizes, percents(low), percents(high), color=colour, alpha=0.12 if live else 0.2, linewidth=0)
+        axes.text(1.01, heights[name], name, color=colour, fontsize=14, fontweight="bold", **beside)
+        if live and name in live:
+            axes.plot(live[name][0], percents(live[name][1]), "o", color=colour, ms=11, mfc=PAPER, mew=2.5, zorder=3)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(labelsize=14, length=0)
     if live:
-        text(
-            draw, (WIDTH - RIGHT - 12, at(sizes[0], 0.13)[1] / FINE), "rings: your run", size=20, bold=True, anchor="rm"
-        )
-    wanted = [(at(xs[-1], ys[-1])[1] / FINE, name) for name, (xs, ys) in curves.items() if len(xs)]
-    for y, name in spread(wanted, 28):
-        text(
-            draw, (WIDTH - RIGHT + 8, y), name, size=20, bold=True, colour=colours[name], anchor="lm", width=RIGHT - 16
-        )
-    strip = Image.new("RGB", (height - TOP - BOTTOM, 30 + extra(10)), PAPER)
-    text(pen(strip), (strip.width / 2, strip.height // 2), y_label, size=20, width=strip.width)
-    canvas.paste(strip.rotate(90, expand=True), (6 - extra(10), TOP))
+        axes.text(0.98, 0.13, "rings: your run", fontsize=15, fontweight="bold", ha="right", transform=axes.transAxes)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    settle(canvas)
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-# ---- small parts -----------------------------------------------------------------------------------------------
+def percents(shares: Sequence[float]) -> list[float]:
+    """Shares in [0, 1] as percents."""
+    return [100 * share for share in shares]
+
+
 def spread(wanted: Sequence[tuple[float, str]], gap: float) -> list[tuple[float, str]]:
     """Heights for words, at least `gap` apart and as near as may be to where they are wanted."""
     placed = sorted(wanted)
@@ -260,29 +233,3 @@ def spread(wanted: Sequence[tuple[float, str]], gap: float) -> list[tuple[float,
                 middle = (upper + lower) / 2
                 placed[k], placed[k + 1] = (middle - gap / 2, a), (middle + gap / 2, b)
     return placed
-
-
-def dots(draw: ImageDraw.ImageDraw, path, colour: str, radius: int, fill: str) -> None:
-    """A disc, or a ring, at each point."""
-    r = radius * FINE
-    for x, y in path:
-        draw.ellipse((x - r, y - r, x + r, y + r), outline=colour, width=3 * FINE, fill=fill)
-
-
-def dashed(draw: ImageDraw.ImageDraw, path, colour: str, dashes: tuple[int, ...], width: int) -> None:
-    """A line through points; `dashes` are pixels drawn and left out by turns, none of them for a whole line."""
-    if not dashes:
-        draw.line(path, fill=colour, width=width * FINE, joint="curve")
-        return
-    turn, left = 0, dashes[0] * FINE
-    for (ax, ay), (bx, by) in itertools.pairwise(path):
-        whole, done = math.hypot(bx - ax, by - ay), 0.0
-        while done < whole:
-            part = min(left, whole - done)
-            if turn % 2 == 0:
-                ends = [(ax + (bx - ax) * s / whole, ay + (by - ay) * s / whole) for s in (done, done + part)]
-                draw.line(ends, fill=colour, width=width * FINE)
-            done, left = done + part, left - part
-            if left <= 1e-9:
-                turn = (turn + 1) % len(dashes)
-                left = dashes[turn] * FINE
