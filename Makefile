@@ -8,7 +8,7 @@
 #   make slides NAMES=8 SIZE=34             larger type (30 of 720 pixels without it)
 #   make slides STYLE=stage                 run anew: figures with larger words and thicker lines, and type of 34
 #   make app LESSON=8 STYLE=stage           the lab drawn so
-#   make app LESSON=5 LAB=LandscapeLab      another lab than the lesson's first one; PORT=9000 another port
+#   make app LESSON=5 LAB=LossSurfaceLab    another lab than the lesson's first one; PORT=9000 another port
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,6 +1,6 @@
 """Serve a lesson's lab full-screen, with no code to be seen; `make app LESSON=8` calls this.
 
-    python -m scripts.app 8 [--lab LandscapeLab] [--style stage] [--port 8866] [--only-write]
+    python -m scripts.app 8 [--lab LossSurfaceLab] [--style stage] [--port 8866] [--only-write]
 
 Voilà shows a small notebook that is written here, to build/app/: the lesson's set-up cell, its parameters, what it
 imports before the lab, then the lab's cell, in a style of figures if one is given. The stored lesson stays as it is.

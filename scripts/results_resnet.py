@@ -5,7 +5,7 @@ twins     training curves of plain and residual networks of growing depth → da
 pair      the trained pair of the surface → data/networks/lessons/resnet-plain, resnet-skip
 surface   their loss surfaces, 31×31 points → data/resnet/surfaces.npz
 rims      the loss a little way off, in ten planes → data/resnet/rims.json
-deletion  what each of the two can do without a block → data/resnet/deletion.json
+lesions   what each of the two can do without a block → data/resnet/lesions.json
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import results
 from tqdm import tqdm
 
 from course_utils import runtime, signs, training, zoo
-from course_utils.resnet import loss_surface, missing_blocks, twins
+from course_utils.resnet import lesions, loss_surface, twins
 from course_utils.signs import small
 
 FOLDER = runtime.DATA / "resnet"
@@ -64,7 +64,7 @@ def make_twins() -> None:
         for key in ("losses", "right", "test"):
             told[key][depth] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}
         for seed in seeds:
-            pair = twins.twins(depth, seed=seed)
+            pair = twins.build_pair(depth, seed=seed)
             losses, right = train(pair, seed, twins.STEPS, twins.LEARNING_RATE, scenes)
             for name, network in pair.items():
                 test = round(training.accuracy(network, *test_scenes), 4)
@@ -74,7 +74,7 @@ def make_twins() -> None:
                 print(depth, seed, name, f"loss {np.mean(losses[name][-20:]):.3f}, test {test:.3f}", flush=True)
     told["bare"] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}  # without batch normalisation
     for seed in BARE_SEEDS:
-        losses, _ = train(twins.twins(DEPTH, seed=seed, norm=False), seed, twins.STEPS, twins.BARE_RATE, scenes)
+        losses, _ = train(twins.build_pair(DEPTH, seed=seed, norm=False), seed, twins.STEPS, twins.BARE_RATE, scenes)
         for name, values in losses.items():
             told["bare"][name].append(values)
             print("bare", seed, name, f"loss {np.mean(values[-20:]):.3f}", flush=True)
@@ -83,7 +83,7 @@ def make_twins() -> None:
 
 def make_pair() -> None:
     """Train the pair of the surface longer, each as long as it needs, and store it."""
-    scenes, pair = small.scenes(PAIR_SCENES), twins.twins(DEPTH, seed=PAIR_SEED)
+    scenes, pair = small.scenes(PAIR_SCENES), twins.build_pair(DEPTH, seed=PAIR_SEED)
     for name, (steps, rate) in RECIPES.items():
         losses, _ = train({name: pair[name]}, PAIR_SEED, steps, rate, scenes)
         print(name, f"loss {np.mean(losses[name][-20:]):.4f}", flush=True)
@@ -96,7 +96,8 @@ def store(name: str, network: zoo.PixelNetwork) -> None:
     facts = {
         "architecture": "resnet.SmallResNet",
         "arguments": {
-            "depth": DEPTH, "classes": len(small.SIGNS), "width": 8, "stem_stride": 2, "skip": name == twins.RESIDUAL,
+            "depth": DEPTH, "classes": len(small.SIGNS), "width": twins.WIDTH, "stem_stride": 2,
+            "skip": name == twins.RESIDUAL,
         },
         "training": f"{steps} steps of {twins.BATCH} scenes",
         **made("pair", seed=PAIR_SEED, learning_rate=rate, scenes=PAIR_SCENES),
@@ -148,20 +149,20 @@ def make_rims() -> None:
     results.write(FOLDER / "rims.json", told)
 
 
-def make_deletion() -> None:
+def make_lesions() -> None:
     """Accuracy without each block, of the stored pair."""
     images, labels = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
-    told = {"made": made("deletion", scenes=TEST_SCENES), "whole": {}, "without": {}}
+    told = {"made": made("lesions", scenes=TEST_SCENES), "whole": {}, "without": {}}
     for name in (twins.PLAIN, twins.RESIDUAL):
         network = zoo.load(twins.STORED[name])
         told["whole"][name] = round(training.accuracy(network, images, labels), 4)
-        found = missing_blocks.deletions(network, images, labels)
-        told["without"][name] = {deleted.name: round(deleted.accuracy, 4) for deleted in found}
+        found = lesions.study(network, images, labels)
+        told["without"][name] = {lesion.name: round(lesion.accuracy, 4) for lesion in found}
         print(name, told["whole"][name], told["without"][name], flush=True)
-    results.write(FOLDER / "deletion.json", told)
+    results.write(FOLDER / "lesions.json", told)
 
 
-PARTS = {"twins": make_twins, "pair": make_pair, "surface": make_surface, "rims": make_rims, "deletion": make_deletion}
+PARTS = {"twins": make_twins, "pair": make_pair, "surface": make_surface, "rims": make_rims, "lesions": make_lesions}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 
 from course_utils.figures.base import WIDTH
 from course_utils.figures.colours import BLUE, GREEN, GRID, ORANGE, PURPLE, SKY, VERMILLION
-from course_utils.figures.style import extra, settle, sheet, stronger, used
+from course_utils.figures.style import extra, finish, settle, sheet, stronger, used
 
 Series = Mapping[str, Sequence]  # name → values, or name → (x values, values)
 Range = tuple[float, float]
@@ -62,8 +62,7 @@ def curves(
     _dress(axes, title, x_label, y_label)
     _legend(axes)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
-    settle(canvas)
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return finish(canvas)
 
 
 def _dress(axes, title: str, x_label: str, y_label: str, **place: float) -> None:

@@ -187,6 +187,12 @@ def settle(canvas) -> None:
         canvas.draw()
 
 
+def finish(canvas) -> np.ndarray:
+    """Settle a canvas of matplotlib: its pixels, uint8 [height, width, 3]."""
+    settle(canvas)
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def _shrink_title(axes, wide: int) -> bool:
     return _shrink(axes._left_title, wide - 12 - axes._left_title.get_window_extent().x0)
 

@@ -1,4 +1,4 @@
-"""Lesson 5, residual networks: the blocks, what a skip does to gradients, loss surfaces and missing blocks.
+"""Lesson 5, residual networks: the blocks, what a skip does to gradients, loss surfaces and a lesion study.
 
 from course_utils import resnet
 resnet.BasicBlock(8, 16, stride=2)
@@ -21,4 +21,4 @@ from course_utils.networks.resnet import (
     shorten,
     stage,
 )
-from course_utils.resnet import figures, jacobians, loss_surface, missing_blocks, twins
+from course_utils.resnet import figures, jacobians, lesions, loss_surface, twins

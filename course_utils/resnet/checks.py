@@ -5,15 +5,13 @@ Serves notebook 5. Paper: He et al. 2016, figure 5 (right), the block of ResNet-
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from course_utils import runtime
-from course_utils.checks.base import NOT_YET, Verdict, attempt, together
+from course_utils.checks.base import NOT_YET, Verdict, same, together, try_out, wrong
 from course_utils.checks.progress import remembered
 
 
@@ -39,20 +37,18 @@ class _Layers(nn.Module):
 
 def _problems() -> list[tuple[_Layers, Tensor]]:
     """A block that keeps the shape, of one width throughout so that a wrong tensor can be added; one that does not."""
-    draw = runtime.generator(5)
-    found = []
-    for shape, stride in (((5, 5, 5), 1), ((4, 3, 6), 2)):
-        with torch.random.fork_rng(devices=[]):
+    problems = []
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(5)
+        for shape, stride in (((5, 5, 5), 1), ((4, 3, 6), 2)):
             block = _Layers(*shape, stride).double().eval()
-        for layer in block.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, generator=draw)
-            elif isinstance(layer, nn.BatchNorm2d):
-                layer.running_mean.normal_(0, 0.5, generator=draw)
-                layer.running_var.uniform_(0.5, 2, generator=draw)
-                nn.init.normal_(layer.bias, 0, 0.5, generator=draw)
-        found.append((block, torch.randn(2, shape[0], 6, 6, generator=draw, dtype=torch.float64)))
-    return found
+            for layer in block.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.running_mean.normal_(0, 0.5)
+                    layer.running_var.uniform_(0.05, 0.2)
+                    nn.init.normal_(layer.bias, 0, 0.5)
+            problems.append((block, torch.randn(2, shape[0], 6, 6, dtype=torch.float64)))
+    return problems
 
 
 def _residual(
@@ -112,84 +108,79 @@ def check_residual(student: Callable) -> Verdict:
 
     Returns:
         The verdict; `right` is None where the exercise was not begun.
+
+    >>> check_residual(lambda block, x: ...)
+    … Not yet: fill the gap and run this cell again. The hint below helps.
     """
-    return together((_marked(student, block, x) for block, x in _problems()), _RIGHT)
+    return together((_mark(student, block, x) for block, x in _problems()), _RIGHT)
 
 
-def _marked(student: Callable, block: _Layers, start: Tensor) -> Verdict:
+def _mark(student: Callable, block: _Layers, start: Tensor) -> Verdict:
     """One block: run forwards, look at what came out, then backwards."""
     leaf = start.clone().requires_grad_()
     x = leaf * 1  # no leaf, as in the middle of a network
-    with torch.enable_grad():
-        answer = attempt(student, block, x, raised=lambda trouble: _raised(student, trouble, block))
+    answer = try_out(
+        student, block, x, takes="block, x", returns="a tensor", writes=_WRITES, explain=lambda e: _explain(e, block)
+    )
+    called = set(block.called)  # before the comparisons below call them, too
     if isinstance(answer, Verdict):
         return answer
-    called = set(block.called)  # before the comparisons below call them, too
     if not called:
         return NOT_YET
-    if not isinstance(answer, Tensor):
-        return Verdict(False, f"Return a tensor; you return {type(answer).__name__}.")
-    if not torch.equal(x, start):
-        return Verdict(
-            False,
-            "You write into x itself (+= or an in-place ReLU on it): the backward pass still needs x as it was. "
-            "Write g + x, which makes a new tensor.",
-        )
     wanted = _residual(block, start)
     if answer.shape != wanted.shape:
-        sentence = f"f(x) must have the shape {list(wanted.shape)} here; yours has {list(answer.shape)}."
-        return Verdict(False, sentence)
-    if not torch.allclose(answer, wanted, rtol=0, atol=1e-8):
-        return _explained(answer, block, start, called)
-    return _backwards(answer, leaf, block)
+        return wrong(f"f(x) must have the shape {list(wanted.shape)} here; yours has {list(answer.shape)}.")
+    if not same(answer, wanted):
+        return _compare(answer, block, start, called)
+    return _go_back(answer, leaf, block)
 
 
-def _raised(student: Callable, trouble: Exception, block: _Layers) -> Verdict:
-    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != 2:
-        return Verdict(False, "Your function must take (block, x), in this order.")
-    if isinstance(trouble, TypeError) and block.projection is None and "NoneType" in str(trouble):
-        return Verdict(False, "block.projection is None where x has the right shape already: then add x itself.")
-    if isinstance(trouble, RuntimeError) and "must match the size" in str(trouble) and block.projection is not None:
-        return Verdict(
-            False,
-            "With stride 2 the shapes of g(x) and x differ: there block.projection(x), and not x, must be added.",
-        )
-    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {trouble}")
+_WRITES = (
+    "You write into x itself (+= or an in-place ReLU on it): the backward pass still needs x as it was. "
+    "Write g + x, which makes a new tensor."
+)
 
 
-def _explained(answer: Tensor, block: _Layers, x: Tensor, called: set[str]) -> Verdict:
+def _explain(trouble: Exception, block: _Layers) -> str | None:
+    """What an exception means in this exercise."""
+    told = str(trouble)
+    if isinstance(trouble, TypeError) and block.projection is None and "NoneType" in told:
+        return "block.projection is None where x has the right shape already: then add x itself."
+    if isinstance(trouble, RuntimeError) and block.projection is not None and "must match the size" in told:
+        return "With stride 2 the shapes of g(x) and x differ: there block.projection(x), and not x, must be added."
+    return None
+
+
+def _compare(answer: Tensor, block: _Layers, x: Tensor, called: set[str]) -> Verdict:
     """Beside the usual wrong answers, all from the same x."""
     for mistake, sentence in _MISTAKES:
         try:
-            wrong = _residual(block, x, **mistake)
+            usual = _residual(block, x, **mistake)
         except RuntimeError:  # here the wrong tensor has another shape
             continue
-        if torch.allclose(answer, wrong, rtol=0, atol=1e-8):
-            return Verdict(False, sentence)
+        if same(answer, usual):
+            return wrong(sentence)
     if block.projection is not None and "projection" not in called:
-        return Verdict(False, "With stride 2 the skip is block.projection(x); you never call it.")
+        return wrong("With stride 2 the skip is block.projection(x); you never call it.")
     if unused := [name for name, _ in block.named_children() if name not in called]:
-        return Verdict(False, f"You never call block.{unused[0]}.")
-    return Verdict(
-        False,
+        return wrong(f"You never call block.{unused[0]}.")
+    return wrong(
         "The numbers are others: take conv1, norm1, ReLU, conv2, norm2, ReLU, conv3, norm3 in this order, add the "
-        "skip, and one ReLU at the end.",
+        "skip, and one ReLU at the end."
     )
 
 
-def _backwards(answer: Tensor, leaf: Tensor, block: _Layers) -> Verdict:
+def _go_back(answer: Tensor, leaf: Tensor, block: _Layers) -> Verdict:
     """The right numbers; does the right gradient come back, too?"""
     weight = torch.linspace(-1, 1, answer.numel(), dtype=answer.dtype).view_as(answer)
     try:
         (gradient,) = torch.autograd.grad((answer * weight).sum(), leaf)
     except RuntimeError as trouble:
         if "inplace" in str(trouble):
-            return Verdict(False, "An in-place operation (+=) overwrote what the backward pass needs; write g + x.")
-        return Verdict(False, "No gradient comes back: is there a .detach() or a no_grad() in your function?")
+            return wrong("An in-place operation (+=) overwrote what the backward pass needs; write g + x.")
+        return wrong("No gradient comes back: is there a .detach() or a no_grad() in your function?")
     again = leaf.detach().requires_grad_()
     (wanted,) = torch.autograd.grad((_residual(block, again) * weight).sum(), again)
-    if not torch.allclose(gradient, wanted, rtol=0, atol=1e-8):
-        return Verdict(
-            False, "The numbers are right, but the gradient is not: is there a .detach() on one of the two ways?"
-        )
+    if not same(gradient, wanted):
+        return wrong("The numbers are right, but the gradient is not: is there a .detach() on one of the two ways?")
     return Verdict(True, _RIGHT)

@@ -26,8 +26,8 @@ def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     Returns:
         J, [outputs, inputs]; J[i, j] says how output i answers to input j.
 
-    Raises:
-        TypeError: x is no tensor of floats.
+    >>> jacobian(torch.square, torch.tensor([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
     """
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise TypeError(f"a Jacobian is taken at a tensor of floats; got {getattr(x, 'dtype', type(x).__name__)}.")
@@ -60,34 +60,17 @@ def singular_values(blocks: Iterable[nn.Module], x: Tensor) -> Tensor:
 
     Returns:
         [blocks, inputs], each row from the largest down. Values below some 1e-15 of a row's largest are rounding.
+
+    >>> halve = nn.Linear(2, 2, bias=False).double()
+    >>> _ = halve.weight.data.copy_(torch.eye(2) / 2)
+    >>> singular_values([halve, halve], torch.ones(1, 2, dtype=torch.float64)).tolist()
+    [[0.5, 0.5], [0.25, 0.25]]
     """
     return torch.stack([torch.linalg.svdvals(whole) for whole in products(blocks, x)])
 
 
-@torch.no_grad()
-def calibrate(network: nn.Module, x: Tensor) -> None:
-    """Give every batch normalisation the statistics of one batch, in place; the network is in evaluation mode then.
-
-    Args:
-        network: a network or a chain of blocks.
-        x: the batch that passes through it.
-    """
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    before = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain mean over all batches, and there is only one
-    try:
-        network.train()
-        network(x)
-    finally:
-        network.eval()
-        for layer, momentum in zip(norms, before, strict=True):
-            layer.momentum = momentum
-
-
-def by_layer(network: nn.Module, images: Tensor, labels: Tensor) -> dict[int, float]:
-    """How much of the loss's gradient arrives at each depth of an untrained network.
+def gradient_norms(network: nn.Module, images: Tensor, labels: Tensor) -> dict[int, float]:
+    """How much of the loss's gradient arrives at each layer of an untrained network: its norm there.
 
     Args:
         network: a network of `resnet`, which knows its parts. Its batch normalisations use the batch, as in training;
@@ -98,6 +81,10 @@ def by_layer(network: nn.Module, images: Tensor, labels: Tensor) -> dict[int, fl
     Returns:
         Number of the layer → norm of the gradient of the loss with respect to what this layer gives, mean over the
         pictures. The stem is layer 1; of a block, the last convolution counts.
+
+    >>> from course_utils.networks.resnet import SmallResNet
+    >>> list(gradient_norms(SmallResNet(8), torch.rand(2, 3, 8, 8), torch.tensor([0, 1])))
+    [1, 3, 5, 7]
     """
     layers, signals, depth = [], [], 0
     with runtime.kept(network), _batch_statistics(network), torch.enable_grad():

@@ -7,7 +7,7 @@ section 4 (filter normalisation).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,9 +18,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
-from course_utils.arguments import check_number, check_whole
-
-Direction = Mapping[str, Tensor]  # name of a parameter → where it moves; parameters without an entry stay
+from course_utils.arguments import check_images, check_labels, check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,11 @@ class Surface:
         return self.losses[~inner].mean().item()
 
 
-def direction(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
-    """A random direction in which every filter moves in proportion to its own size (filter normalisation).
+def draw_direction(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
+    """A random direction in which every filter moves in proportion to its own norm (filter normalisation).
 
     Random numbers alone would compare badly: a network with batch normalisation may have large or small filters and
-    compute the same. So each random filter dᵢ is given the length of the network's filter θᵢ: dᵢ ← dᵢ / ‖dᵢ‖ · ‖θᵢ‖.
+    compute the same. So each random filter dᵢ is given the norm of the network's filter θᵢ: dᵢ ← dᵢ / ‖dᵢ‖ · ‖θᵢ‖.
 
     Args:
         network: nothing of it changes.
@@ -67,17 +65,17 @@ def direction(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
         Name → tensor, for every convolution and matrix; a row of a matrix counts as a filter. Biases and the γ and β
         of batch normalisations have no filters; they do not move and have no entry, as in the paper's own code.
     """
-    draw, found = runtime.generator(seed), {}
+    draw, direction = runtime.generator(seed), {}
     for name, weight in network.named_parameters():
         if weight.ndim < 2:
             continue
         random = torch.randn(weight.shape, generator=draw).to(weight.device, weight.dtype)
-        found[name] = random / filter_norms(random).clamp(min=1e-10) * filter_norms(weight.detach())
-    return found
+        direction[name] = random / filter_norms(random).clamp(min=1e-10) * filter_norms(weight.detach())
+    return direction
 
 
 def filter_norms(weight: Tensor) -> Tensor:
-    """The length of each filter of a layer, [filters, 1, …], so that it divides the weight [filters, …]."""
+    """The norm of each filter of a layer, [filters, 1, …], so that it divides the weight [filters, …]."""
     return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
 
 
@@ -89,7 +87,6 @@ def surface_steps(
     points: int = 15,
     reach: float = 1.0,
     seed: int = 0,
-    directions: tuple[Direction, Direction] | None = None,
     chunk: int = 8,
 ) -> Iterator[Surface]:
     """The surface, some points more an item: the middle first, then a coarse net of points, then the finer ones.
@@ -103,17 +100,18 @@ def surface_steps(
         images: [N, 3, H, W] in [0, 1].
         labels: [N].
         points: P, along each axis; an odd number from 3 on, so that the network itself is one of the points.
-        reach: α and β run from -reach to reach; at 1 every filter has moved by its own length.
+        reach: α and β run from -reach to reach; at 1 every filter has moved by its own norm.
         seed: of the two directions.
-        directions: to go along others.
         chunk: how many points at a time.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range (at the call).
     """
-    _check(images, labels, points, reach, chunk)
-    first, second = directions or (direction(network, 2 * seed), direction(network, 2 * seed + 1))
-    _check_directions(network, first, second)
+    check_images(images)
+    check_labels("labels", labels, len(images))
+    middle = "must be odd and at least 3, so that the network stands in the middle"
+    if check_whole("points", points, 3, says=middle) % 2 == 0:
+        raise ValueError(f"points {middle}; got {points}.")
+    check_whole("chunk", chunk)
+    check_number("reach", reach, above=True, says="must be a positive number, such as 1 (each filter's own norm)")
+    first, second = draw_direction(network, 2 * seed), draw_direction(network, 2 * seed + 1)
     plain = torch.contiguous_format  # vmap has no rule for pooling in channels_last, in which training leaves a network
     weights = {name: weight.detach().clone(memory_format=plain) for name, weight in network.named_parameters()}
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
@@ -138,14 +136,24 @@ def surface_steps(
 
 
 def surface(network: nn.Module, images: Tensor, labels: Tensor, **how) -> Surface:
-    """`surface_steps`, run to its end; the arguments are the same."""
+    """Run `surface_steps` to its end; all arguments are those of `surface_steps`.
+
+    >>> from course_utils.networks.resnet import SmallResNet
+    >>> found = surface(SmallResNet(8, 3, width=2), torch.rand(6, 3, 8, 8), torch.arange(6) % 3, points=3)
+    >>> found.losses.shape, found.share, 0.9 < found.centre < 1.5  # guessing among three: ln 3 = 1.1
+    (torch.Size([3, 3]), 1.0, True)
+    """
     *_, last = surface_steps(network, images, labels, **how)
     return last
 
 
 @lru_cache(maxsize=1)
-def shipped() -> dict[str, Surface]:
-    """The fine surfaces of the pair that ships, "plain" and "residual", from data/resnet/surfaces.npz."""
+def load_surfaces() -> dict[str, Surface]:
+    """The fine surfaces of the pair that ships, "plain" and "residual", from data/resnet/surfaces.npz.
+
+    >>> {name: surface.losses.shape for name, surface in load_surfaces().items()}
+    {'plain': torch.Size([31, 31]), 'residual': torch.Size([31, 31])}
+    """
     with np.load(runtime.DATA / "resnet" / "surfaces.npz") as stored:
         axis = torch.from_numpy(stored["axis"])
         return {name: Surface(axis, torch.from_numpy(stored[name])) for name in ("plain", "residual")}
@@ -166,27 +174,3 @@ def coarse_first(points: int) -> Tensor:
     coarse[points // 2, points // 2] = math.inf
     order = torch.argsort(coarse.flatten(), descending=True, stable=True)
     return torch.stack([order // points, order % points], dim=1)
-
-
-# ---- what can be wrong -------------------------------------------------------------------------------------------
-def _check(images: Tensor, labels: Tensor, points: int, reach: float, chunk: int) -> None:
-    if images.ndim != 4 or labels.ndim != 1 or len(images) != len(labels) or len(labels) == 0:
-        got = f"images {list(images.shape)} and labels {list(labels.shape)}"
-        raise ValueError(f"a loss needs images [N, 3, H, W] and as many labels [N]; got {got}.")
-    if check_whole("points", points, 0) < 3 or points % 2 == 0:
-        raise ValueError(f"points must be odd and at least 3, so that the network stands in the middle; got {points}.")
-    check_whole("chunk", chunk)
-    check_number("reach", reach, above=True, says="must be a positive number, such as 1 (each filter's own length)")
-
-
-def _check_directions(network: nn.Module, first: Direction, second: Direction) -> None:
-    known = dict(network.named_parameters())
-    if first.keys() != second.keys():
-        raise ValueError("the two directions must move the same parameters; make both with landscape.direction.")
-    for name in first:
-        if name not in known:
-            raise ValueError(f"a direction moves {name!r}, which this network does not have.")
-        for way in (first, second):
-            if way[name].shape != known[name].shape:
-                got, wanted = list(way[name].shape), list(known[name].shape)
-                raise ValueError(f"a direction moves {name} by {got}, and it has the shape {wanted}.")

@@ -17,6 +17,7 @@ from course_utils.networks.resnet import SmallResNet
 from course_utils.signs import small
 
 PLAIN, RESIDUAL = "plain", "residual"
+WIDTH = 8  # filters of the first stage
 BATCH, STEPS, LEARNING_RATE = 64, 200, 1e-2
 BARE_RATE = 2e-3  # the learning rate without batch normalisation
 SCENES = 3072  # to train with
@@ -25,7 +26,7 @@ STORED = {PLAIN: "resnet-plain", RESIDUAL: "resnet-skip"}  # a pair that ships t
 
 @dataclass(frozen=True)
 class Runs:
-    """Trainings that ship, each with several seeds, and what was reached on scenes never met."""
+    """Trainings that ship, each with several seeds, and what was reached on test scenes."""
 
     made: Mapping[str, object]  # how: command, steps, seeds …
     losses: Mapping[int, Mapping[str, list[list[float]]]]  # depth → twin → seed → loss of each batch
@@ -34,23 +35,24 @@ class Runs:
     bare: Mapping[str, list[list[float]]]  # twin → seed → losses of the deepest pair without batch normalisation
 
 
-def twins(depth: int = 56, *, seed: int = 0, width: int = 8, norm: bool = True, device=None) -> dict[str, PixelNetwork]:
+def build_pair(depth: int = 56, *, seed: int = 0, norm: bool = True) -> dict[str, PixelNetwork]:
     """Two networks with the same layers and the very same first weights; one adds x to every block, one does not.
 
     Args:
         depth: 8, 14, 20 … layers.
         seed: of the first weights.
-        width: filters of the first stage.
         norm: batch normalisation after every convolution.
-        device: where to put them; None takes the best that there is.
 
     Returns:
         PLAIN → network and RESIDUAL → network, for pictures of 32×32 pixels of the six `small.SIGNS`;
         `training.train_by_turns` trains them.
+
+    >>> [network.name for network in build_pair(8).values()]
+    ['plain-8', 'residual-8']
     """
     pair = {}
     for name in (PLAIN, RESIDUAL):
-        how = {"width": width, "stem_stride": 2, "skip": name == RESIDUAL, "norm": norm, "seed": seed}
+        how = {"width": WIDTH, "stem_stride": 2, "skip": name == RESIDUAL, "norm": norm, "seed": seed}
         network = PixelNetwork(
             SmallResNet(depth, len(small.SIGNS), **how),
             name=f"{name}-{depth}",
@@ -59,18 +61,26 @@ def twins(depth: int = 56, *, seed: int = 0, width: int = 8, norm: bool = True, 
             mean=signs.MEAN,
             std=signs.STD,
         )
-        pair[name] = network.to(runtime.device(device)).eval()
+        pair[name] = network.to(runtime.device()).eval()
     return pair
 
 
-def smoothed(values: Sequence[float], window: int = 10) -> list[float]:
-    """The mean of the last `window` values at every place; of fewer at the beginning."""
+def smooth(values: Sequence[float], window: int = 10) -> list[float]:
+    """The mean of the last `window` values at every place; of fewer at the beginning.
+
+    >>> smooth([4, 2, 0, 6], window=2)
+    [4.0, 3.0, 1.0, 3.0]
+    """
     return [sum(part) / len(part) for part in (values[max(0, k + 1 - window) : k + 1] for k in range(len(values)))]
 
 
 @lru_cache(maxsize=1)
-def shipped() -> Runs:
-    """The trainings that `python scripts/results_resnet.py twins` wrote to data/resnet/twins.json."""
+def load_runs() -> Runs:
+    """The trainings that `python scripts/results_resnet.py twins` wrote to data/resnet/twins.json.
+
+    >>> list(load_runs().losses)
+    [8, 20, 32, 56]
+    """
     told = json.loads((runtime.DATA / "resnet" / "twins.json").read_text(encoding="utf-8"))
     losses, right, test = (
         {int(depth): by_twin for depth, by_twin in told[key].items()} for key in ("losses", "right", "test")

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from course_utils import resnet, runtime
 from course_utils.resnet import jacobians
@@ -14,7 +15,7 @@ def block(skip=True, preactivation=False, seed=0, channels=2):
     """A block in float64 with first weights of a seed and statistics of a batch."""
     made = resnet.BasicBlock(channels, channels, skip=skip, preactivation=preactivation).double()
     resnet.initialise(made, "he", seed)
-    jacobians.calibrate(made, noise(32, channels))
+    update_bn([noise(32, channels)], made.eval())
     return made
 
 
@@ -98,16 +99,6 @@ def test_the_blocks_are_left_as_they_were():
     assert all(parameter.requires_grad and parameter.grad is None for parameter in chain.parameters())
 
 
-def test_calibrated_norms_do_in_evaluation_what_they_did_in_training():
-    chain, x = nn.Sequential(block(seed=0), block(seed=1)), 3 * noise(16, 2, seed=4)
-    jacobians.calibrate(chain, x)
-    assert not any(module.training for module in chain.modules())
-    calm = chain(x)
-    # The running variance is that of a sample, divided by n - 1; the batch's own is divided by n.
-    assert torch.allclose(calm, chain.train()(x), rtol=0.05, atol=0.05)
-    assert chain[0].norm1.momentum == 0.1
-
-
 # ---- layer by layer ------------------------------------------------------------------------------------------------
 def batch(dtype=torch.float64):
     images = torch.rand(4, 3, 8, 8, generator=runtime.generator(2), dtype=dtype)
@@ -120,7 +111,7 @@ def test_a_network_that_was_measured_is_as_it_was(how):
     network.stage2.eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
-    sizes = jacobians.by_layer(network, *batch())
+    sizes = jacobians.gradient_norms(network, *batch())
     assert list(sizes) == [1, 3, 5, 7, 9, 11, 13]
     assert all(size > 0 for size in sizes.values())
     assert [module.training for module in network.modules()] == modes
@@ -135,7 +126,7 @@ def test_the_norms_are_those_of_backward():
         getattr(network, name).register_full_backward_hook(lambda _, __, out, name=name: caught.update({name: out[0]}))
     nn.functional.cross_entropy(network.train()(images.requires_grad_()), labels, reduction="sum").backward()
     expected = [caught[name].flatten(1).norm(dim=1).mean().item() for name in ("stem", "stage1", "stage2", "stage3")]
-    assert list(jacobians.by_layer(network, images, labels).values()) == pytest.approx(expected)
+    assert list(jacobians.gradient_norms(network, images, labels).values()) == pytest.approx(expected)
 
 
 def at_both_ends(**how):
@@ -144,7 +135,7 @@ def at_both_ends(**how):
     start = how.pop("start", "he")
     network = resnet.initialise(resnet.SmallResNet(50, width=8, **how).double(), start)
     images = torch.rand(4, 3, 32, 32, generator=runtime.generator(2), dtype=torch.float64) - 0.5
-    sizes = jacobians.by_layer(network, images, torch.tensor([0, 1, 2, 3]))
+    sizes = jacobians.gradient_norms(network, images, torch.tensor([0, 1, 2, 3]))
     return sizes[1] / sizes[49]
 
 
@@ -163,6 +154,6 @@ def test_he_s_weights_lose_the_gradient_in_the_padding_of_small_pictures():
     shares = []
     for side in (8, 32):
         images = torch.rand(4, 3, side, side, generator=runtime.generator(2), dtype=torch.float64) - 0.5
-        sizes = jacobians.by_layer(network, images, torch.tensor([0, 1, 2, 3]))
+        sizes = jacobians.gradient_norms(network, images, torch.tensor([0, 1, 2, 3]))
         shares.append(sizes[1] / sizes[49])
     assert shares[0] < 0.01 < shares[1]

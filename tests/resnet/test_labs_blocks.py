@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from course_utils import figures, resnet
-from course_utils.resnet.figures import plans as drawings
+from course_utils.resnet.figures import blocks as drawings
 from course_utils.resnet.labs import blocks
 
 

@@ -1,4 +1,5 @@
 """Lesson 5's pictures."""
 
-from course_utils.resnet.figures.loss_surface import missing_blocks, mountains
-from course_utils.resnet.figures.plans import fates, matrices
+from course_utils.resnet.figures.jacobians import fates, matrices
+from course_utils.resnet.figures.lesions import lesion_bars
+from course_utils.resnet.figures.loss_surface import surfaces

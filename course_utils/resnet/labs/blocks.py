@@ -1,6 +1,6 @@
 """Residual blocks as plans: boxes along a line, and the skip that goes round them, read off the blocks themselves.
 
-Serves notebook 5. It wires the blocks of `networks.resnet` to `figures.plans`. Paper: He et al. 2016.
+Serves notebook 5. It wires the blocks of `networks.resnet` to `figures.blocks`. Paper: He et al. 2016.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from course_utils import figures, runtime
 from course_utils.networks import resnet
-from course_utils.resnet.figures import plans as drawings
+from course_utils.resnet.figures import blocks as drawings
 
 
 def draw_blocks(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
@@ -21,6 +21,9 @@ def draw_blocks(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
     Args:
         blocks: of any kind.
         x: what goes into the first, [1, C, H, W].
+
+    >>> draw_blocks([resnet.BasicBlock(8, 8)], torch.rand(1, 8, 32, 32))
+    [Residual blocks as boxes: convolutions along a line, and the skip that goes round them to a plus.]
     """
     plans = []
     for block in blocks:
@@ -34,7 +37,7 @@ def draw_blocks(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
 
 def _plan(block: resnet.Block, x: Tensor, after: Tensor) -> drawings.Drawn:
     """What a drawing of a block says, read off its layers."""
-    convolutions = [layer for name, layer in block.named_children() if isinstance(layer, nn.Conv2d)]
+    convolutions = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
     boxes: list[tuple[str, ...]] = []
     for k, conv in enumerate(convolutions):
         side, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
@@ -42,30 +45,27 @@ def _plan(block: resnet.Block, x: Tensor, after: Tensor) -> drawings.Drawn:
         around = ("norm",) * has_norm + ("ReLU",) * (block.preactivation or k + 1 < len(convolutions))
         box = (f"{side}×{side} conv", f"{conv.out_channels} filters", f"stride {stride}, pad {padding}")
         boxes += [part for part in ((around, box) if block.preactivation else (box, around)) if part]
+    title, skip = _skip_in_words(block)
     return drawings.Drawn(
-        title=_title(block),
+        title=title,
         inputs=" × ".join(map(str, x.shape[1:])),
         outputs=" × ".join(map(str, after.shape[1:])),
         boxes=tuple(boxes),
-        skip=_skip_words(block),
+        skip=skip,
         last="" if block.preactivation else "ReLU",
     )
 
 
-def _title(block: resnet.Block) -> str:
-    if block.skip is None:
-        return "Plain: no skip at all"
-    if isinstance(block.skip, nn.Identity):
-        return "Same width, same size: the skip is x itself"
-    return "Another width or size: the skip must bring x into the new shape"
-
-
-def _skip_words(block: resnet.Block) -> str | None:
-    """What stands on the skip."""
-    if block.skip is None or isinstance(block.skip, nn.Identity):
-        return None if block.skip is None else "x"
-    if isinstance(block.skip, resnet.PaddedSkip):
-        places = "x" if block.skip.stride == 1 else f"x, one place in {block.skip.stride**2}"
-        return f"{places}, and {block.skip.more} channels of zeros"
-    conv = block.skip[0]
-    return f"1×1 convolution, {conv.out_channels} filters, stride {conv.stride[0]}"
+def _skip_in_words(block: resnet.Block) -> tuple[str, str | None]:
+    """The title of a block's plan, and what stands on its skip."""
+    skip = block.skip
+    if skip is None:
+        return "Plain: no skip at all", None
+    if isinstance(skip, nn.Identity):
+        return "Same width, same size: the skip is x itself", "x"
+    if isinstance(skip, resnet.PaddedSkip):
+        places = "x" if skip.stride == 1 else f"x, one place in {skip.stride**2}"
+        words = f"{places}, and {skip.more} channels of zeros"
+    else:
+        words = f"1×1 convolution, {skip[0].out_channels} filters, stride {skip[0].stride[0]}"
+    return "Another width or size: the skip must bring x into the new shape", words

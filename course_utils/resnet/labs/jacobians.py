@@ -1,6 +1,6 @@
 """The lab of the gradient's way back: how much of it arrives at each layer, with the skips and without.
 
-Serves notebook 5. It wires `jacobians.by_layer` to `figures.quick_curves`; the trainings have labs of their own.
+Serves notebook 5. It wires `jacobians.gradient_norms` to `figures.quick_curves`; the trainings have labs of their own.
 Papers: He et al. 2016; Glorot and Bengio 2010 and He et al. 2015 for the first weights.
 """
 
@@ -17,9 +17,9 @@ from course_utils import figures, signs
 from course_utils.labs import base
 from course_utils.networks import resnet
 from course_utils.resnet import jacobians
-from course_utils.resnet.figures import plans as drawings
+from course_utils.resnet.figures import jacobians as drawings
 
-ALT = "The size of the gradient at every layer of a deep network, one line with skips and one without."
+ALT = "The norm of the gradient at every layer of a deep network, one line with skips and one without."
 DEPTHS = tuple(range(8, 99, 6))
 SIZES = (8, 16, 32)  # pixels; in small pictures much of what a 3×3 kernel meets is padding
 BOTH, PLAIN, RESIDUAL = "plain and residual", "plain only", "residual only"
@@ -33,11 +33,15 @@ STARTS = (
 
 
 @dataclass(frozen=True)
-class View:
+class Gradients:
     """What one drawing needs."""
 
     depth: int
-    profiles: dict[bool, dict[int, float]]  # with skips? → number of the layer → the gradient's size there
+    norms: dict[bool, dict[int, float]]  # with skips? → number of the layer → the gradient's norm there
+
+    def shares(self) -> dict[bool, float]:
+        """With skips? → what is left at the first layer of what the last block gets."""
+        return {skip: norms[min(norms)] / norms[max(norms)] for skip, norms in self.norms.items()}
 
 
 class GradientLab(base.Lab):
@@ -49,6 +53,9 @@ class GradientLab(base.Lab):
     Args:
         depth: layers at the beginning, one of `DEPTHS`.
         start: the first weights at the beginning, one of `resnet.STARTS`.
+
+    >>> GradientLab(depth=8)
+    [A lab: The norm of the gradient at every layer of a deep network, one line with skips and one without.]
     """
 
     def __init__(self, *, depth: int = 50, start: str = "he"):
@@ -67,29 +74,29 @@ class GradientLab(base.Lab):
         }
         super().__init__(controls, alt=ALT)
 
-    def steps(self, depth, width, norm, start, order, skips, size, seed) -> Iterator[View]:
+    def steps(self, depth, width, norm, start, order, skips, size, seed) -> Iterator[Gradients]:
         """Measure the twins; one piece of work, as both lines shall move together."""
         chosen = {BOTH: (False, True), PLAIN: (False,), RESIDUAL: (True,)}[skips]
-        profiles = {}
+        found = {}
         for skip in chosen:
             network = resnet.shorten(deepest(width, norm, start, order, skip, seed), depth)
-            profiles[skip] = jacobians.by_layer(network, *pictures(size))
-        yield View(depth, profiles)
+            found[skip] = jacobians.gradient_norms(network, *pictures(size))
+        yield Gradients(depth, found)
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, gradients: Gradients) -> base.Frame:
         """A line a twin over the layers, and what is left at its left end in a sentence."""
-        series = {NAMES[skip]: (list(sizes), list(sizes.values())) for skip, sizes in view.profiles.items()}
-        every = [size for sizes in view.profiles.values() for size in sizes.values() if size > 0]
+        series = {NAMES[skip]: (list(norms), list(norms.values())) for skip, norms in gradients.norms.items()}
+        every = [norm for norms in gradients.norms.values() for norm in norms.values() if norm > 0]
         pixels = figures.quick_curves(
             series,
-            title=title(view),
+            title=title(gradients),
             x_label="layer (the loss stands at the right)",
-            y_label="size of the gradient",
+            y_label="norm of the gradient",
             log_y=True,
-            x_range=(1, view.depth),
+            x_range=(1, gradients.depth),
             y_range=(min([1e-3, *every]) / 2, max([10.0, *every]) * 2),
         )
-        return base.Frame(pixels, headline(view))
+        return base.Frame(pixels, headline(gradients))
 
 
 @lru_cache(maxsize=4)
@@ -106,20 +113,18 @@ def pictures(size: int) -> tuple[Tensor, Tensor]:
     return functional.adaptive_avg_pool2d(scenes.images.double(), size) - 0.5, scenes.labels
 
 
-def title(view: View) -> str:
+def title(gradients: Gradients) -> str:
     """What happens to the gradient on its way, in words: it dies, arrives or explodes."""
     fates = [
-        f"{drawings.fate(sizes[min(sizes)] / sizes[max(sizes)])} {'with' if skip else 'without'} skips"
-        for skip, sizes in view.profiles.items()
+        f"{drawings.fate(share)} {'with' if skip else 'without'} skips" for skip, share in gradients.shares().items()
     ]
     return f"On its way back the gradient {' and '.join(fates)}"
 
 
-def headline(view: View) -> str:
-    """What is left at the first layer of what the last block gets, for each twin: "plain × 3·10⁻²³, residual × 0.5"."""
+def headline(gradients: Gradients) -> str:
+    """What is left at the first layer, for each twin: "plain × 3·10⁻²³, residual × 0.5"."""
     told = []
-    for skip, sizes in view.profiles.items():
-        share = drawings.times(sizes[min(sizes)] / sizes[max(sizes)])
+    for skip, share in gradients.shares().items():
         colour = figures.VERMILLION if skip else figures.BLUE
-        told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {share}</b>')
-    return f"The gradient on its way through {view.depth} layers: {', '.join(told)}"
+        told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {drawings.times(share)}</b>')
+    return f"The gradient on its way through {gradients.depth} layers: {', '.join(told)}"

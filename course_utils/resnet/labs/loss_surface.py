@@ -1,47 +1,38 @@
 """The lab of the loss surface: a square of weights round two trained networks, computed point by point.
 
-Serves notebook 5. It wires `loss_surface.surface_steps` to `figures.loss_surface.heat`; both do their work without it.
-Paper: Li et al. 2018.
+Serves notebook 5. It wires `loss_surface.surface_steps` to `figures.loss_surface.contours`; both do their work
+without it. Paper: Li et al. 2018.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from functools import lru_cache
 
 from torch import Tensor
 
 from course_utils import zoo
 from course_utils.labs import base, started
-from course_utils.resnet import loss_surface, twins
+from course_utils.resnet import twins
 from course_utils.resnet.figures import loss_surface as drawings
+from course_utils.resnet.loss_surface import Surface, load_surfaces, surface_steps
 from course_utils.signs import small
 
 ALT = "Two loss surfaces from above, of a plain and of a residual network; dark valleys, bright heights."
-# At a reach of 1 each filter has moved by its own length.
+# At a reach of 1 each filter has moved by its own norm.
 REACHES, POINTS, SCENES = (0.05, 0.1, 0.2, 0.5, 1.0), (5, 9, 13, 17, 25), (48, 96, 192)
 TITLE = "The loss round two trained networks: without skips and with them"
+Pair = Mapping[str, Surface]  # name of the twin → its surface, as far as it is known
 
 
-@dataclass(frozen=True)
-class View:
-    """What one drawing needs."""
-
-    surfaces: Mapping[str, loss_surface.Surface]  # name of the twin → as far as it is known
-    depth: int
-    reach: float
-
-
-class LandscapeLab(started.StartedLab):
+class LossSurfaceLab(started.StartedLab):
     """Walk away from two trained networks along two random directions, and see how soon the loss climbs.
 
     Before the first start the lab shows the fine surfaces that ship.
     """
 
     def __init__(self):
-        self._pair: dict[str, zoo.PixelNetwork] = {}
-        self._scenes: dict[int, tuple[Tensor, Tensor]] = {}
         controls = {
             "seed": base.whole_number("directions", 0, 9999, 1, "which two random directions"),
             "reach": base.menu("reach", [(f"−{r:g} … {r:g}", r) for r in REACHES], 0.5, "how far α and β go"),
@@ -52,43 +43,49 @@ class LandscapeLab(started.StartedLab):
 
     def waiting(self, seed, reach, points, scenes) -> base.Frame:
         """The fine surfaces that ship."""
-        surfaces = loss_surface.shipped()
-        fine, far = len(surfaces[twins.PLAIN].axis), surfaces[twins.PLAIN].axis[-1].item()
-        frame = self.draw(View(surfaces, zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"], far))
+        surfaces = load_surfaces()
+        fine, frame = len(surfaces[twins.PLAIN].axis), self.draw(surfaces)
         told = f"<b>Press Compute.</b> Until then, {fine}×{fine} points that were computed before. {frame.headline}"
         return base.Frame(frame.pixels, told)
 
-    def steps(self, seed, reach, points, scenes) -> Iterator[View]:
+    def steps(self, seed, reach, points, scenes) -> Iterator[Pair]:
         """Both surfaces by turns, some points at a time, the coarse ones first."""
-        for name, stored in twins.STORED.items():
-            if name not in self._pair:
-                self._pair[name] = zoo.load(stored, progress=False)
-        if scenes not in self._scenes:
-            self._scenes[scenes] = small.scenes(scenes)
-        depth = zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"]
         how = {"points": points, "reach": reach, "seed": seed, "chunk": max(1, 192 // scenes)}
         with ExitStack() as stack:
             walks = {
-                name: stack.enter_context(closing(loss_surface.surface_steps(network, *self._scenes[scenes], **how)))
-                for name, network in self._pair.items()
+                name: stack.enter_context(closing(surface_steps(trained(name), *some(scenes), **how)))
+                for name in twins.STORED
             }
             surfaces = {name: next(walk) for name, walk in walks.items()}
-            yield View(dict(surfaces), depth, reach)
+            yield dict(surfaces)
             while surfaces[twins.RESIDUAL].share < 1:
                 for name, walk in walks.items():
                     surfaces[name] = next(walk)
-                    yield View(dict(surfaces), depth, reach)
+                    yield dict(surfaces)
 
-    def share(self, view: View) -> float:
+    def share(self, surfaces: Pair) -> float:
         """How many of the points are known."""
-        return sum(surface.share for surface in view.surfaces.values()) / len(view.surfaces)
+        return sum(surface.share for surface in surfaces.values()) / len(surfaces)
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, surfaces: Pair) -> base.Frame:
         """Both from above, in one scale of colours."""
-        losses = {f"{name}, {view.depth} layers": part.losses.numpy() for name, part in view.surfaces.items()}
-        pixels = drawings.heat(losses, view.reach, title=TITLE)
+        depth = zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"]
+        losses = {f"{name}, {depth} layers": surface.losses.numpy() for name, surface in surfaces.items()}
+        pixels = drawings.contours(losses, surfaces[twins.PLAIN].axis[-1].item(), title=TITLE)
         told = [
-            f"<b>{name}</b>: {part.centre:.2g} in the middle, {part.low_share:.0%} of the square below 1"
-            for name, part in view.surfaces.items()
+            f"<b>{name}</b>: {surface.centre:.2g} in the middle, {surface.low_share:.0%} of the square below 1"
+            for name, surface in surfaces.items()
         ]
         return base.Frame(pixels, f"Loss of {'; '.join(told)}.")
+
+
+@lru_cache(maxsize=2)
+def trained(name: str) -> zoo.PixelNetwork:
+    """One of the twins, loaded when it is first walked round."""
+    return zoo.load(twins.STORED[name], progress=False)
+
+
+@lru_cache(maxsize=len(SCENES))
+def some(scenes: int) -> tuple[Tensor, Tensor]:
+    """The scenes that the loss is a mean of, rendered once."""
+    return small.scenes(scenes)

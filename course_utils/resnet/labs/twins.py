@@ -7,7 +7,7 @@ Paper: He et al. 2016, figure 6 (plain networks of 20 … 56 layers against resi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,17 +24,18 @@ RATES = (0.002, 0.005, 0.01, 0.02)
 TEST_SCENES = 300
 TOP = 2.4  # of the axis; a residual network may begin far above
 WINDOW = 10  # batches that a point of the curve averages
+NO_STEP = {twins.PLAIN: (), twins.RESIDUAL: ()}
 
 
 @dataclass(frozen=True)
-class View:
-    """Where the race stands, with all that its drawing needs."""
+class Trainings:
+    """Where both trainings stand, with all that their drawing needs."""
 
     depth: int
     steps: int
+    losses: Mapping[str, Sequence[float]]  # name of the twin → loss of each batch so far
+    right: Mapping[str, Sequence[float]]  # name of the twin → share of each batch that was right
     rendered: float = 1.0  # share of the scenes, before the first step
-    losses: Mapping[str, tuple[float, ...]] | None = None  # name of the twin → loss of each batch so far
-    right: Mapping[str, tuple[float, ...]] | None = None  # name of the twin → share of each batch that was right
     test: Mapping[str, float] | None = None  # name of the twin → share of the test scenes that is right, at the end
 
 
@@ -57,70 +58,67 @@ class TwinsLab(started.StartedLab):
 
     def waiting(self, depth, norm, steps, rate, seed) -> base.Frame:
         """A run that ships, of the chosen depth."""
-        shipped = twins.shipped()
-        losses = {name: runs[0] for name, runs in shipped.losses[depth].items()}
-        right = {name: runs[0] for name, runs in shipped.right[depth].items()}
-        test = {name: runs[0] for name, runs in shipped.test[depth].items()}
-        frame = self.draw(View(depth, len(losses[twins.PLAIN]), losses=losses, right=right, test=test))
+        runs = twins.load_runs()
+        losses, right, test = (
+            {name: seeds[0] for name, seeds in kept[depth].items()} for kept in (runs.losses, runs.right, runs.test)
+        )
+        frame = self.draw(Trainings(depth, len(losses[twins.PLAIN]), losses, right, test=test))
         told = f"<b>Press Train.</b> Until then, a run of before, {depth} layers: {frame.headline}"
         return base.Frame(frame.pixels, told)
 
-    def steps(self, depth, norm, steps, rate, seed) -> Iterator[View]:
-        """Render the scenes once, train both by turns, then ask both about scenes that they have never met."""
+    def steps(self, depth, norm, steps, rate, seed) -> Iterator[Trainings]:
+        """Render the scenes once, train both by turns, then ask both about test scenes."""
         if self._scenes is None:
             blocks = []
             for block in small.scene_blocks(twins.SCENES):
                 blocks.append(block)
-                yield View(depth, steps, rendered=len(blocks) * small.BLOCK / twins.SCENES)
+                rendered = len(blocks) * small.BLOCK / twins.SCENES
+                yield Trainings(depth, steps, NO_STEP, NO_STEP, rendered)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
-        pair = twins.twins(depth, seed=seed, norm=norm)
-        losses, right = dict.fromkeys(pair, ()), dict.fromkeys(pair, ())
+        pair = twins.build_pair(depth, seed=seed, norm=norm)
+        losses, right = dict(NO_STEP), dict(NO_STEP)
         how = {"steps": steps, "batch": twins.BATCH, "learning_rate": rate, "seed": seed}
         for name, step in training.train_by_turns(pair, *self._scenes, **how):
             losses[name] += (step.loss,)
             right[name] += (step.accuracy,)
-            yield View(depth, steps, losses=dict(losses), right=dict(right))
+            yield Trainings(depth, steps, dict(losses), dict(right))
         asked = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
         test = {name: training.accuracy(network, *asked) for name, network in pair.items()}
-        yield View(depth, steps, losses=losses, right=right, test=test)
+        yield Trainings(depth, steps, losses, right, test=test)
 
-    def share(self, view: View) -> float:
+    def share(self, now: Trainings) -> float:
         """How far both trainings are."""
-        return len(view.losses[twins.RESIDUAL]) / view.steps if view.losses else 0.0
+        return len(now.losses[twins.RESIDUAL]) / now.steps
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, now: Trainings) -> base.Frame:
         """Both curves on one axis, and the level of guessing."""
-        losses = view.losses or {twins.PLAIN: (), twins.RESIDUAL: ()}
-        series = {f"{name}, {view.depth} layers": _below(twins.smoothed(losses[name], WINDOW)) for name in losses}
+        smooth = {name: twins.smooth(losses, WINDOW) for name, losses in now.losses.items()}
+        series = {  # a gap where a curve stands above the axis
+            f"{name}, {now.depth} layers": [loss if loss <= TOP else math.nan for loss in losses]
+            for name, losses in smooth.items()
+        }
         pixels = figures.quick_curves(
-            series | {"guessing: ln 6": ([0, view.steps - 1], [small.GUESSING] * 2)},
+            series | {"guessing: ln 6": ([0, now.steps - 1], [small.GUESSING] * 2)},
             title="Same layers, same first weights, same scenes: only “+ x” differs",
             x_label="step",
             y_label=f"training loss, mean of {WINDOW} batches",
-            x_range=(0, view.steps - 1),
+            x_range=(0, now.steps - 1),
             y_range=(0, TOP),
         )
-        return base.Frame(pixels, headline(view))
+        return base.Frame(pixels, headline(now))
 
 
-def _below(values: list[float]) -> list[float]:
-    """The values on the axis; a gap where they stand above it."""
-    return [value if value <= TOP else math.nan for value in values]
-
-
-def headline(view: View) -> str:
-    """Where the race stands, in one sentence (HTML)."""
-    if view.rendered < 1 or not view.losses:
-        return f"The road-sign scenes are rendered first: {view.rendered:.0%} …"
+def headline(now: Trainings) -> str:
+    """Where both trainings stand, in one sentence (HTML)."""
+    if not now.losses[twins.PLAIN]:
+        return f"The road-sign scenes are rendered first: {now.rendered:.0%} …"
     told = []
-    for name in (twins.PLAIN, twins.RESIDUAL):
-        values = view.losses[name][-20:]
-        if values:
-            loss, right = sum(values) / len(values), sum(view.right[name][-20:]) / len(values)
+    for name, losses in now.losses.items():
+        if late := losses[-20:]:
+            loss, right = sum(late) / len(late), sum(now.right[name][-20:]) / len(late)
             told.append(f"<b>{name}</b>: loss {loss:.2f}, {right:.0%} right")
-    done = len(view.losses[twins.RESIDUAL])
-    words = f"step {done} of {view.steps}, {', '.join(told)}."
-    if view.test:
-        asked = ", ".join(f"{name} {view.test[name]:.0%}" for name in (twins.PLAIN, twins.RESIDUAL))
+    words = f"step {len(now.losses[twins.RESIDUAL])} of {now.steps}, {', '.join(told)}."
+    if now.test:
+        asked = ", ".join(f"{name} {share:.0%}" for name, share in now.test.items())
         words += f" On new scenes: {asked} right."
     return words

@@ -1,0 +1,78 @@
+"""Twins differ in nothing but the sum; their trainings that ship say what the lesson says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from course_utils import runtime, zoo
+from course_utils.resnet import twins
+from course_utils.signs import small
+
+
+@pytest.fixture(autouse=True)
+def on_the_processor(monkeypatch):
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+
+
+def test_twins_differ_in_nothing_but_the_sum():
+    pair = twins.build_pair(14, seed=3)
+    plain, residual = pair[twins.PLAIN].body.state_dict(), pair[twins.RESIDUAL].body.state_dict()
+    assert plain.keys() == residual.keys()
+    assert all(torch.equal(plain[name], residual[name]) for name in plain)
+    pictures = torch.rand(2, 3, 32, 32)
+    assert not torch.allclose(pair[twins.PLAIN](pictures), pair[twins.RESIDUAL](pictures))
+    for block in pair[twins.PLAIN].body.stage1:
+        block.skip = nn.Identity()  # with the skips put in, the plain one is the residual one
+    for stage in ("stage2", "stage3"):
+        for block, other in zip(
+            getattr(pair[twins.PLAIN].body, stage), getattr(pair[twins.RESIDUAL].body, stage), strict=True
+        ):
+            block.skip = other.skip
+    assert torch.allclose(pair[twins.PLAIN](pictures), pair[twins.RESIDUAL](pictures))
+
+
+def test_smoothing_is_the_mean_of_the_last_values():
+    assert twins.smooth([4, 2, 0, 6], 2) == [4, 3, 1, 3]
+    assert twins.smooth([], 3) == []
+
+
+# ---- what ships --------------------------------------------------------------------------------------------------
+def late(seeds):
+    """The mean loss of the last twenty batches, a number a seed."""
+    return [float(np.mean(losses[-20:])) for losses in seeds]
+
+
+def test_the_shipped_runs_say_what_the_lesson_says():
+    runs = twins.load_runs()
+    assert sorted(runs.losses) == [8, 20, 32, 56]
+    for depth in runs.losses:
+        plain, residual = late(runs.losses[depth][twins.PLAIN]), late(runs.losses[depth][twins.RESIDUAL])
+        assert len(plain) == len(residual) >= (3 if depth == 56 else 1)
+        assert max(residual) < 0.1  # the residual one learns at every depth …
+        assert min(runs.test[depth][twins.RESIDUAL]) > 0.93
+        if depth == 8:
+            assert max(plain) < 0.1  # … the plain one only while it is shallow
+        if depth == 56:
+            assert min(plain) > 1.0
+            assert max(runs.test[depth][twins.PLAIN]) < 0.5
+    means = [np.mean(late(runs.losses[depth][twins.PLAIN])) for depth in (8, 20, 32, 56)]
+    assert means == sorted(means)
+    bare = {name: late(seeds) for name, seeds in runs.bare.items()}  # without batch normalisation nothing arrives
+    assert bare[twins.PLAIN] == pytest.approx([small.GUESSING] * len(bare[twins.PLAIN]), abs=0.03)
+    assert max(bare[twins.RESIDUAL]) < 1.0
+
+
+def test_results_carry_how_they_were_made():
+    folder = runtime.DATA / "resnet"
+    assert twins.load_runs().made["command"] == "python scripts/results_resnet.py twins"
+    with np.load(folder / "surfaces.npz") as stored:
+        assert "results_resnet.py surface" in str(stored["made"])
+    told = json.loads((folder / "lesions.json").read_text(encoding="utf-8"))
+    assert told["made"]["command"] == "python scripts/results_resnet.py lesions"
+    assert all(path.stat().st_size < 300_000 for path in folder.iterdir())
+    for stored in twins.STORED.values():
+        assert stored in zoo.extras()
+        assert zoo.card(stored)["bytes"] < 500_000
