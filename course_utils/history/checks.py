@@ -5,15 +5,15 @@ Serves notebook 1. Papers: none; what is checked is what makes a test a test (Ka
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from course_utils import runtime
-from course_utils.checks.base import NOT_YET, Verdict
+from course_utils.checks.base import Verdict, try_out, wrong
 from course_utils.checks.progress import remembered
 from course_utils.history import faulty
 
@@ -23,14 +23,6 @@ _RIGHT = (
     "Right. Channels first without moving a single pixel, and every scene on one side of the split only: now the test"
     " says something about pictures that the network has never met."
 )
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Whose copy every returned picture is."""
-
-    train: Tensor  # [M], numbers of scenes
-    test: Tensor  # [T]
 
 
 @remembered
@@ -43,51 +35,36 @@ def check_prepare(student: Callable) -> Verdict:
 
     Returns:
         The verdict; `right` is None where nothing was mended yet.
+
+    >>> check_prepare(faulty.prepare).right
+    True
     """
     pictures, labels = _probe()
-    before, random = pictures.clone(), torch.get_rng_state()
-    try:
-        answer = student(pictures, labels, COPIES, 0)
-        again, other = student(pictures, labels, COPIES, 0), student(pictures, labels, COPIES, 1)
-    except NotImplementedError:
-        return NOT_YET
-    except Exception as trouble:
-        return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {trouble}")
-    finally:
-        moved = not torch.equal(torch.get_rng_state(), random)
-        torch.set_rng_state(random)
-    if answer is None or answer is Ellipsis:
-        return NOT_YET
-    if not torch.equal(pictures, before):
-        return Verdict(False, "You write into the pictures that were given; work on a copy.")
-    if (plain := _shape_fault(answer)) is not None:
-        return plain
-    if _equal(answer, faulty.prepare(pictures, labels, COPIES, 0, scrambled=True, leaky=True)):
+    moved = []  # whether each call drew from torch's global random numbers
+
+    @functools.wraps(student)
+    def watched(*given):
+        torch.default_generator.manual_seed(len(moved))  # what is drawn from these differs from call to call
+        before = torch.get_rng_state()
+        answer = student(*given)
+        moved.append(not torch.equal(torch.get_rng_state(), before))
+        return answer
+
+    answers = []
+    for seed in (0, 0, 1):
+        answer = try_out(
+            watched, pictures, labels, COPIES, seed, takes="pictures, labels, copies, seed", returns=None,
+            writes="You write into the pictures that were given; work on a copy.",
+        )  # fmt: skip
+        if isinstance(answer, Verdict):
+            return answer
+        if fault := _shape_fault(answer):
+            return wrong(fault)
+        answers.append(answer)
+    if _equal(answers[0], faulty.prepare(pictures, labels, COPIES, 0, scrambled=True, leaky=True)):
         return _STILL
-    return _judged(answer, again, other, moved, pictures, labels)
-
-
-def _judged(answer, again, other, moved: bool, pictures: Tensor, labels: Tensor) -> Verdict:
-    """From the plain to the subtle: the layout, the pairs, the leak, the shares, the randomness."""
-    found, layout = _recognised(answer, pictures)
-    if found is None:
-        return Verdict(False, layout)
-    for whose, scenes, given in (("training", found.train, answer[1]), ("test", found.test, answer[3])):
-        if not torch.equal(given.long(), labels[scenes]):
-            return Verdict(
-                False,
-                f"Pictures and labels of the {whose} set no longer belong together: index both with the same numbers.",
-            )
-    for fault in (_leak(found), _share(found), _test_fault(answer[2], found, pictures), _copies(answer[0], found)):
-        if fault:
-            return Verdict(False, fault)
-    if not _equal(answer, again):
-        if moved:
-            return Verdict(False, "You draw from torch's global random numbers; pass generator=draw to every draw.")
-        return Verdict(False, "Twice the same seed, two different splits: make the generator from `seed`.")
-    if _same_split(found, other, pictures):
-        return Verdict(False, "Another seed gives the same split: make the generator from `seed`, and shuffle with it.")
-    return Verdict(True, _RIGHT)
+    fault = _fault(*answers, any(moved), pictures, labels)
+    return wrong(fault) if fault else Verdict(True, _RIGHT)
 
 
 def _probe() -> tuple[Tensor, Tensor]:
@@ -97,70 +74,83 @@ def _probe() -> tuple[Tensor, Tensor]:
     return (smooth * 200 + 25).byte().permute(0, 2, 3, 1).contiguous(), torch.arange(COUNT) // 10
 
 
-def _shape_fault(answer) -> Verdict | None:
+# ---- what can be wrong: each function gives a sentence, or nothing --------------------------------------------------
+def _shape_fault(answer) -> str:
     if not isinstance(answer, (tuple, list)) or len(answer) != 4 or not all(isinstance(a, Tensor) for a in answer):
-        return Verdict(False, "Return four tensors: train pictures, train labels, test pictures, test labels.")
+        return "Return four tensors: train pictures, train labels, test pictures, test labels."
     for whose, x, y in (("training", *answer[:2]), ("test", *answer[2:])):
         if len(x) == 0 or len(x) != len(y):
-            return Verdict(False, f"The {whose} set has {len(x)} pictures and {len(y)} labels; give one label each.")
+            return f"The {whose} set has {len(x)} pictures and {len(y)} labels; give one label each."
         if not x.is_floating_point():
             kind = str(x.dtype).removeprefix("torch.")
-            return Verdict(False, f"The {whose} pictures are {kind}; divide by 255, to floats in [0, 1].")
+            return f"The {whose} pictures are {kind}; divide by 255, to floats in [0, 1]."
         if x.shape[1:] == (3, WIDTH, HEIGHT):
-            return Verdict(
-                False, "The pictures lie on their side: rows and columns changed places; the height comes first."
-            )
+            return "The pictures lie on their side: rows and columns changed places; the height comes first."
         if x.shape[1:] != (3, HEIGHT, WIDTH):
             wanted, got = [len(x), 3, HEIGHT, WIDTH], list(x.shape)
-            return Verdict(False, f"The {whose} pictures must be [N, 3, H, W], here {wanted}; yours are {got}.")
+            return f"The {whose} pictures must be [N, 3, H, W], here {wanted}; yours are {got}."
         if not x.isfinite().all() or x.min() < 0 or x.max() > 1:
-            return Verdict(
-                False, f"The {whose} pictures run from {x.min():.2f} to {x.max():.2f}; clamp them to [0, 1]."
-            )
+            return f"The {whose} pictures run from {x.min():.2f} to {x.max():.2f}; clamp them to [0, 1]."
         if x.max() < 0.02:
-            return Verdict(False, f"The {whose} pictures are nearly black: you divide by 255 twice.")
-    return None
+            return f"The {whose} pictures are nearly black: you divide by 255 twice."
+    return ""
 
 
-# ---- what can be recognised ------------------------------------------------------------------------------------------
-def _recognised(answer, pictures: Tensor) -> tuple[_Found | None, str]:
-    """Whose copy each picture is, or what happened to the channels."""
-    given = torch.cat([answer[0], answer[2]]).detach()
-    right = pictures.permute(0, 3, 1, 2).float() / 255
-    if _likeness(given, right).max(dim=1).values.median() > 0.8:
-        scenes = _likeness(given, right).argmax(dim=1)
-        return _Found(scenes[: len(answer[0])], scenes[len(answer[0]) :]), ""
+def _fault(answer, again, other, moved: bool, pictures: Tensor, labels: Tensor) -> str:
+    """From the plain to the subtle: the layout, the pairs, the leak, the shares, the copies, the randomness."""
+    if layout := _layout_fault(answer, pictures):
+        return layout
+    train, test = _scenes(answer, pictures)
+    for whose, scenes, given in (("training", train, answer[1]), ("test", test, answer[3])):
+        if not torch.equal(given.long(), labels[scenes]):
+            told = f"Pictures and labels of the {whose} set no longer belong together"
+            return f"{told}: index both with the same numbers."
+    if fault := _leak(train, test) or _share(train, test) or _test_fault(answer[2], test, pictures):
+        return fault
+    if fault := _copies(answer[0], train):
+        return fault
+    if not _equal(answer, again):
+        if moved:
+            return "You draw from torch's global random numbers; pass generator=draw to every draw."
+        return "Twice the same seed, two different splits: make the generator from `seed`."
+    if set(_scenes(other, pictures)[1].tolist()) == set(test.tolist()):
+        return "Another seed gives the same split: make the generator from `seed`, and shuffle with it."
+    return ""
+
+
+def _layout_fault(answer, pictures: Tensor) -> str:
+    """What happened to the channels, if no scene can be recognised."""
+    given, right = torch.cat([answer[0], answer[2]]), pictures.permute(0, 3, 1, 2).float() / 255
+
+    def like(scenes: Tensor) -> bool:
+        return bool(_likeness(given, scenes).max(dim=1).values.median() > 0.8)
+
+    if like(right):
+        return ""
     scrambled = pictures.reshape(right.shape).float() / 255
-    if _likeness(given, scrambled).max(dim=1).values.median() > 0.8:
-        train, test = _likeness(given, scrambled).argmax(dim=1).split([len(answer[0]), len(answer[2])])
-        first = "" if set(train.tolist()) & set(test.tolist()) else "The leak is closed, but "
+    if like(scrambled):
+        train, test = (set(_likeness(x, scrambled).argmax(dim=1).tolist()) for x in (answer[0], answer[2]))
         told = "the pictures are scrambled: reshape and view only deal the numbers out anew, in the order in which"
         told += " they lie in memory, so three neighbours become red, green and blue no more; to move an axis, permute."
-        return None, first + (told if first else told[0].upper() + told[1:])
-    if _likeness(given, right.flip(1)).max(dim=1).values.median() > 0.8:
-        return None, "Red and blue changed places: keep the order of the channels."
-    return None, "These are not the scenes any more: look at one of the pictures that you return."
+        return told[0].upper() + told[1:] if train & test else "The leak is closed, but " + told
+    if like(right.flip(1)):
+        return "Red and blue changed places: keep the order of the channels."
+    return "These are not the scenes any more: look at one of the pictures that you return."
 
 
-def _likeness(a: Tensor, b: Tensor) -> Tensor:
-    """Correlation of each picture in `a` with each in `b`, [len(a), len(b)]; brightness and noise hardly matter."""
-    a, b = (F.normalize(x.flatten(1) - x.flatten(1).mean(dim=1, keepdim=True), dim=1) for x in (a, b))
-    return a @ b.T
-
-
-def _leak(found: _Found) -> str:
-    seen = set(found.train.tolist())
-    known = sum(scene in seen for scene in found.test.tolist())
+def _leak(train: Tensor, test: Tensor) -> str:
+    seen = set(train.tolist())
+    known = sum(scene in seen for scene in test.tolist())
     if not known:
         return ""
     return (
-        f"The pictures are whole, but {known} of your {len(found.test)} test pictures are copies of scenes that the"
+        f"The pictures are whole, but {known} of your {len(test)} test pictures are copies of scenes that the"
         " network trains on: split the scenes first, and make the copies afterwards."
     )
 
 
-def _share(found: _Found) -> str:
-    test, train = set(found.test.tolist()), set(found.train.tolist())
+def _share(train: Tensor, test: Tensor) -> str:
+    train, test = set(train.tolist()), set(test.tolist())
     if gone := COUNT - len(test | train):
         return f"{gone} of {COUNT} scenes are neither in the training nor in the test set; every scene belongs to one."
     if abs(len(test) - COUNT // 5) > 1:
@@ -173,30 +163,39 @@ def _share(found: _Found) -> str:
     return ""
 
 
-def _test_fault(x: Tensor, found: _Found, pictures: Tensor) -> str:
-    if len(set(found.test.tolist())) < len(found.test):
+def _test_fault(x: Tensor, test: Tensor, pictures: Tensor) -> str:
+    if len(set(test.tolist())) < len(test):
         return "A test scene appears more than once; nothing is gained by asking the same question twice."
-    plain = pictures.permute(0, 3, 1, 2)[found.test].float() / 255
+    plain = pictures.permute(0, 3, 1, 2)[test].float() / 255
     if (x - plain).abs().max() > 1 / 255:
         return "You change the test pictures too: test on pictures as they come, and change the training copies only."
     return ""
 
 
-def _copies(x: Tensor, found: _Found) -> str:
-    counts = torch.bincount(found.train, minlength=COUNT)
+def _copies(x: Tensor, train: Tensor) -> str:
+    counts = torch.bincount(train, minlength=COUNT)
     counts = counts[counts > 0]
     if (counts != COPIES).any():
         return f"Of each training scene there shall be copies = {COPIES} changed copies; yours has {int(counts.min())}."
-    first = x[found.train == found.train[0]]
+    first = x[train == train[0]]
     if (first - first[0]).abs().max() < 1e-6:
         return "The copies are all alike: change their brightness and add noise, a fresh draw for each copy."
     return ""
 
 
+# ---- what can be recognised ------------------------------------------------------------------------------------------
+def _scenes(answer, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Whose copy every training and every test picture is: numbers of scenes, [M] and [T]."""
+    right = pictures.permute(0, 3, 1, 2).float() / 255
+    return tuple(_likeness(x, right).argmax(dim=1) for x in (answer[0], answer[2]))
+
+
+def _likeness(a: Tensor, b: Tensor) -> Tensor:
+    """Correlation of each picture in `a` with each in `b`, [len(a), len(b)]; brightness and noise hardly matter."""
+    a, b = (x.detach().float().flatten(1) for x in (a, b))
+    a, b = (F.normalize(x - x.mean(dim=1, keepdim=True), dim=1) for x in (a, b))
+    return a @ b.T
+
+
 def _equal(one, two) -> bool:
     return all(a.shape == b.shape and torch.allclose(a.float(), b.float()) for a, b in zip(one, two, strict=True))
-
-
-def _same_split(found: _Found, other, pictures: Tensor) -> bool:
-    twin, _ = _recognised(other, pictures)
-    return twin is not None and set(twin.test.tolist()) == set(found.test.tolist())

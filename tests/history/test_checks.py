@@ -83,6 +83,25 @@ def test_the_right_answer_is_right(right):
     assert verdict.right is True, verdict
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_the_right_answer_may_have_another_float_type(kind):
+    def prepare(pictures, labels, copies=8, seed=0):
+        parts = faulty.prepare(pictures, labels, copies, seed)
+        return [part.to(kind) if part.is_floating_point() else part for part in parts]
+
+    assert check_prepare(prepare).right is True
+
+
+def test_a_seed_may_go_into_torch_s_own_random_numbers():
+    """Not the course's way, and not wrong: the same seed gives the same split."""
+
+    def prepare(pictures, labels, copies=8, seed=0):
+        torch.manual_seed(seed)
+        return answer(draws="global")(pictures, labels, copies, seed)
+
+    assert check_prepare(prepare).right is True
+
+
 def test_the_right_answer_may_make_its_copies_in_a_loop_and_shift_them():
     def prepare(pictures, labels, copies=8, seed=0):
         draw = torch.Generator().manual_seed(seed)
@@ -144,6 +163,11 @@ def _writes_into_the_pictures(pictures, labels, copies, seed):
     return faulty.prepare(pictures, labels, copies, seed)
 
 
+def _noise_from_anywhere(pictures, labels, copies, seed):
+    a, b, c, d = faulty.prepare(pictures, labels, copies, seed)
+    return (a + 0.01 * torch.randn(a.shape)).clamp(0, 1), b, c, d
+
+
 def _noise(pictures, labels, copies, seed):
     a, b, c, d = faulty.prepare(pictures, labels, copies, seed)
     return torch.rand_like(a), b, torch.rand_like(c), d
@@ -156,10 +180,12 @@ def _noise(pictures, labels, copies, seed):
         (_time_as_seed, "Twice the same seed"),
         (_writes_into_the_pictures, "write into the pictures"),
         (_noise, "not the scenes any more"),
+        (_noise_from_anywhere, "global random numbers"),
+        (5, "Give your function itself"),
         (lambda pictures, labels, copies, seed: pictures, "Return four tensors"),
         (lambda pictures, labels, copies, seed: (pictures, labels[:3], pictures, labels), "40 pictures and 3 labels"),
         (lambda pictures, labels, copies, seed: (pictures, labels, pictures, labels), "pictures are uint8"),
-        (lambda pictures: pictures, "TypeError"),
+        (lambda pictures: pictures, r"must take \(pictures, labels, copies, seed\)"),
         (lambda *arguments: 1 / 0, "ZeroDivisionError"),
     ],
 )
