@@ -5,7 +5,6 @@ Serves notebook 8. Paper: Madry et al. 2018 (PGD), arXiv:1706.06083.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
-from course_utils.checks.base import NOT_YET, Verdict, attempt, together
+from course_utils.checks.base import NOT_YET, Verdict, same, together, try_out, wrong
 from course_utils.checks.progress import remembered
 
 
@@ -153,74 +152,59 @@ def check_pgd(student: Callable) -> Verdict:
         student: a function of (network, images, labels, targets, epsilon, step_size, steps) that begins at a random
             point of the ball, takes `steps` steps along the sign of the gradient and returns the pictures.
 
-    Returns:
-        The verdict; `right` is None where the exercise was not begun.
+    >>> check_pgd(lambda network, images, labels, targets, epsilon, step_size, steps: images)
+    … Not yet: your function never asks the network, so fill the gap and run this cell again.
     """
-    return together((_marked(student, problem) for problem in _problems()), _RIGHT)
+    return together((_mark(student, problem) for problem in _problems()), _RIGHT)
 
 
-def _marked(student: Callable, problem: _Problem) -> Verdict:
+def _mark(student: Callable, problem: _Problem) -> Verdict:
     """One problem: run, then look for what is wrong, from the plain to the subtle."""
     network = _Witness()
-    before = problem.images.clone()
-    arguments = (problem.images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(0)
-        answer = attempt(student, network, *arguments, raised=lambda trouble: _raised(student, trouble))
+    answer = try_out(
+        student,
+        *(network, problem.images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps),
+        takes="network, images, labels, targets, epsilon, step_size, steps",
+        returns="the pictures, a tensor",
+        writes="You write into the clean pictures themselves; work on a copy: x = images.clone().",
+        explain=_explain,
+    )
     if isinstance(answer, Verdict):
         return answer
-    if not torch.equal(problem.images, before):
-        return Verdict(False, "You write into the clean pictures themselves; work on a copy: x = images.clone().")
-    if (plain := _shape_fault(answer, problem)) is not None:
-        return plain
     answer = answer.detach()
+    if answer.shape != problem.images.shape:
+        wanted, got = list(problem.images.shape), list(answer.shape)
+        return wrong(f"Return pictures of the shape that came in, {wanted}; yours have {got}.")
+    if not answer.isfinite().all():
+        return wrong("Your pictures hold NaN or infinity; look for a division by 0 or a step that explodes.")
     if not network.asked:
         return Verdict(None, "Not yet: your function never asks the network, so fill the gap and run this cell again.")
     start = network.asked[0]
     if torch.equal(answer, start):
         return NOT_YET
-    return _compared(answer, start, problem, len(network.asked))
+    return _compare(answer, start, problem, len(network.asked))
 
 
-def _raised(student: Callable, trouble: Exception) -> Verdict:
-    names = "network, images, labels, targets, epsilon, step_size, steps"
-    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != 7:
-        return Verdict(False, f"Your function must take ({names}), in this order.")
-    if isinstance(trouble, RuntimeError) and "does not require grad" in str(trouble):
-        return Verdict(False, "The picture asks for no gradient: call x.requires_grad_() before network(x).")
-    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {trouble}")
-
-
-def _shape_fault(answer, problem: _Problem) -> Verdict | None:
-    if not isinstance(answer, Tensor):
-        return Verdict(False, f"Return the pictures, a tensor; you return {type(answer).__name__}.")
-    if answer.shape != problem.images.shape:
-        wanted, got = list(problem.images.shape), list(answer.shape)
-        return Verdict(False, f"Return pictures of the shape that came in, {wanted}; yours have {got}.")
-    if not answer.isfinite().all():
-        return Verdict(False, "Your pictures hold NaN or infinity; look for a division by 0 or a step that explodes.")
+def _explain(trouble: Exception) -> str | None:
+    """What an exception says of the exercise."""
+    if "does not require grad" in str(trouble):
+        return "The picture asks for no gradient: call x.requires_grad_() before network(x)."
     return None
 
 
-def _compared(answer: Tensor, start: Tensor, problem: _Problem, asked: int) -> Verdict:
+def _compare(answer: Tensor, start: Tensor, problem: _Problem, asked: int) -> Verdict:
     """Beside the right answer and the usual wrong ones, all from the student's own start."""
     if (start - problem.images).abs().max() > problem.epsilon * (1 + 1e-6):
-        return Verdict(
-            False, "Your start lies outside the ball: x₀ = x + U(−ε, ε), a different number for every pixel."
-        )
-
-    def same(other: Tensor) -> bool:
-        return torch.allclose(answer, other, rtol=0, atol=1e-6)
-
-    if same(_targeted_pgd(problem, start)):
+        return wrong("Your start lies outside the ball: x₀ = x + U(−ε, ε), a different number for every pixel.")
+    if same(answer, _targeted_pgd(problem, start)):
         still = torch.equal(start, problem.images)
-        return Verdict(False, _NO_RANDOM_START) if still else Verdict(True, _RIGHT)
+        return wrong(_NO_RANDOM_START) if still else Verdict(True, _RIGHT)
     for mistake, sentence in _MISTAKES:
-        if same(_targeted_pgd(problem, start, **mistake)):
-            return Verdict(False, sentence)
+        if same(answer, _targeted_pgd(problem, start, **mistake)):
+            return wrong(sentence)
     for count in (problem.steps - 1, problem.steps + 1):
-        if same(_targeted_pgd(replace(problem, steps=count), start)):
-            return Verdict(False, f"You take {count} steps; it must be steps = {problem.steps}.")
+        if same(answer, _targeted_pgd(replace(problem, steps=count), start)):
+            return wrong(f"You take {count} steps; it must be steps = {problem.steps}.")
     return _by_its_traits(answer, problem, asked)
 
 
@@ -228,24 +212,20 @@ def _by_its_traits(answer: Tensor, problem: _Problem, asked: int) -> Verdict:
     """Several mistakes at once: name the first that can be seen from outside."""
     distance = float((answer - problem.images).abs().max())
     if answer.min() < -1e-6 or answer.max() > 1 + 1e-6:
-        return Verdict(
-            False, f"Pixels leave [0, 1] (they run from {answer.min():.2f} to {answer.max():.2f}): clamp them."
-        )
+        return wrong(f"Pixels leave [0, 1] (they run from {answer.min():.2f} to {answer.max():.2f}): clamp them.")
     if distance > problem.epsilon * (1 + 1e-6):
         sentence = "project it after every step onto the ball round the clean picture."
-        return Verdict(False, f"A pixel moved by {distance:.3f} where ε = {problem.epsilon}: {sentence}")
+        return wrong(f"A pixel moved by {distance:.3f} where ε = {problem.epsilon}: {sentence}")
     with torch.no_grad():
         loss = [float(cross_entropy(_Witness()(x), problem.targets)) for x in (problem.images, answer)]
     if loss[1] >= loss[0]:
-        return Verdict(
-            False,
+        return wrong(
             f"The loss of the targets did not fall ({loss[0]:.2f} before, {loss[1]:.2f} after): look at the sign of "
-            "the step and at the label in the loss.",
+            "the step and at the label in the loss."
         )
     if asked < problem.steps:
-        return Verdict(False, f"The network was asked {asked} times; compute a new gradient in each of the steps.")
-    return Verdict(
-        False,
+        return wrong(f"The network was asked {asked} times; compute a new gradient in each of the steps.")
+    return wrong(
         "The pictures stay in the ball and come nearer to the targets, but they are not those of PGD: in each step "
-        "take a fresh gradient, move η against its sign, project onto the ball, clamp to [0, 1].",
+        "take a fresh gradient, move η against its sign, project onto the ball, clamp to [0, 1]."
     )
