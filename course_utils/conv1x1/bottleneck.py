@@ -5,8 +5,8 @@ Serves notebook 03. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
@@ -80,26 +80,18 @@ class Conv:
         return partial(torch.no_grad()(conv2d), maps, weight, padding=self.kernel // 2, groups=self.groups)
 
 
-# ---- counted -----------------------------------------------------------------------------------------------------
-def direct(in_channels: int, out_channels: int, kernel: int, size: int, batch: int = 1) -> tuple[Conv]:
-    """One k×k convolution from all maps."""
-    return (Conv(in_channels, out_channels, kernel, size, batch),)
+def with_reduction(direct: Conv, reduced: int) -> tuple[Conv, Conv]:
+    """The bottleneck in the place of a k×k convolution: a 1×1 convolution to fewer maps, then k×k from those.
 
+    Args:
+        direct: the convolution without it.
+        reduced: r, the maps between the two.
 
-def with_reduction(
-    in_channels: int, reduced: int, out_channels: int, kernel: int, size: int, batch: int = 1
-) -> tuple[Conv, Conv]:
-    """The bottleneck: a 1×1 convolution to fewer maps, then the k×k convolution from those.
-
-    >>> round(macs(direct(192, 32, kernel=5, size=28)) / macs(with_reduction(192, 16, 32, kernel=5, size=28)), 1)
+    >>> direct = Conv(192, 32, kernel=5, size=28)
+    >>> round(direct.macs / sum(conv.macs for conv in with_reduction(direct, reduced=16)), 1)
     9.7
     """
-    return Conv(in_channels, reduced, 1, size, batch), Conv(reduced, out_channels, kernel, size, batch)
-
-
-def macs(convolutions: tuple[Conv, ...]) -> int:
-    """Multiply-adds of all of them."""
-    return sum(conv.macs for conv in convolutions)
+    return replace(direct, out_channels=reduced, kernel=1), replace(direct, in_channels=reduced)
 
 
 def break_even(in_channels: int, out_channels: int, kernel: int) -> float:
@@ -110,37 +102,22 @@ def break_even(in_channels: int, out_channels: int, kernel: int) -> float:
     >>> round(break_even(192, 32, kernel=5))
     155
     """
-    return macs(direct(in_channels, out_channels, kernel, 1)) / (in_channels + kernel**2 * out_channels)
+    return Conv(in_channels, out_channels, kernel, size=1).macs / (in_channels + kernel**2 * out_channels)
 
 
-# ---- timed -------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Timing:
-    """What the clock says so far, in seconds; None for what has not run yet."""
-
-    direct: float | None
-    reduction: float | None  # the 1×1
-    rest: float | None  # the k×k behind it
-
-    @property
-    def bottleneck(self) -> float | None:
-        """The two together."""
-        return None if self.reduction is None or self.rest is None else self.reduction + self.rest
-
-
-def time_by_turns(one: tuple[Conv], two: tuple[Conv, Conv], *, rounds: int) -> Iterator[Timing]:
-    """Time the direct convolution and the two of the bottleneck by turns; the best time of each counts.
+def time_by_turns(convolutions: Sequence[Conv], *, rounds: int) -> Iterator[tuple[float | None, ...]]:
+    """Time convolutions by turns, so that what else the machine does meets all of them; the best time of each counts.
 
     Args:
-        one, two: from `direct` and `with_reduction`.
-        rounds: how often each is timed, after one call that nobody counts; at least 1.
+        convolutions: what is timed.
+        rounds: how often each is, after one call that nobody counts; at least 1.
 
     Yields:
-        a `Timing` after every call, so that a lab can draw, and stop.
+        the seconds of each so far, after every call; None for what has no time yet.
     """
     rounds, where = check_whole("rounds", rounds), runtime.device()
     now = roofline.clock(where)
-    runners = [conv.prepare(where) for conv in (*one, *two)]
+    runners = [conv.prepare(where) for conv in convolutions]
     best: list[float | None] = [None] * len(runners)
     for turn in range(rounds + 1):
         for k, run in enumerate(runners):
@@ -150,4 +127,4 @@ def time_by_turns(one: tuple[Conv], two: tuple[Conv, Conv], *, rounds: int) -> I
             taken = now() - begin
             if turn:
                 best[k] = taken if best[k] is None else min(best[k], taken)
-            yield Timing(*best)
+            yield tuple(best)

@@ -7,7 +7,7 @@ Papers: Lin et al. 2014 (arXiv:1312.4400), Szegedy et al. 2015 (arXiv:1409.4842)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -164,12 +164,15 @@ BUSY = 0.4  # seconds that the clock may take for one position of the sliders
 
 @dataclass(frozen=True)
 class Comparison:
-    """The two ways, what this machine should need for them, and what the clock says so far."""
+    """The direct convolution and the two of the bottleneck: as work, on what machine, and what the clock says so far."""
 
-    one: tuple[bottleneck.Conv]
-    two: tuple[bottleneck.Conv, bottleneck.Conv]
+    works: tuple[bottleneck.Conv, bottleneck.Conv, bottleneck.Conv]
     machine: Roofline
-    clock: bottleneck.Timing | None
+    seconds: tuple[float | None, float | None, float | None] = (None, None, None)
+
+    def ideal_seconds(self) -> list[float]:
+        """What the machine needs for each at the least."""
+        return [self.machine.seconds(conv.macs, conv.nbytes) for conv in self.works]
 
 
 class BottleneckLab(base.Lab):
@@ -198,35 +201,28 @@ class BottleneckLab(base.Lab):
 
     def steps(self, in_channels, reduced, out_channels, kernel, size, batch) -> Iterator[Comparison]:
         """Count first, at once; then time, a call at a time."""
-        one = bottleneck.direct(in_channels, out_channels, kernel, size, batch)
-        two = bottleneck.with_reduction(in_channels, reduced, out_channels, kernel, size, batch)
-        now = Comparison(one, two, self._machine, None)
+        direct = bottleneck.Conv(in_channels, out_channels, kernel, size, batch)
+        now = Comparison((direct, *bottleneck.with_reduction(direct, reduced)), self._machine)
         yield now
-        rounds = max(2, min(ROUNDS, round(BUSY / sum(ideal_seconds(now)))))
-        for clock in bottleneck.time_by_turns(one, two, rounds=rounds):
-            yield Comparison(one, two, self._machine, clock)
+        rounds = max(2, min(ROUNDS, round(BUSY / sum(now.ideal_seconds()))))
+        for seconds in bottleneck.time_by_turns(now.works, rounds=rounds):
+            yield replace(now, seconds=seconds)
 
     def draw(self, now: Comparison) -> base.Frame:
         """The two ways as plans and as bars, and who wins by how much."""
-        first, second = now.two
-        big = f"{second.kernel}×{second.kernel}"
-        plans = (
-            [f"{first.in_channels} maps", big, f"{second.out_channels} maps"],
-            [f"{first.in_channels} maps", "1×1", f"{second.in_channels} maps", big, f"{second.out_channels} maps"],
+        direct, reduction, _ = now.works
+        before, big, after = (
+            f"{direct.in_channels} maps",
+            f"{direct.kernel}×{direct.kernel}",
+            f"{direct.out_channels} maps",
         )
-        clock = now.clock
-        taken = (None, None, None) if clock is None else (clock.direct, clock.reduction, clock.rest)
+        plans = [before, big, after], [before, "1×1", f"{reduction.out_channels} maps", big, after]
         groups = {
-            "multiply-adds": _bars([conv.macs for conv in (*now.one, *now.two)], accounting.count),
-            "milliseconds, predicted from two limits of this machine": _bars(ideal_seconds(now), _milliseconds),
-            "milliseconds, by the clock": _bars(taken, _milliseconds),
+            "multiply-adds": _bars([conv.macs for conv in now.works], accounting.count),
+            "milliseconds, predicted from two limits of this machine": _bars(now.ideal_seconds(), _milliseconds),
+            "milliseconds, by the clock": _bars(now.seconds, _milliseconds),
         }
         return base.Frame(costs.bottleneck(plans, groups), verdict(now))
-
-
-def ideal_seconds(now: Comparison) -> list[float]:
-    """What the machine needs at the least for the direct convolution, and for the two of the bottleneck."""
-    return [now.machine.seconds(conv.macs, conv.nbytes) for conv in (*now.one, *now.two)]
 
 
 def _numbers(values: tuple[int, ...]) -> list[tuple[str, int]]:
@@ -248,13 +244,14 @@ def _milliseconds(seconds: float) -> str:
 
 def verdict(now: Comparison) -> str:
     """Who wins, by how much, and by whose count (HTML)."""
-    one, two = bottleneck.macs(now.one), bottleneck.macs(now.two)
-    limit = bottleneck.break_even(now.one[0].in_channels, now.one[0].out_channels, now.one[0].kernel)
+    direct, reduction, rest = now.works
+    one, two = direct.macs, reduction.macs + rest.macs
+    limit = bottleneck.break_even(direct.in_channels, direct.out_channels, direct.kernel)
     if two < one:
         told = f"<b>{one / two:.1f} times fewer</b> multiply-adds"
     else:
         told = f"<b>No gain</b>: {two / one:.1f} times as many multiply-adds; it pays below r = {limit:.0f}"
-    if now.clock is None or now.clock.direct is None or now.clock.bottleneck is None:
+    if None in now.seconds:
         return f"{told}; the clock is running …"
-    gain = now.clock.direct / now.clock.bottleneck
+    gain = now.seconds[0] / sum(now.seconds[1:])
     return f"{told}; the clock says {max(gain, 1 / gain):.1f} times {'faster' if gain >= 1 else 'slower'}."

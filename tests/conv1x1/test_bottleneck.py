@@ -13,20 +13,18 @@ from course_utils.conv1x1 import bottleneck
 from course_utils.costs import accounting
 
 
+def macs(convolutions):
+    return sum(conv.macs for conv in convolutions)
+
+
 @given(*[st.integers(1, 40)] * 3, st.sampled_from([1, 3, 5, 7]), st.integers(1, 30), st.integers(1, 3))
 def test_the_arithmetic_is_that_of_the_accounts(before, between, after, kernel, size, batch):
-    one = bottleneck.direct(before, after, kernel, size, batch)
-    two = bottleneck.with_reduction(before, between, after, kernel, size, batch)
-    with torch.device("meta"):
-        networks = [
-            nn.Sequential(
-                *(nn.Conv2d(c.in_channels, c.out_channels, c.kernel, padding="same", bias=False) for c in way)
-            )
-            for way in (one, two)
-        ]
-    for way, network in zip((one, two), networks, strict=True):
-        told = accounting.account(network, (batch, before, size, size))
-        assert bottleneck.macs(way) == told.macs
+    direct = bottleneck.Conv(before, after, kernel, size, batch)
+    for way in ((direct,), bottleneck.with_reduction(direct, between)):
+        with torch.device("meta"):
+            layers = [nn.Conv2d(c.in_channels, c.out_channels, c.kernel, padding="same", bias=False) for c in way]
+        told = accounting.account(nn.Sequential(*layers), (batch, before, size, size))
+        assert macs(way) == told.macs
         assert sum(conv.parameters for conv in way) == told.parameters
         assert [conv.out_channels * conv.size**2 * 4 * batch for conv in way] == [
             row.activation_bytes for row in told.rows
@@ -36,21 +34,19 @@ def test_the_arithmetic_is_that_of_the_accounts(before, between, after, kernel, 
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([3, 5, 7]))
 def test_below_the_break_even_the_bottleneck_is_cheaper_and_above_it_is_not(before, after, kernel):
     limit = bottleneck.break_even(before, after, kernel)
-    whole = bottleneck.macs(bottleneck.direct(before, after, kernel, 4))
+    direct = bottleneck.Conv(before, after, kernel, 4)
     for between in {max(1, math.floor(limit) - 1), math.floor(limit) + 2}:
-        squeezed = bottleneck.macs(bottleneck.with_reduction(before, between, after, kernel, 4))
-        assert (squeezed < whole) == (between < limit) or squeezed == whole
+        squeezed = macs(bottleneck.with_reduction(direct, between))
+        assert (squeezed < direct.macs) == (between < limit) or squeezed == direct.macs
 
 
 def test_the_paper_s_5x5_branch_costs_a_tenth():
     in_channels, _, _, (reduced, filters), _ = inception.MODULES["3a"]
-    one, two = (
-        bottleneck.direct(in_channels, filters, 5, 28),
-        bottleneck.with_reduction(in_channels, reduced, filters, 5, 28),
-    )
-    assert bottleneck.macs(one) == 120_422_400
-    assert bottleneck.macs(two) == 2_408_448 + 10_035_200
-    assert round(bottleneck.macs(one) / bottleneck.macs(two), 1) == 9.7
+    direct = bottleneck.Conv(in_channels, filters, 5, 28)
+    two = bottleneck.with_reduction(direct, reduced)
+    assert direct.macs == 120_422_400
+    assert macs(two) == 2_408_448 + 10_035_200
+    assert round(direct.macs / macs(two), 1) == 9.7
 
 
 def test_a_depthwise_convolution_has_one_filter_a_map():
@@ -61,24 +57,23 @@ def test_a_depthwise_convolution_has_one_filter_a_map():
 
 
 def test_the_clock_reads_all_three_by_turns():
-    path = list(
-        bottleneck.time_by_turns(bottleneck.direct(8, 8, 3, 8), bottleneck.with_reduction(8, 2, 8, 3, 8), rounds=3)
-    )
+    direct = bottleneck.Conv(8, 8, 3, 8)
+    path = list(bottleneck.time_by_turns((direct, *bottleneck.with_reduction(direct, 2)), rounds=3))
     assert len(path) == 3 * (3 + 1)
-    assert path[2].direct is None  # the first call of each counts for nobody
-    assert path[2].bottleneck is None
-    assert path[-1].bottleneck == path[-1].reduction + path[-1].rest > 0
-    times = [moment.direct for moment in path if moment.direct is not None]
+    assert path[2] == (None, None, None)  # the first call of each counts for nobody
+    assert [moment.count(None) for moment in path[2:6]] == [3, 2, 1, 0]
+    assert min(path[-1]) > 0
+    times = [moment[0] for moment in path if moment[0] is not None]
     assert times == sorted(times, reverse=True)
 
 
 @pytest.mark.slow
 def test_a_ninth_of_the_work_is_quicker_by_the_clock_too(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    one, two = bottleneck.direct(192, 32, 5, 28, 4), bottleneck.with_reduction(192, 16, 32, 5, 28, 4)
+    direct = bottleneck.Conv(192, 32, 5, 28, 4)
     with runtime.threads(1):
-        *_, last = bottleneck.time_by_turns(one, two, rounds=15)
-    assert last.direct > 2 * last.bottleneck
+        *_, (whole, *parts) = bottleneck.time_by_turns((direct, *bottleneck.with_reduction(direct, 16)), rounds=15)
+    assert whole > 2 * sum(parts)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +95,4 @@ def test_what_is_no_whole_number_and_no_rounds_are_refused():
     with pytest.raises(TypeError, match=r"out_channels must be a whole number of at least 1; got 8\.0"):
         bottleneck.Conv(8, 8.0, 3, 8)
     with pytest.raises(ValueError, match="rounds must be at least 1; got 0"):
-        next(
-            bottleneck.time_by_turns(bottleneck.direct(1, 1, 1, 1), bottleneck.with_reduction(1, 1, 1, 1, 1), rounds=0)
-        )
+        next(bottleneck.time_by_turns([bottleneck.Conv(1, 1, 1, 1)], rounds=0))
