@@ -164,7 +164,7 @@ BUSY = 0.4  # seconds that the clock may take for one position of the sliders
 
 @dataclass(frozen=True)
 class Comparison:
-    """The direct convolution and the two of the bottleneck: as work, on what machine, and what the clock says so far."""
+    """The direct convolution and the bottleneck's two: as work, on what machine, and the clock's best times so far."""
 
     works: tuple[bottleneck.Conv, bottleneck.Conv, bottleneck.Conv]
     machine: Roofline
@@ -211,12 +211,10 @@ class BottleneckLab(base.Lab):
     def draw(self, now: Comparison) -> base.Frame:
         """The two ways as plans and as bars, and who wins by how much."""
         direct, reduction, _ = now.works
-        before, big, after = (
-            f"{direct.in_channels} maps",
-            f"{direct.kernel}×{direct.kernel}",
-            f"{direct.out_channels} maps",
-        )
-        plans = [before, big, after], [before, "1×1", f"{reduction.out_channels} maps", big, after]
+        channels = direct.in_channels, reduction.out_channels, direct.out_channels
+        before, between, after = (f"{number} maps" for number in channels)
+        big = f"{direct.kernel}×{direct.kernel}"
+        plans = [before, big, after], [before, "1×1", between, big, after]
         groups = {
             "multiply-adds": _bars([conv.macs for conv in now.works], accounting.count),
             "milliseconds, predicted from two limits of this machine": _bars(now.ideal_seconds(), _milliseconds),
