@@ -154,6 +154,8 @@ class _Chart:
         for axis in (self.axes.xaxis, self.axes.yaxis):
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter("{x:.6g}")
+        if log_y:
+            self.axes.yaxis.set_major_formatter(lambda value, _: times(value))  # 1e−05 would reach the axis' name
         _legend(self.axes, corner)
         if words == self.words:
             self.canvas.draw()
@@ -238,3 +240,16 @@ def _emptiest_corner(lines, limits: tuple[Range, Range], log_y: bool, legend: tu
         return tuple(int(((far[0] < legend[0] + air) & (far[1] < legend[1] + air)).sum()) for air in (0, 0.1))
 
     return min(CORNERS, key=crowd)
+
+
+def times(factor: float) -> str:
+    """A factor as a reader says it, to one digit: 0.5, 200, 2·10⁻²⁴; never 0 for what is only small.
+
+    >>> times(0.47), times(2.3e-24)
+    ('0.5', '2·10⁻²⁴')
+    """
+    lead, power = f"{factor:.0e}".split("e")
+    if factor == 0 or -3 < int(power) < 5:
+        return f"{float(f'{factor:.0e}'):,.10g}"
+    lead = "" if lead == "1" else f"{lead}·"
+    return f"{lead}10" + str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,4 +1,4 @@
-"""Matrices have one scale, factors are said as a reader says them, and a gradient has one of three fates."""
+"""Matrices have one scale, and a gradient has one of three fates."""
 
 import numpy as np
 import pytest
@@ -20,25 +20,6 @@ def test_matrices_share_one_scale():
     assert (0xD5, 0x5E, 0x00) in {tuple(p) for p in pixels[:, 560:].reshape(-1, 3)}
     assert (0xD5, 0x5E, 0x00) not in {tuple(p) for p in pixels[:, :500].reshape(-1, 3)}
     drawings.matrices([np.zeros((3, 3))], ["nothing"])
-
-
-@pytest.mark.parametrize(
-    ("factor", "said"),
-    [
-        (0.47, "0.5"),
-        (0.0, "0"),
-        (1.0, "1"),
-        (157.2, "200"),
-        (0.032, "0.03"),
-        (1300, "1,000"),
-        (2.3e-24, "2·10⁻²⁴"),
-        (1.2e-19, "10⁻¹⁹"),
-        (6.4e6, "6·10⁶"),
-        (0.004, "4·10⁻³"),
-    ],
-)
-def test_a_factor_is_said_as_a_reader_says_it(factor, said):
-    assert drawings.times(factor) == said
 
 
 @pytest.mark.parametrize(

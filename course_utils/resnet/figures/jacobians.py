@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from course_utils.figures.base import WIDTH, panels, text
+from course_utils.figures.charts import times
 from course_utils.figures.colours import BLUE, PAPER, VERMILLION, blended
 from course_utils.figures.style import pen
 
@@ -82,12 +83,3 @@ def fates(columns: Sequence[str], rows: Mapping[str, Sequence[float]], *, title:
             text(draw, (x + wide / 2, y + tall / 2 - 20), word, size=28, bold=True, colour=PAPER)
             text(draw, (x + wide / 2, y + tall / 2 + 22), f"× {times(share)}", size=24, colour=PAPER)
     return np.asarray(canvas)
-
-
-def times(factor: float) -> str:
-    """A factor as a reader says it, to one digit: 0.5, 200, 2·10⁻²⁴; never 0 for what is only small."""
-    lead, power = f"{factor:.0e}".split("e")
-    if factor == 0 or -3 < int(power) < 5:
-        return f"{float(f'{factor:.0e}'):,.10g}"
-    lead = "" if lead == "1" else f"{lead}·"
-    return f"{lead}10" + str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from course_utils import figures, signs
+from course_utils.figures import charts
 from course_utils.labs import base
 from course_utils.networks import resnet
 from course_utils.resnet import jacobians
@@ -126,5 +127,5 @@ def headline(gradients: Gradients) -> str:
     told = []
     for skip, share in gradients.shares().items():
         colour = figures.VERMILLION if skip else figures.BLUE
-        told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {drawings.times(share)}</b>')
+        told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {charts.times(share)}</b>')
     return f"The gradient on its way through {gradients.depth} layers: {', '.join(told)}"
