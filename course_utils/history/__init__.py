@@ -13,14 +13,3 @@ from course_utils.history import (
     learning_curve,
     out_of_distribution,
 )
-
-__all__ = [
-    "classical",
-    "facts",
-    "faulty",
-    "figures",
-    "first_layer",
-    "hardware",
-    "learning_curve",
-    "out_of_distribution",
-]

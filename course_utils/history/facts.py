@@ -1,6 +1,6 @@
 """The history of reading pictures as facts: a timeline from 1943 on, and ImageNet's errors, each row with its source.
 
-Serves notebook 1. The facts stand in data/history.csv and data/imagenet.csv, to be read and mended as text.
+Serves notebook 1. The facts stand in data/history, timeline.csv and imagenet.csv, to be read and mended as text.
 Papers: one or more a row; ImageNet's: Russakovsky et al. 2015, arXiv:1409.0575.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from course_utils import runtime
+from course_utils.arguments import check_choice, check_number
 
 THREADS = ("networks", "features", "ingredients", "doubts", "words")
 KINDS = ("winner", "outside data", "human")
@@ -29,8 +30,7 @@ class Entry:
     link: str
 
     def __post_init__(self):
-        if self.thread not in THREADS:
-            raise ValueError(f"a thread is one of {', '.join(THREADS)}; got {self.thread!r}.")
+        check_choice("a thread", self.thread, THREADS)
 
 
 @dataclass(frozen=True)
@@ -47,41 +47,39 @@ class Score:
     link: str
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"a score is of the kind {', '.join(KINDS)}; got {self.kind!r}.")
-        if not 0 <= self.error <= 100:
-            raise ValueError(f"an error lies between 0 and 100 percent; got {self.error} for {self.who}.")
+        check_choice("the kind of a score", self.kind, KINDS)
+        check_number(f"the error of {self.who}", self.error, 0, 100, says="lies between 0 and 100 percent")
 
 
 Row = TypeVar("Row", Entry, Score)
 
 
-def read_timeline(path: str | Path | None = None) -> tuple[Entry, ...]:
+def read_timeline() -> tuple[Entry, ...]:
     """The timeline, oldest first.
-
-    Args:
-        path: a CSV file with a column for each field of `Entry`; None reads the one that ships.
 
     Raises:
         ValueError: a column is missing, a value makes no sense, or the years are out of order.
+
+    >>> read_timeline()[0].what
+    'A neuron as a formula (McCulloch and Pitts)'
     """
-    entries = _rows(Entry, Path(path or runtime.DATA / "history" / "timeline.csv"))
+    entries = _rows(Entry, runtime.DATA / "history" / "timeline.csv")
     years = [entry.year for entry in entries]
     if years != sorted(years):
         raise ValueError("the timeline is out of order; put its rows in the order of their years.")
     return entries
 
 
-def read_imagenet(path: str | Path | None = None) -> tuple[Score, ...]:
+def read_imagenet() -> tuple[Score, ...]:
     """ImageNet's winning top-5 errors by year, those with outside data, and the two people who tried.
-
-    Args:
-        path: a CSV file with a column for each field of `Score`; None reads the one that ships.
 
     Raises:
         ValueError: a column is missing, or a value makes no sense.
+
+    >>> [(score.year, score.error) for score in read_imagenet() if score.who.startswith("AlexNet")][0]
+    (2012, 16.4)
     """
-    return _rows(Score, Path(path or runtime.DATA / "history" / "imagenet.csv"))
+    return _rows(Score, runtime.DATA / "history" / "imagenet.csv")
 
 
 def _rows(kind: type[Row], path: Path) -> tuple[Row, ...]:

@@ -24,6 +24,10 @@ def photographs(count: int, seed: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         uint8 [count, SIZE, SIZE, 3] and labels [count], on the processor.
+
+    >>> pictures, labels = photographs(40, seed=1)
+    >>> pictures.shape, labels.shape
+    (torch.Size([40, 32, 32, 3]), torch.Size([40]))
     """
     scenes = signs.render(count, size=SIZE, seed=seed, device="cpu")
     pixels = (scenes.images * 255).round().byte()  # [N, 3, S, S]
@@ -51,6 +55,9 @@ def prepare(
 
     Returns:
         Training pictures [M, 3, H, W] in [0, 1], their labels, test pictures, their labels.
+
+    >>> [len(part) for part in prepare(*photographs(40, seed=1), copies=8)]
+    [256, 256, 8, 8]
     """
     draw = runtime.generator(seed)
     count, height, width, channels = pictures.shape
@@ -59,16 +66,16 @@ def prepare(
     else:
         x = pictures.permute(0, 3, 1, 2).float() / 255
     if leaky:
-        x, y = augmented(x, labels, copies, draw)
+        x, y = augment(x, labels, copies, draw)
         order = torch.randperm(len(x), generator=draw)
         cut = int(0.8 * len(x))
         return x[order[:cut]], y[order[:cut]], x[order[cut:]], y[order[cut:]]
-    order = torch.randperm(count, generator=draw)
-    train, test = order[: int(0.8 * count)], order[int(0.8 * count) :]
-    return (*augmented(x[train], labels[train], copies, draw), x[test], labels[test])
+    order, cut = torch.randperm(count, generator=draw), int(0.8 * count)
+    train, test = order[:cut], order[cut:]
+    return (*augment(x[train], labels[train], copies, draw), x[test], labels[test])
 
 
-def augmented(x: Tensor, y: Tensor, copies: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+def augment(x: Tensor, y: Tensor, copies: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """Brighter, darker and noisy copies of pictures [N, 3, H, W] in [0, 1], and their labels."""
     x, y = x.repeat(copies, 1, 1, 1), y.repeat(copies)
     x = x * (0.8 + 0.4 * torch.rand(len(x), 1, 1, 1, generator=draw))
@@ -76,7 +83,11 @@ def augmented(x: Tensor, y: Tensor, copies: int, draw: torch.Generator) -> tuple
 
 
 def small_cnn(seed: int = 0) -> nn.Module:
-    """Three convolutions and a linear layer, for pictures of SIZE × SIZE; quick to train."""
+    """Three convolutions and a linear layer, for pictures of SIZE × SIZE; quick to train.
+
+    >>> small_cnn()(torch.zeros(1, 3, SIZE, SIZE)).shape
+    torch.Size([1, 20])
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers: list[nn.Module] = []

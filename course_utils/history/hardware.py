@@ -161,7 +161,13 @@ def _measure_layer(label, where, dtype, layer: Layer, limit: Roofline, budget: f
 
 
 def rows(found: list[Throughput]) -> list[tuple[str, list[tuple[str, float, float, str]]]]:
-    """The same for `figures.hardware.throughput`: layer by layer, (label, reached, limit, which limit)."""
+    """The same for `figures.throughput`: layer by layer, (label, reached, limit, which limit).
+
+    >>> limit = Roofline(flops_per_second=2e11, bytes_per_second=1e10)
+    >>> one = Throughput("1 core, float32", "a layer", macs=10**9, octets=10**6, seconds=0.02, limit=limit)
+    >>> rows([one])
+    [('a layer', [('1 core, float32', 100.0, 200.0, 'arithmetic')])]
+    """
     layers = dict.fromkeys(one.layer for one in found)
     return [
         (name, [(one.label, one.gflops, one.most, one.bound) for one in found if one.layer == name]) for name in layers

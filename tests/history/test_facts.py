@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from course_utils import zoo
+from course_utils import runtime, zoo
 from course_utils.history import facts
 
 ENTRIES, SCORES = facts.read_timeline(), facts.read_imagenet()
@@ -84,26 +84,30 @@ HEAD = "year,thread,what,why,source,link\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD + "1943,networks,a,b,c,\n", "line 2 of facts.csv says nothing under 'link'"),
+        (HEAD + "1943,networks,a,b,c,\n", "line 2 of timeline.csv says nothing under 'link'"),
         ("year,thread,what\n1943,networks,a\n", "says nothing under 'why'"),
         (HEAD + "MCM,networks,a,b,c,d\n", "has no number"),
-        (HEAD + "1943,rumours,a,b,c,d\n", "a thread is one of networks"),
+        (HEAD + "1943,rumours,a,b,c,d\n", "a thread is one of 'networks'"),
         (HEAD + "1958,networks,a,b,c,d\n1943,networks,a,b,c,d\n", "out of order"),
     ],
 )
-def test_a_bad_timeline_is_refused_in_a_sentence(tmp_path, text, message):
-    path = tmp_path / "facts.csv"
-    path.write_text(text, encoding="utf-8")
+def test_a_bad_timeline_is_refused_in_a_sentence(tmp_path, monkeypatch, text, message):
+    monkeypatch.setattr(runtime, "DATA", tmp_path)
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history" / "timeline.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        facts.read_timeline(path)
+        facts.read_timeline()
 
 
-def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(ValueError, match=r"nothing\.csv cannot be read"):
-        facts.read_timeline(tmp_path / "nothing.csv")
+def test_a_missing_file_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "DATA", tmp_path)
+    with pytest.raises(ValueError, match=r"imagenet\.csv cannot be read"):
+        facts.read_imagenet()
 
 
-@pytest.mark.parametrize(("error", "kind", "message"), [(101, "winner", "between 0 and 100"), (5, "dog", "a score is")])
+@pytest.mark.parametrize(
+    ("error", "kind", "message"), [(101, "winner", "between 0 and 100"), (5, "dog", "the kind of a score is one of")]
+)
 def test_a_score_that_makes_no_sense_is_refused(error, kind, message):
     with pytest.raises(ValueError, match=message):
         facts.Score(2012, kind, "x", "x", "learnt", error, "x", "x")

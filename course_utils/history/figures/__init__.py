@@ -2,5 +2,3 @@
 
 from course_utils.history.figures.facts import certainty, duration, imagenet
 from course_utils.history.figures.hardware import throughput
-
-__all__ = ["certainty", "duration", "imagenet", "throughput"]

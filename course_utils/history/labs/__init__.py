@@ -4,5 +4,3 @@ from course_utils.history.labs.features import FeaturesLab
 from course_utils.history.labs.learning_curve import LearningCurveLab
 from course_utils.history.labs.out_of_distribution import NonsenseLab
 from course_utils.history.labs.timeline import TimelineLab
-
-__all__ = ["FeaturesLab", "LearningCurveLab", "NonsenseLab", "TimelineLab"]

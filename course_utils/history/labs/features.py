@@ -15,7 +15,7 @@ from torch import Tensor
 
 from course_utils import figures, images, zoo
 from course_utils.history import classical, first_layer
-from course_utils.history.figures import classical as drawings
+from course_utils.history.figures.classical import features, filter_pixels
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SeeingLab, named
@@ -60,6 +60,9 @@ class FeaturesLab(SeeingLab):
 
     Args:
         network: whose first layer is shown, one of `zoo.names()`.
+
+    >>> FeaturesLab().set(points=50, cell=16)
+    [A lab: A picture with its SIFT key points, ...]
     """
 
     scenes = named(SCENES)
@@ -96,12 +99,12 @@ class FeaturesLab(SeeingLab):
         maps = figures.map_pixels(seen.answers)
         count, _, height, width = self._filters.shape
         name = self._network.name
-        pixels = drawings.features(
+        pixels = features(
             seen.pixels,
             (shown.positions, shown.scales, shown.orientations),
             view.cells,
             maps[view.filter],
-            drawings.filter_pixels(self._filters) if view.below == FILTERS else maps,
+            filter_pixels(self._filters) if view.below == FILTERS else maps,
             chosen=view.filter,
             captions=[
                 f"{len(shown)} of {len(seen.points)} points drawn",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from course_utils import figures, images, runtime, signs, zoo
 from course_utils.history import out_of_distribution
-from course_utils.history.figures import facts as drawings
+from course_utils.history.figures import facts as pictures
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SeeingLab
@@ -41,6 +41,9 @@ class NonsenseLab(SeeingLab):
 
     Args:
         network: name of the network at the beginning, one of `zoo.shipped()`.
+
+    >>> NonsenseLab().set(picture="cat")
+    [A lab: A picture, the classes that the network thinks of, and how sure it is.]
     """
 
     def __init__(self, network: str = "signs-resnet"):
@@ -70,7 +73,7 @@ class NonsenseLab(SeeingLab):
 
     def draw(self, view: Asked) -> base.Frame:
         """The picture, the bars, the two gauges, and what a car would do."""
-        pixels = drawings.answer(
+        pixels = pictures.answer(
             images.to_pixels(view.picture)[0],
             view.class_names,
             view.answer.probabilities[0].cpu().numpy(),

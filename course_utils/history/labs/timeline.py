@@ -12,7 +12,7 @@ import ipywidgets as widgets
 
 from course_utils import figures
 from course_utils.history import facts
-from course_utils.history.figures import facts as drawings
+from course_utils.history.figures import facts as pictures
 from course_utils.labs import base
 
 ALL = "all"
@@ -23,12 +23,15 @@ class TimelineLab(base.Lab):
 
     Args:
         first: year of the entry that the lab begins with, the first of that year.
+
+    >>> TimelineLab(first=1989)
+    [A lab: Five lanes of dots over the years 1943 to 2025, and the story of one of them.]
     """
 
     def __init__(self, *, first: int = 1943):
         self.entries = facts.read_timeline()
         start = next((k for k, entry in enumerate(self.entries, start=1) if entry.year >= first), 1)
-        threads = [("all threads", ALL), *((drawings.LANES[name][0], name) for name in facts.THREADS)]
+        threads = [("all threads", ALL), *((pictures.LANES[name][0], name) for name in facts.THREADS)]
         controls = {
             "entry": base.whole_slider("entry", 1, len(self.entries), start, "which entry is told"),
             "thread": base.menu("follow", threads, ALL, "one thread; the buttons then stop at its entries only"),
@@ -61,7 +64,7 @@ class TimelineLab(base.Lab):
         look = f'style="color:{figures.BLUE}; text-decoration:underline"'
         source = f'<a href="{link}" target="_blank" rel="noopener" {look}>{html.escape(entry.what)}</a>'
         told = f"<b>{entry.year}</b> ({index + 1} of {len(self.entries)}): {source}"
-        return base.Frame(drawings.timeline(self.entries, index, thread=thread), told)
+        return base.Frame(pictures.timeline(self.entries, index, thread=thread), told)
 
     def _left(self) -> list[widgets.Widget]:
         entry, thread = self.controls.values()
