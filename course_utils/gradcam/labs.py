@@ -138,7 +138,8 @@ class GradCamLab(SeeingLab):
         layer = self.controls["layer"].value
         shown = self._picture(picture, upload, looking.input_size)
         probabilities = _read(looking, shown.image)
-        names = self._offer(looking.class_names, probabilities)
+        names = looking.class_names
+        self._offer(names, probabilities)
         wanted = [names.index(name) for name in (label, second) if name in names]
         if label not in names:
             wanted.insert(0, int(probabilities.argmax()))
@@ -176,14 +177,13 @@ class GradCamLab(SeeingLab):
         found, where = made(*how, size), runtime.device()
         return Scene(found.image.to(where), {name: mask.to(where) for name, mask in found.masks.items()})
 
-    def _offer(self, names: tuple[str, ...], probabilities: Tensor) -> tuple[str, ...]:
+    def _offer(self, names: tuple[str, ...], probabilities: Tensor) -> None:
         """The classes in the menus, the five likeliest on top; what was chosen stays chosen."""
         top = probabilities.topk(min(5, len(names))).indices.tolist()
         order = list(dict.fromkeys([*(names[label] for label in top), *names]))
         with self.quietly():
             base.keep_choice(self.controls["label"], [READ, *order], READ)
             base.keep_choice(self.controls["second"], [NOTHING, *order], NOTHING)
-        return names
 
     def _explained(self, network, image: Tensor, chosen: tuple[int, ...], layer: str, method: str):
         """The maps of the chosen classes, [k, H, W], and the first one as the layer has it."""
