@@ -84,7 +84,11 @@ def pca(maps: Tensor, k: int) -> Squeeze:
 
 
 def project_at_random(maps: Tensor, k: int, seed: int = 0) -> Squeeze:
-    """k mixtures at random, with the best rebuild from them: what a squeeze gets for nothing."""
+    """k mixtures at random, with the best rebuild from them: what a squeeze gets for nothing.
+
+    >>> project_at_random(torch.rand(1, 64, 8, 8), k=16).down.shape
+    torch.Size([16, 64])
+    """
     down = torch.randn(k, maps.shape[1], generator=runtime.generator(seed), dtype=torch.float64)
     return fit_rebuild(maps, down)
 
@@ -104,6 +108,10 @@ def explained_variance(maps: Tensor, rebuilt: Tensor) -> float:
 
     Returns:
         1 where nothing is lost, 0 where the means would have done as well; below 0 it is worse than that.
+
+    >>> maps = torch.rand(1, 3, 8, 8)
+    >>> explained_variance(maps, maps)
+    1.0
     """
     before, after = _pixels(maps), _pixels(rebuilt)
     return float(1 - (before - after).square().sum() / (before - before.mean(dim=0)).square().sum())
@@ -211,6 +219,9 @@ def load_squeeze() -> Squeeze:
     """What `learn` found in 600 steps behind the second convolution of signs-alexnet: 64 maps to 16, and back.
 
     Made by `make results NAMES=conv1x1`; the file says from which scenes and seeds.
+
+    >>> load_squeeze()(torch.rand(1, 64, 16, 16)).shape
+    torch.Size([1, 64, 16, 16])
     """
     stored = json.loads((runtime.DATA / "conv1x1" / "squeeze.json").read_text(encoding="utf-8"))
     return Squeeze(*(torch.tensor(stored[name]) for name in ("down", "up", "bias")))

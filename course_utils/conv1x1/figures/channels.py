@@ -72,6 +72,11 @@ def mixture(
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> red, green, picture = np.eye(4), np.ones((4, 4)), np.zeros((4, 4, 3), np.uint8)
+    >>> new, formula = red - green / 2, "red − ½ green"
+    >>> mixture([red, green], ["red", "green"], [1, -0.5], new, picture=picture, formula=formula).shape
+    (540, 1120, 3)
     """
     beside = 2 if len(channels) < 4 else 4  # tiles in a row
     tile, step, start, height = (160, 290, 70, 540) if beside == 2 else (148, 163, MARGIN, 540)
@@ -125,6 +130,9 @@ def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> matrix(np.eye(16), title="16 recipes").shape
+    (552, 1120, 3)
     """
     rows, columns = weights.shape
     left, top = 120, 52
@@ -152,6 +160,9 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> np.ndarray:
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> maps({"before": [np.eye(8)] * 6, "after": [np.eye(8)] * 6}, title="Six maps, twice").shape
+    (358, 1120, 3)
     """
     first = next(iter(rows.values()))
     left, gap = 200, 10
@@ -177,6 +188,9 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str)
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> shares({"144 → 16": {"PCA": 0.65, "at random": 0.42}}, title="PCA wins", x_label="of the variance").shape
+    (204, 1120, 3)
     """
     left, right, row, top = 390, WIDTH - 50, 46, 96
     bottom = top + row * len(rows)

@@ -41,6 +41,9 @@ def funnel(blocks: Sequence[Block], *, title: str) -> np.ndarray:
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> funnel([Block("convolution", 112, 112, 64), Block("inception", 28, 28, 256)], title="Down and up").shape
+    (560, 1120, 3)
     """
     tallest, together = max(block.height for block in blocks), sum(block.channels for block in blocks)
     up, deep = 250 / tallest, 0.32
@@ -185,6 +188,9 @@ def roofline(points: Sequence[Point], arithmetic: float, memory: float, *, title
 
     Returns:
         uint8 [560, WIDTH, 3].
+
+    >>> roofline([Point("5×5", 65, 3e10), Point("1×1", 4, 1e10)], 4e10, 1e10, title="What waits for memory?").shape
+    (560, 1120, 3)
     """
     ridge = arithmetic / memory
     xs = [point.intensity for point in points] + [ridge / 8, ridge * 8]
