@@ -29,5 +29,5 @@ def test_no_number_of_a_logarithmic_axis_reaches_its_name(low):
     pixels = charts.quick_curves(
         {"a": [1.0, low]}, title="t", x_label="x", y_label="norm of the gradient", log_y=True, y_range=(low, 10.0)
     )
-    beside = pixels[60:-60, 20:100].min(axis=(0, 2)) == 255  # columns of paper between the name and the numbers
-    assert beside.any()
+    beside = pixels[60:-60, 30:60].min(axis=(0, 2)) == 255  # columns of paper between the name and the numbers
+    assert beside.sum() >= 4
