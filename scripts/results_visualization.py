@@ -16,9 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from course_utils import images, zoo
-from course_utils.visualization import LADDER, NAIVE, Filter, Logit, Recipe, classes, climb, score
+from course_utils.visualization import FULL, LADDER, NAIVE, Filter, Logit, climb, score
+from course_utils.visualization.classes import predict
+from course_utils.visualization.results import FOLDER, NETWORKS
 
-FOLDER = classes.FOLDER
 SEED = 1
 NETWORK, LAYER, FILTER, STEPS = "signs-resnet", "stage4", 8, (0, 1, 8, 32, 128)  # of the ladder
 SHOWN, CLASS_STEPS = (10, 9, 0, 8, 13, 12, 19, 16), 128  # classes that are shown; all are measured
@@ -48,21 +49,21 @@ def make_ladder() -> None:
 
 
 def make_classes() -> None:
-    """Every class by every network, as on the slide and regularised; and every network's opinion of it."""
-    networks = [zoo.load(name) for name in classes.NETWORKS]
+    """Every class by every network, as on the slide and regularised; and what every network reads in it."""
+    networks = [zoo.load(name) for name in NETWORKS]
     labels = torch.arange(len(networks[0].class_names))
     transfer, shown = {"slide": [], "regularised": []}, []
     for network in networks:
-        for kind, recipe in (("slide", NAIVE), ("regularised", Recipe())):
+        for kind, recipe in (("slide", NAIVE), ("regularised", FULL)):
             objectives = [Logit(label) for label in labels.tolist()]
             found = climb(network, objectives, steps=CLASS_STEPS, recipe=recipe, seed=SEED).images
-            read = classes.opinions(networks, found).cpu()  # [classes, networks, classes]
+            read = predict(networks, found).cpu()  # [classes, networks, classes]
             means = read[labels, :, labels].mean(dim=0)
             transfer[kind].append([round(value, 3) for value in means.tolist()])
             print(network.name, kind, transfer[kind][-1], flush=True)
         shown.append(found[list(SHOWN)].cpu())
     facts = {"made": made("classes", steps=CLASS_STEPS), "transfer": transfer}
-    write("classes", torch.stack(shown), facts | {"rows": list(classes.NETWORKS), "columns": SHOWN})
+    write("classes", torch.stack(shown), facts | {"rows": list(NETWORKS), "columns": SHOWN})
 
 
 PARTS = {"ladder": make_ladder, "classes": make_classes}

@@ -4,16 +4,8 @@ from course_utils.visualization import Filter, climb
 climb(network, Filter("stage3", 5), steps=64)
 """
 
-from course_utils.visualization import canvas, classes, dreams, excite, figures, objectives
-from course_utils.visualization.ascent import (
-    LADDER,
-    NAIVE,
-    Climb,
-    Recipe,
-    Step,
-    climb,
-    climb_steps,
-    noise,
-    score,
-)
-from course_utils.visualization.objectives import Filter, Layer, Logit, Mixture, Neuron, Objective, Probability
+from course_utils.visualization import canvas, classes, dreams, examples, figures, objectives
+from course_utils.visualization.ascent import ADAM, Climb, Step, climb, climb_steps, score
+from course_utils.visualization.canvas import noise
+from course_utils.visualization.objectives import Filter, Layer, Logit, Neuron, Objective, Probability
+from course_utils.visualization.recipes import FULL, LADDER, NAIVE, Recipe

@@ -1,100 +1,28 @@
 """Feature visualization: gradient ascent on a picture until a filter, a neuron, a layer or a class answers strongly.
 
-Serves notebook 6 and its labs. Papers: Erhan et al. 2009; Simonyan et al. 2014, arXiv:1312.6034; Yosinski et al. 2015,
-arXiv:1506.06579 (blur); Olah, Mordvintsev and Schubert 2017, "Feature Visualization", for the ladder of regularisers.
+Serves notebook 6 and its labs. Papers: Erhan et al. 2009; Simonyan et al. 2014, arXiv:1312.6034; Olah, Mordvintsev and
+Schubert 2017, "Feature Visualization".
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.arguments import check_choice, check_images, check_network, check_number, check_pair, check_whole
-from course_utils.runtime import generator as seeded
-from course_utils.visualization.canvas import Fourier, Pixels, seen, squared, total_variation
-from course_utils.visualization.objectives import Filter, Layer, Logit, Mixture, Neuron, Objective, Probability, Reader
-
-__all__ = [
-    "ADAM",
-    "LADDER",
-    "NAIVE",
-    "Climb",
-    "Filter",
-    "Layer",
-    "Logit",
-    "Mixture",
-    "Neuron",
-    "Probability",
-    "Recipe",
-    "Step",
-    "climb",
-    "climb_steps",
-    "noise",
-    "score",
-]
+from course_utils.arguments import check_images, check_network, check_pair, check_whole
+from course_utils.runtime import generator
+from course_utils.visualization.canvas import Fourier, Pixels, crop, noise, squared, total_variation, transform
+from course_utils.visualization.objectives import Objective, check_objective
+from course_utils.visualization.reader import Reader
+from course_utils.visualization.recipes import FULL, Recipe
 
 ADAM = partial(torch.optim.Adam, lr=0.05)  # the optimizer unless you say otherwise
 TRIES = 8  # other noises for a row that is silent at the start
-LARGEST = {  # how far each switch of a recipe may go
-    "jitter": 64,
-    "rotation": 180.0,
-    "scale": 1.0,
-    "padding": 256,
-    "blur": 16.0,
-    "total_variation": math.inf,
-    "l2": math.inf,
-    "noise": 1.0,
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to climb: what is changed, how it is moved before the network sees it, what is punished.
-
-    Args:
-        parameterisation: "pixel" (clamped to [0, 1] after each step) or "fourier" (see `parameterisation.Fourier`).
-        decorrelated: step along the principal directions of our scenes' colours, not along red, green and blue.
-        jitter: pixels by which the view moves at most, each way; anew at each step, each row its own way.
-        rotation: degrees by which it turns at most, each way.
-        scale: share by which it grows or shrinks at most.
-        padding: pixels round the picture that are climbed too and cut off at the end: what moves shows no edge.
-        blur: σ, in pixels, of the Gaussian that the picture goes through after each step.
-        total_variation: weight of the mean distance of neighbours, subtracted from the score.
-        l2: weight of the mean squared distance from grey, subtracted from the score.
-        noise: standard deviation of the start picture, round grey.
-
-    Raises:
-        ValueError, TypeError: a switch is out of its range, with a sentence that says which.
-    """
-
-    parameterisation: str = "fourier"
-    decorrelated: bool = True
-    jitter: int = 4
-    rotation: float = 5.0
-    scale: float = 0.05
-    padding: int = 4
-    blur: float = 0.4
-    total_variation: float = 2.0
-    l2: float = 2.0
-    noise: float = 0.1
-
-    def __post_init__(self):
-        check_choice("parameterisation", self.parameterisation, ("pixel", "fourier"), says="is 'pixel' or 'fourier'")
-        if not isinstance(self.decorrelated, bool):
-            raise TypeError(f"decorrelated is True or False; got {self.decorrelated!r}.")
-        for field in fields(self):
-            if field.name in LARGEST:
-                check = check_whole if field.type == "int" else check_number
-                check(field.name, getattr(self, field.name), 0, LARGEST[field.name])
-
-
-NAIVE = Recipe("pixel", False, 0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, noise=0.25)  # the slide's loop: no regulariser at all
 
 
 @dataclass(frozen=True)
@@ -103,7 +31,7 @@ class Step:
 
     index: int  # 0 is the start
     images: Tensor  # [N, 3, H, W] in [0, 1]
-    scores: Tensor  # [N], of the view that the network saw: moved, turned, scaled
+    scores: Tensor  # [N], of what the network saw: moved, turned, scaled
     gradient: Tensor  # [N], norm of the gradient by which it goes on, with respect to what is changed
 
 
@@ -129,9 +57,9 @@ def climb_steps(
     steps: int = 50,
     size: int | tuple[int, int] | None = None,
     start: Tensor | None = None,
-    recipe: Recipe | None = None,
+    recipe: Recipe = FULL,
     optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] = ADAM,
-    seed: int | torch.Generator = 0,
+    seed: int = 0,
 ) -> Iterator[Step]:
     """Gradient ascent on pictures, a step at a time, so that a lab can draw while it climbs.
 
@@ -146,36 +74,54 @@ def climb_steps(
         start: pictures to begin from, [N, 3, H, W] in [0, 1]; one will do for all objectives, and one objective for
             all of them. None: noise, drawn anew and louder (up to eight times) for rows whose score is exactly 0, as
             it is where a ReLU lets nothing of the noise through: there would be no gradient to climb by.
-        recipe: parameterisation and regularisers; None takes `Recipe()`, all that help.
+        recipe: parameterisation and regularisers; all that help, unless you say otherwise.
         optimizer: makes an optimizer of a list of tensors; it is handed the gradient to descend, as always in torch.
-        seed: of the noise and of the moving views; a generator (on the processor) is drawn from.
+        seed: of the noise and of the moves; equal seeds give equal climbs (on the same kind of device).
 
     Returns:
         Iterator over steps + 1 points: the start (index 0) and the point after each step.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which (at the call).
     """
-    recipe = Recipe() if recipe is None else recipe
-    _check(network, recipe, steps)
-    chosen = _as_list(objectives)
-    like = next(network.parameters(), torch.zeros(1))
-    size = _size(network, size, start)
-    draw = seed if isinstance(seed, torch.Generator) else seeded(seed)
+    check_network(network)
+    check_whole("steps", steps)
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe is a Recipe(…) or visualization.NAIVE; got {recipe!r}.")
+    goals, size = _as_list(objectives), _size(network, size, start)
     if start is not None:
-        start, chosen = _matched(start, chosen)
-    reader = Reader(network, chosen, _noise(1, size, 0.2, seeded(0)).to(like), lean=True)
-    picture = _begin(recipe, len(chosen), size, start, draw, like.detach())
+        start, goals = _paired(start, goals)
+    like = next(network.parameters(), torch.zeros(1)).detach()
+    draw = generator(seed)
+    reader = Reader(network, goals, noise(1, size, amount=0.2).to(like), lean=True)
+    kind = Pixels if recipe.parameterisation == "pixel" else Fourier
+    first = like.new_full((len(goals), 3, *size), 0.5) if start is None else start.to(like)
+    canvas = kind(F.pad(first, (recipe.padding,) * 4, mode="replicate"), recipe.decorrelated)
     if start is None:
-        _wake(picture, reader, recipe, size, draw)
-    rule = optimizer([picture.values])
+        canvas.randomize(recipe.noise, draw)
+        _wake(canvas, reader, recipe, size, draw)
+    rule = optimizer([canvas.values])
     if not isinstance(rule, torch.optim.Optimizer) or isinstance(rule, torch.optim.LBFGS):
         raise TypeError(
             "optimizer makes an optimizer of a list of tensors, as partial(torch.optim.Adam, lr=0.05) does "
             f"(LBFGS will not do, it mixes the pictures); got {type(rule).__name__}."
         )
 
-    return _walk(picture, reader, rule, steps, size, recipe, draw)
+    def walk() -> Iterator[Step]:
+        for index in range(steps + 1):
+            with torch.enable_grad():
+                images = canvas.images()  # from pixels or waves; with the padding round them
+                scores = reader.scores(
+                    transform(images, size, recipe, draw)
+                )  # the objective, of what is moved a little
+                goal = scores - recipe.total_variation * total_variation(images) - recipe.l2 * squared(images)
+                (gradient,) = torch.autograd.grad(goal.sum(), canvas.values)
+            shown = crop(images.detach(), size).clamp(0, 1)
+            yield Step(index, shown, scores.detach(), gradient.flatten(1).norm(dim=1))
+            if index < steps:
+                canvas.values.grad = -gradient  # optimizers go down; we want up
+                rule.step()
+                canvas.blur(recipe.blur)
+                canvas.project()  # back into [0, 1]
+
+    return walk()
 
 
 def climb(
@@ -183,12 +129,8 @@ def climb(
     objectives: Objective | Sequence[Objective],
     *,
     steps: int = 50,
-    size: int | tuple[int, int] | None = None,
-    start: Tensor | None = None,
-    recipe: Recipe | None = None,
-    optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] = ADAM,
-    seed: int | torch.Generator = 0,
     snapshots: Sequence[int] = (),
+    **how,
 ) -> Climb:
     """Run `climb_steps` to its end.
 
@@ -196,25 +138,28 @@ def climb(
         snapshots: steps whose pictures shall be kept, 0 to `steps`. All other arguments are those of `climb_steps`.
 
     Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which; or the network
-            answered with NaN.
+        ValueError: the network answered with NaN.
+
+    >>> from course_utils import visualization, zoo
+    >>> network = zoo.load("signs-alexnet", device="cpu")
+    >>> result = climb(network, visualization.Filter("features.3", 5), steps=8)
+    >>> result.images.shape, bool(result.scores[-1, 0] > result.scores[0, 0])
+    (torch.Size([1, 3, 64, 64]), True)
     """
-    path = climb_steps(
-        network, objectives, steps=steps, size=size, start=start, recipe=recipe, optimizer=optimizer, seed=seed
-    )
+    path = climb_steps(network, objectives, steps=steps, **how)
     wrong = [step for step in snapshots if step not in range(steps + 1)]
     if wrong:
         raise ValueError(f"snapshots are taken at steps from 0 to {steps}; got {wrong[0]!r}.")
-    scores, gradients, kept_images = [], [], {}
+    scores, gradients, taken = [], [], {}
     for last in path:
         scores.append(last.scores)
         gradients.append(last.gradient)
         if last.index in snapshots:
-            kept_images[last.index] = last.images
+            taken[last.index] = last.images
     scores = torch.stack(scores)
     if not scores.isfinite().all() or not last.images.isfinite().all():
         raise ValueError("the climb ended in NaN or infinity; take smaller steps, or look at the network's weights.")
-    return Climb(last.images, scores, torch.stack(gradients), kept_images)
+    return Climb(last.images, scores, torch.stack(gradients), taken)
 
 
 @torch.no_grad()
@@ -226,133 +171,55 @@ def score(network: nn.Module, objectives: Objective | Sequence[Objective], image
         objectives: one for all pictures, or one a picture.
         images: [N, 3, H, W] in [0, 1]; one will do for all objectives.
 
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    >>> from course_utils import signs, visualization, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> goals = [visualization.Logit(signs.STOP), visualization.Logit(signs.YIELD)]
+    >>> (score(network, goals, stop.images) > 0).tolist()
+    [True, False]
     """
-    _check(network, NAIVE, 1)
-    images, chosen = _matched(images, _as_list(objectives))
+    check_network(network)
+    images, goals = _paired(images, _as_list(objectives))
     images = images.to(next(network.parameters(), images))
-    reader = Reader(network, chosen, images[:1])
-    return reader.scores(images)
+    return Reader(network, goals, images[:1]).scores(images)
 
 
-def noise(count: int = 1, size: int = 64, *, seed: int = 0, amount: float = 0.25) -> Tensor:
-    """Where the slide's loop begins: grey with normal noise, pixel by pixel, clamped to [0, 1].
-
-    Args:
-        count, size: of the pictures.
-        seed: equal seeds give equal noise.
-        amount: its standard deviation.
-
-    Returns:
-        [count, 3, size, size] in [0, 1].
-    """
-    return _noise(count, (size, size), amount, seeded(seed))
-
-
-def _noise(count: int, size: tuple[int, int], amount: float, draw: torch.Generator) -> Tensor:
-    return (0.5 + amount * torch.randn(count, 3, *size, generator=draw)).clamp(0, 1)
-
-
-# ---- the parts of a step ---------------------------------------------------------------------------------------
-def _walk(
-    picture: Pixels | Fourier,
-    reader: Reader,
-    rule: torch.optim.Optimizer,
-    steps: int,
-    size: tuple[int, int],
-    recipe: Recipe,
-    draw: torch.Generator,
-) -> Iterator[Step]:
-    """The way up, once everything is made ready: look, ask, step."""
-    for index in range(steps + 1):
-        with torch.enable_grad():
-            canvas = picture.images()
-            scores = reader.scores(_view(canvas, size, recipe, draw))
-            goal = (scores - _penalty(canvas, recipe)).sum()
-            (gradient,) = torch.autograd.grad(goal, picture.values)
-        images = seen(canvas.detach(), size).clamp(0, 1)
-        yield Step(index, images, scores.detach(), gradient.flatten(1).norm(dim=1))
-        if index < steps:
-            picture.values.grad = -gradient  # optimizers go down; we want up
-            rule.step()
-            if recipe.blur:
-                picture.blur(recipe.blur)
-            picture.project()
-
-
-def _begin(
-    recipe: Recipe, count: int, size: tuple[int, int], start: Tensor | None, draw: torch.Generator, like: Tensor
-) -> Pixels | Fourier:
-    """What is changed, at its start; with the padding round it."""
-    padding = recipe.padding
-    whole = (size[0] + 2 * padding, size[1] + 2 * padding)
-    if start is not None:
-        canvas = F.pad(start.to(like), (padding,) * 4, mode="replicate") if padding else start.to(like)
-    elif recipe.parameterisation == "fourier":
-        return Fourier.noise(count, whole, recipe.noise, draw, recipe.decorrelated).to(like)
-    else:
-        canvas = _noise(count, whole, recipe.noise, draw).to(like)
-    return (Pixels if recipe.parameterisation == "pixel" else Fourier)(canvas, recipe.decorrelated)
-
-
+# ---- before the first step -------------------------------------------------------------------------------------
 @torch.no_grad()
 def _wake(
-    picture: Pixels | Fourier, reader: Reader, recipe: Recipe, size: tuple[int, int], draw: torch.Generator
+    canvas: Pixels | Fourier, reader: Reader, recipe: Recipe, size: tuple[int, int], draw: torch.Generator
 ) -> None:
     """Draw other noise, louder each time, for the rows that their objective does not answer to at all."""
+    amount = recipe.noise
     for trial in range(TRIES):  # heard in the middle and a little beside it; the moves of the climb stay undrawn
-        canvas = picture.images()
-        beside = _view(canvas, size, recipe, seeded(trial))
-        silent = (reader.scores(seen(canvas, size)) == 0) | (reader.scores(beside) == 0)
-        if not silent.any():
+        images = canvas.images()
+        beside = transform(images, size, recipe, generator(trial))
+        heard = (reader.scores(crop(images, size)) != 0) & (reader.scores(beside) != 0)
+        if heard.all():
             return
-        recipe = replace(recipe, noise=min(1.0, 1.2 * recipe.noise))
-        fresh = _begin(recipe, len(silent), size, None, draw, silent.new_empty(0, dtype=picture.values.dtype))
-        picture.values[silent] = fresh.values[silent]
-
-
-def _view(canvas: Tensor, size: tuple[int, int], recipe: Recipe, draw: torch.Generator) -> Tensor:
-    return seen(canvas, size, jitter=recipe.jitter, rotation=recipe.rotation, scale=recipe.scale, generator=draw)
-
-
-def _penalty(canvas: Tensor, recipe: Recipe) -> Tensor | float:
-    penalty = 0.0
-    if recipe.total_variation:
-        penalty = penalty + recipe.total_variation * total_variation(canvas)
-    if recipe.l2:
-        penalty = penalty + recipe.l2 * squared(canvas)
-    return penalty
-
-
-# ---- what can be wrong with an argument ------------------------------------------------------------------------
-def _check(network: nn.Module, recipe: Recipe, steps: int) -> None:
-    check_network(network)
-    if not isinstance(recipe, Recipe):
-        raise TypeError(f"recipe is a Recipe(…) or visualization.NAIVE; got {recipe!r}.")
-    check_whole("steps", steps)
+        awake, amount = canvas.values[heard], min(1.0, 1.2 * amount)
+        canvas.randomize(amount, draw)
+        canvas.values[heard] = awake
 
 
 def _as_list(objectives: Objective | Sequence[Objective]) -> list[Objective]:
-    chosen = list(objectives) if isinstance(objectives, (list, tuple)) else [objectives]
-    if not chosen:
+    goals = list(objectives) if isinstance(objectives, (list, tuple)) else [objectives]
+    if not goals:
         raise ValueError("give at least one objective, such as Filter('stage3', 0).")
-    for one in chosen:
-        if not isinstance(one, Objective):
-            raise TypeError(f"an objective is a Filter, Neuron, Layer, Logit, Probability or Mixture; got {one!r}.")
-    return chosen
+    for one in goals:
+        check_objective(one)
+    return goals
 
 
-def _matched(images: Tensor, chosen: list[Objective]) -> tuple[Tensor, list[Objective]]:
+def _paired(images: Tensor, goals: list[Objective]) -> tuple[Tensor, list[Objective]]:
     """As many pictures as objectives: where there is one of either, it is repeated."""
     check_images(images, channels=3)
     if len(images) == 1:
-        images = images.expand(len(chosen), -1, -1, -1)
-    if len(chosen) == 1:
-        chosen = chosen * len(images)
-    if len(images) != len(chosen):
-        raise ValueError(f"give one picture for each objective; got {len(images)} and {len(chosen)}.")
-    return images, chosen
+        images = images.expand(len(goals), -1, -1, -1)
+    if len(goals) == 1:
+        goals = goals * len(images)
+    if len(images) != len(goals):
+        raise ValueError(f"give one picture for each objective; got {len(images)} and {len(goals)}.")
+    return images, goals
 
 
 def _size(network: nn.Module, size: int | tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
@@ -366,18 +233,3 @@ def _size(network: nn.Module, size: int | tuple[int, int] | None, start: Tensor 
     if size is None:
         raise ValueError("this network does not say the size of its pictures; say it, as in size=64.")
     return check_pair("size", size)
-
-
-# ---- the ladder ------------------------------------------------------------------------------------------------
-_PENALTIES = replace(NAIVE, total_variation=2.0, l2=2.0)
-_BLUR = replace(_PENALTIES, blur=0.4)
-_MOVE = replace(_BLUR, jitter=4, rotation=5.0, scale=0.05, padding=4)
-_FOURIER = replace(_MOVE, parameterisation="fourier", noise=0.1)
-LADDER: dict[str, Recipe] = {  # each rung keeps what the one before it brought; the last is Recipe()
-    "pixels, as on the slide": NAIVE,
-    "+ L2, total variation": _PENALTIES,
-    "+ blur": _BLUR,
-    "+ jitter, rotation, scale": _MOVE,
-    "+ Fourier coefficients": _FOURIER,
-    "+ decorrelated colours": replace(_FOURIER, decorrelated=True),
-}

@@ -7,10 +7,15 @@ moving views); Mahendran and Vedaldi 2015, arXiv:1412.0035 (total variation).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from course_utils.arguments import check_pair
+from course_utils.runtime import generator as seeded
+from course_utils.visualization.recipes import Recipe
 
 # The colours of our scenes: U√S of the covariance of all pixels of signs.render(1000, seed=0), divided by the largest
 # standard deviation. Its columns are the principal directions: bright or dark, red or blue, green or violet.
@@ -35,6 +40,27 @@ def to_decorrelated(colours: Tensor) -> Tensor:
 
 
 # ---- what is changed -------------------------------------------------------------------------------------------
+def noise(count: int = 1, size: int | tuple[int, int] = 64, *, seed: int = 0, amount: float = 0.25) -> Tensor:
+    """Where the slide's loop begins: grey with normal noise, pixel by pixel, clamped to [0, 1].
+
+    Args:
+        count, size: of the pictures.
+        seed: equal seeds give equal noise.
+        amount: its standard deviation.
+
+    Returns:
+        [count, 3, height, width] in [0, 1].
+
+    >>> noise(2, 64, amount=0.1).shape
+    torch.Size([2, 3, 64, 64])
+    """
+    return _noise(count, check_pair("size", size), amount, seeded(seed))
+
+
+def _noise(count: int, size: Sequence[int], amount: float, generator: torch.Generator) -> Tensor:
+    return (0.5 + amount * torch.randn(count, 3, *size, generator=generator)).clamp(0, 1)
+
+
 class Pixels:
     """A picture by its pixels, as on the slide: after each step, what left [0, 1] is brought back.
 
@@ -43,7 +69,7 @@ class Pixels:
         decorrelated: the optimizer moves along the principal directions of colour, not along red, green and blue.
     """
 
-    def __init__(self, images: Tensor, decorrelated: bool = False):
+    def __init__(self, images: Tensor, decorrelated: bool):
         self.decorrelated = decorrelated
         self.values = self._values(images.detach()).requires_grad_()  # the leaf that the optimizer moves
 
@@ -55,17 +81,20 @@ class Pixels:
         return 0.5 + from_decorrelated(self.values) if self.decorrelated else self.values
 
     @torch.no_grad()
+    def randomize(self, amount: float, generator: torch.Generator) -> None:
+        """Begin anew, from grey with noise of that standard deviation."""
+        images = _noise(len(self.values), self.values.shape[2:], amount, generator)
+        self.values.copy_(self._values(images.to(self.values)))
+
+    @torch.no_grad()
     def project(self) -> None:
         """Bring every pixel back to [0, 1]."""
-        if self.decorrelated:
-            self.values.copy_(self._values(self.images().clamp(0, 1)))
-        else:
-            self.values.clamp_(0, 1)
+        self.values.copy_(self._values(self.images().clamp(0, 1)))
 
     @torch.no_grad()
     def blur(self, sigma: float) -> None:
         """Blur the pictures by a Gaussian of σ pixels."""
-        self.values.copy_(blurred(self.values, sigma))
+        self.values.copy_(blur(self.values, sigma))
 
 
 class Fourier:
@@ -79,38 +108,24 @@ class Fourier:
         decorrelated: as in `Pixels`.
     """
 
-    def __init__(self, images: Tensor, decorrelated: bool = True):
+    def __init__(self, images: Tensor, decorrelated: bool):
         self.size, self.decorrelated = tuple(images.shape[2:]), decorrelated
         self.weights = spectrum(self.size).to(images)  # [H, W // 2 + 1]
-        waves = torch.fft.rfft2(self._flat(images.detach()), norm="ortho") / self.weights
+        flat = torch.logit(images.detach().clamp(EDGE, 1 - EDGE)) / 4  # before the sigmoid
+        flat = to_decorrelated(flat) if decorrelated else flat
+        waves = torch.fft.rfft2(flat, norm="ortho") / self.weights
         self.values = torch.view_as_real(waves).contiguous().requires_grad_()  # [N, 3, H, W // 2 + 1, 2]
-
-    @classmethod
-    def noise(
-        cls, count: int, size: tuple[int, int], amount: float, generator: torch.Generator, decorrelated: bool = True
-    ) -> Fourier:
-        """Random coefficients: clouds, whose standard deviation in the picture is about `amount`."""
-        made = cls(torch.full((count, 3, *size), 0.5), decorrelated)
-        made.values = amount * math.sqrt(0.5) * torch.randn(made.values.shape, generator=generator)
-        made.values.requires_grad_()
-        return made
-
-    def to(self, like: Tensor) -> Fourier:
-        """The same on another device and in another precision."""
-        self.weights = self.weights.to(like)
-        self.values = self.values.detach().to(like).requires_grad_()
-        return self
-
-    def _flat(self, images: Tensor) -> Tensor:
-        """Pictures before the sigmoid and the mixing of colours."""
-        flat = torch.logit(images.clamp(EDGE, 1 - EDGE)) / 4
-        return to_decorrelated(flat) if self.decorrelated else flat
 
     def images(self) -> Tensor:
         """The pictures, [N, 3, H, W] in [0, 1]."""
         waves = torch.view_as_complex(self.values) * self.weights
         flat = torch.fft.irfft2(waves, s=self.size, norm="ortho")
         return torch.sigmoid(4 * (from_decorrelated(flat) if self.decorrelated else flat))
+
+    @torch.no_grad()
+    def randomize(self, amount: float, generator: torch.Generator) -> None:
+        """Begin anew, from random coefficients: clouds, whose standard deviation in the picture is about `amount`."""
+        self.values.copy_(amount * math.sqrt(0.5) * torch.randn(self.values.shape, generator=generator))
 
     def project(self) -> None:
         """Nothing to do: the sigmoid never leaves [0, 1]."""
@@ -135,51 +150,45 @@ def spectrum(size: tuple[int, int]) -> Tensor:
     return 1 / frequencies(size).clamp(min=lowest) / scale
 
 
-# ---- what is seen ----------------------------------------------------------------------------------------------
-def seen(
-    canvas: Tensor,
-    size: tuple[int, int],
-    *,
-    jitter: int = 0,
-    rotation: float = 0.0,
-    scale: float = 0.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """The view that the network gets: the middle of the canvas, moved, turned and scaled a little, each its own way.
+# ---- what the network sees -------------------------------------------------------------------------------------
+def crop(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of pictures [N, 3, H + 2p, W + 2p], without the padding: [N, 3, H, W]."""
+    (height, width), (tall, wide) = size, images.shape[2:]
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return images[:, :, top : top + height, left : left + width]
+
+
+def transform(images: Tensor, size: tuple[int, int], recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """What the network sees of pictures: their middle, moved, turned and scaled a little, each its own way.
 
     Args:
-        canvas: [N, 3, H + 2p, W + 2p].
-        size: (H, W), of the view.
-        jitter: whole pixels it may move, each way.
-        rotation: degrees it may turn, each way.
-        scale: share by which it may grow or shrink.
+        images: [N, 3, H + 2p, W + 2p].
+        size: (H, W), of what is seen.
+        recipe: its `jitter`, `rotation` and `scale`.
         generator: of the random numbers, on the processor; not touched where all three are 0.
 
     Returns:
-        [N, 3, H, W]; beyond the canvas, its last pixels go on.
+        [N, 3, H, W]; beyond the padding, its last pixels go on.
     """
-    height, width = size
-    tall, wide = canvas.shape[2:]
-    if not (jitter or rotation or scale):
-        top, left = (tall - height) // 2, (wide - width) // 2
-        return canvas[:, :, top : top + height, left : left + width]
-    count = len(canvas)
-    shift = torch.randint(-jitter, jitter + 1, (count, 2), generator=generator)  # x, y in pixels
+    if not (recipe.jitter or recipe.rotation or recipe.scale):
+        return crop(images, size)
+    count, (height, width), (tall, wide) = len(images), size, images.shape[2:]
+    shift = torch.randint(-recipe.jitter, recipe.jitter + 1, (count, 2), generator=generator)  # x, y in pixels
     turn, zoom = 2 * torch.rand(2, count, generator=generator) - 1
-    angle, zoom = math.radians(rotation) * turn, torch.exp(math.log1p(scale) * zoom)
+    angle, zoom = math.radians(recipe.rotation) * turn, torch.exp(math.log1p(recipe.scale) * zoom)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    there = torch.stack(  # from a place in the view to a place on the canvas, both from -1 to 1
+    there = torch.stack(  # from a place in what is seen to a place on the picture, both from -1 to 1
         [
             torch.stack([cos * width, -sin * height, 2 * shift[:, 0]], dim=1) / wide,
             torch.stack([sin * width, cos * height, 2 * shift[:, 1]], dim=1) / tall,
         ],
         dim=1,
     )  # [N, 2, 3]
-    grid = F.affine_grid(there.to(canvas), [count, 3, height, width], align_corners=False)
-    return F.grid_sample(canvas, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    grid = F.affine_grid(there.to(images), [count, 3, height, width], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def blurred(images: Tensor, sigma: float) -> Tensor:
+def blur(images: Tensor, sigma: float) -> Tensor:
     """Pictures [N, C, H, W] under a Gaussian of σ pixels; beyond the edge, the last pixels go on."""
     if sigma == 0:
         return images

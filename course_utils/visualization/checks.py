@@ -6,7 +6,6 @@ Serves notebook 6. Papers: Erhan et al. 2009 (activation maximisation); Simonyan
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,10 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime
-from course_utils.checks.base import NOT_YET, Verdict, attempt, together
+from course_utils.checks.base import NOT_YET, Verdict, same, together, try_out, wrong
 from course_utils.checks.progress import remembered
-
-_NAMES = ("network", "layer", "filter", "image", "steps", "step_size")
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class _Problem:
 @torch.enable_grad()
 def _problems() -> tuple[_Problem, ...]:
     """One climb to a convolution, one to a ReLU; both tell every mistake apart."""
-    found, draw = [], runtime.generator(1)
+    problems, draw = [], runtime.generator(1)
     for layer, step_size in ((2, 4.0), (1, 12.0)):
         while True:
             with torch.random.fork_rng(devices=[]):  # torch's own first weights shall not move anybody's generator
@@ -48,16 +45,16 @@ def _problems() -> tuple[_Problem, ...]:
                 parameter.data = 0.5 * torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
             image = torch.rand(1, 3, 10, 10, generator=draw, dtype=torch.float64)
             problem = _Problem(network, layer, 1, image, steps=4, step_size=step_size)
-            right, wrong = _climbed(problem), tuple(_climbed(problem, **mistake) for mistake, _ in _MISTAKES)
-            flat = torch.stack([image, right, *wrong]).flatten(1)
+            right, mistakes = _climb(problem), tuple(_climb(problem, **mistake) for mistake, _ in _MISTAKES)
+            flat = torch.stack([image, right, *mistakes]).flatten(1)
             if torch.nn.functional.pdist(flat, p=torch.inf).min() > 0.01:
-                found.append(replace(problem, right=right, wrong=wrong))
+                problems.append(replace(problem, right=right, wrong=mistakes))
                 break
-    return tuple(found)
+    return tuple(problems)
 
 
 @torch.enable_grad()
-def _climbed(
+def _climb(
     problem: _Problem,
     *,
     way: float = 1.0,
@@ -136,7 +133,7 @@ _MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
     ({"reduce": "sum"}, "You climb the sum of the map; take its mean, as the slide does: the step then fits any size."),
     ({"reduce": "max"}, "You climb the largest number of the map only; take the mean over all its places."),
     ({"step": "sign"}, "You step along the sign of the gradient, as FGSM does; here take the gradient as it is."),
-    ({"step": "unit"}, "You divide the gradient by its length; a good idea, but here take the gradient as it is."),
+    ({"step": "unit"}, "You divide the gradient by its norm; a good idea, but here take the gradient as it is."),
     (
         {"step": "adam"},
         "Adam climbs well, but it makes steps of its own; here take the plain step, step_size · gradient.",
@@ -188,76 +185,56 @@ def check_ascent(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where the exercise was not begun.
     """
-    return together((_marked(student, problem) for problem in _problems()), _RIGHT)
+    return together((_mark(student, problem) for problem in _problems()), _RIGHT)
 
 
-def _marked(student: Callable, problem: _Problem) -> Verdict | None:
+_TRAINED = (
+    "You trained the network: its weights changed. Here the weights stand still and the picture moves, so give the "
+    "optimizer [x], not network.parameters()."
+)
+_CALLERS = "You changed the caller's image; begin with a copy: x = image.clone()."
+
+
+def _mark(student: Callable, problem: _Problem) -> Verdict | None:
     """One climb: run, look whether anything else was changed, then at what came out; None where it is right."""
     network, image, asked = copy.deepcopy(problem.network), problem.image.clone(), []
     network[0].register_forward_hook(lambda *_: asked.append(1))
     given = network, problem.layer, problem.filter, image, problem.steps, problem.step_size
-    with torch.enable_grad():
-        answer = attempt(student, *given, raised=lambda trouble: _raised(student, trouble))
+    takes = "network, layer, filter, image, steps, step_size"
+    answer = try_out(student, *given, takes=takes, returns="the picture, a tensor", writes=_CALLERS, explain=_explain)
     stopped = isinstance(answer, Verdict)
-    if not (stopped and answer.right is False) and (fault := _changed(problem, network, image)) is not None:
-        return fault  # even where nothing was returned
-    return answer if stopped else _compared(answer, problem, bool(asked))
+    if not stopped or answer.right is None:  # even where nothing was returned
+        before, after = problem.network.state_dict(), network.state_dict()
+        if any(not torch.equal(before[key], after[key]) for key in before):
+            return wrong(_TRAINED)
+        if not torch.equal(image, problem.image):
+            return wrong(_CALLERS)
+    return answer if stopped else _compare(answer, problem, bool(asked))
 
 
-def _raised(student: Callable, trouble: Exception) -> Verdict:
-    if isinstance(trouble, TypeError) and len(inspect.signature(student).parameters) != len(_NAMES):
-        return Verdict(False, f"Your function must take ({', '.join(_NAMES)}), in this order.")
-    told = str(trouble)
-    for pattern, sentence in _TOLD:
-        if pattern in told:
-            return Verdict(False, sentence)
-    first = told.splitlines()[0] if told else "no words"
-    return Verdict(False, f"Your function stopped with {type(trouble).__name__}: {first}")
+def _explain(trouble: Exception) -> str | None:
+    return next((sentence for pattern, sentence in _TOLD if pattern in str(trouble)), None)
 
 
-def _changed(problem: _Problem, network: nn.Sequential, image: Tensor) -> Verdict | None:
-    """Whether the student's function changed what is not its own."""
-    before, after = problem.network.state_dict(), network.state_dict()
-    if any(not torch.equal(before[key], after[key]) for key in before):
-        return Verdict(
-            False,
-            "You trained the network: its weights changed. Here the weights stand still and the picture moves, so give "
-            "the optimizer [x], not network.parameters().",
-        )
-    if not torch.equal(image, problem.image):
-        return Verdict(False, "You changed the caller's image; begin with a copy: x = image.clone().")
-    return None
-
-
-def _compared(answer, problem: _Problem, asked: bool) -> Verdict | None:
+def _compare(answer: Tensor, problem: _Problem, asked: bool) -> Verdict | None:
     """What is wrong with one answer; None where it is right."""
-    if not isinstance(answer, Tensor):
-        return Verdict(False, f"Return the picture, a tensor; you return {type(answer).__name__}.")
     if answer.shape != problem.image.shape:
         shape = list(answer.shape)
-        return Verdict(False, f"Return the picture, [1, 3, H, W]; what you return is {shape}: the activation, perhaps?")
-    answer = answer.detach().double()
+        return wrong(f"Return the picture, [1, 3, H, W]; what you return is {shape}: the activation, perhaps?")
     if not answer.isfinite().all():
-        return Verdict(False, "Your picture holds NaN or infinity; look at the step: is it step_size · gradient?")
-
-    def same(other: Tensor) -> bool:
-        return torch.allclose(answer, other, rtol=0, atol=1e-6)
-
-    if same(problem.right):
+        return wrong("Your picture holds NaN or infinity; look at the step: is it step_size · gradient?")
+    if same(answer, problem.right):
         return None
-    if same(problem.image):
+    if same(answer, problem.image):
         if not asked:
             return NOT_YET  # as the exercise's stub returns it
-        return Verdict(
-            False, "Your picture never moves: the network was asked, but x stayed what it was. Assign the step."
-        )
-    for wrong, (_, sentence) in zip(problem.wrong, _MISTAKES, strict=True):
-        if same(wrong):
-            return Verdict(False, sentence)
+        return wrong("Your picture never moves: the network was asked, but x stayed what it was. Assign the step.")
+    for mistake, (_, sentence) in zip(problem.wrong, _MISTAKES, strict=True):
+        if same(answer, mistake):
+            return wrong(sentence)
     if answer.min() < 0 or answer.max() > 1:
-        return Verdict(False, "Your picture has pixels below 0 or above 1; clamp it after every step.")
-    return Verdict(
-        False,
+        return wrong("Your picture has pixels below 0 or above 1; clamp it after every step.")
+    return wrong(
         "Your picture is another one: forward to the layer, the mean of the filter's map, its gradient with respect to "
-        "x, x + step_size · gradient, clamp to [0, 1]; and all that `steps` times.",
+        "x, x + step_size · gradient, clamp to [0, 1]; and all that `steps` times."
     )

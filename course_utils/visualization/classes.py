@@ -6,25 +6,23 @@ probability); Engstrom et al. 2019, arXiv:1906.00945 (what robust networks pictu
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from course_utils import images, runtime
-from course_utils.visualization.ascent import NAIVE, Logit, Probability, Recipe, climb_steps
+from course_utils.runtime import kept
+from course_utils.visualization.ascent import climb_steps
+from course_utils.visualization.objectives import Logit, Probability
+from course_utils.visualization.recipes import NAIVE
 
-FOLDER = runtime.DATA / "visualization"
-NETWORKS = ("signs-alexnet", "signs-inception", "signs-resnet", "signs-resnet-robust")
-SIDE = 64  # pixels of every shipped picture
 PLAIN = partial(torch.optim.SGD, lr=1.0)  # x ← x + η∇: a step is as long as the gradient makes it
 
 
 @dataclass(frozen=True)
-class Race:
+class ClassClimb:
     """Two climbs from one start: the first raises the logit of a class, the second its probability."""
 
     images: Tensor  # [2, 3, H, W], where they came to
@@ -33,15 +31,7 @@ class Race:
     gradients: Tensor  # [steps + 1, 2], norm of what each climbs by: ∇ of the logit, ∇ of the probability
 
 
-def race(
-    network: nn.Module,
-    label: int,
-    start: Tensor,
-    *,
-    steps: int = 60,
-    recipe: Recipe = NAIVE,
-    optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] = PLAIN,
-) -> Race:
+def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 60, optimizer=PLAIN) -> ClassClimb:
     """Climb the logit and the probability of a class side by side, and watch both numbers on both ways.
 
     The gradient of a probability is the softmax's, p (∇z − Σ pⱼ ∇zⱼ): of the size of p (1 − p). So plain steps, as
@@ -52,64 +42,41 @@ def race(
         network: takes pictures in [0, 1], answers with logits; left as it was.
         label: the class.
         start: one picture, [1, 3, H, W] in [0, 1].
-        steps, recipe: as in `visualization.climb_steps`; without moving views the numbers are exact.
+        steps: as in `visualization.climb_steps`; no regulariser, so the numbers are exact.
         optimizer: as there; plain gradient steps unless you say otherwise, `visualization.ADAM` for instance.
 
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    >>> from course_utils import signs, visualization, zoo
+    >>> network, start = zoo.load("signs-resnet", device="cpu"), visualization.noise(1, 64, seed=3, amount=0.1)
+    >>> result = climb_class(network, signs.STOP, start, steps=3)
+    >>> (result.probabilities[-1] > 0.99).tolist()
+    [True, True]
     """
     logits, probabilities, gradients = [], [], []
     both = [Logit(label), Probability(label)]
-    for last in climb_steps(network, both, steps=steps, start=start, recipe=recipe, optimizer=optimizer):
-        with torch.no_grad(), runtime.kept(network):
+    for last in climb_steps(network, both, steps=steps, start=start, recipe=NAIVE, optimizer=optimizer):
+        with torch.no_grad(), kept(network):
             answer = network(last.images).float()
         logits.append(answer[:, label])
         probabilities.append(answer.softmax(dim=1)[:, label])
         gradients.append(last.gradient)
-    return Race(last.images, torch.stack(logits), torch.stack(probabilities), torch.stack(gradients))
+    return ClassClimb(last.images, torch.stack(logits), torch.stack(probabilities), torch.stack(gradients))
 
 
 @torch.no_grad()
-def opinions(networks: Sequence[nn.Module], pictures: Tensor) -> Tensor:
+def predict(networks: Sequence[nn.Module], pictures: Tensor) -> Tensor:
     """What several networks read in some pictures: probabilities [pictures, networks, classes].
 
     Args:
         networks: of the same classes; left as they were.
         pictures: [N, 3, H, W] in [0, 1].
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> bool(predict([network], stop.images)[0, 0, signs.STOP] > 0.9)
+    True
     """
-    read = []
+    answers = []
     for network in networks:
-        with runtime.kept(network):
-            read.append(network(pictures).softmax(dim=1))
-    return torch.stack(read, dim=1)
-
-
-# ---- what ships ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Shipped:
-    """Pictures that took a minute to climb, and what is known about them."""
-
-    pictures: Tensor  # [rows, columns, 3, 64, 64] in [0, 1]
-    rows: tuple[str, ...]
-    columns: tuple  # steps of the climb, or classes
-    facts: dict  # what was measured; "made" says how
-
-
-def shipped(name: str) -> Shipped:
-    """Read what `scripts/results_visualization.py` made.
-
-    Args:
-        name: "ladder", rungs × steps, facts: network, layer, filter, scores [rungs][steps];
-            "classes", networks × classes (labels), facts: transfer["slide"] and transfer["regularised"] [networks]
-            [networks]: the mean probability, over all classes, that network k gives to the pictures of network i.
-
-    Raises:
-        ValueError: there is no such result.
-    """
-    if name not in ("ladder", "classes"):
-        raise ValueError(f"what ships is called 'ladder' or 'classes'; got {name!r}.")
-    facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    whole = images.to_tensor(FOLDER / f"{name}.jpg", device="cpu")[0]  # [3, rows × 64, columns × 64]
-    rows, columns = tuple(facts.pop("rows")), tuple(facts.pop("columns"))
-    tiles = whole.unflatten(2, (len(columns), SIDE)).unflatten(1, (len(rows), SIDE))  # [3, rows, 64, columns, 64]
-    return Shipped(tiles.permute(1, 3, 0, 2, 4).contiguous(), rows, columns, facts)
+        with kept(network):
+            answers.append(network(pictures).softmax(dim=1))
+    return torch.stack(answers, dim=1)

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.arguments import is_whole
-from course_utils.visualization.ascent import NAIVE, climb_steps
+from course_utils.arguments import check_images, check_number, check_whole
+from course_utils.visualization.ascent import Step, climb_steps
 from course_utils.visualization.objectives import Objective
+from course_utils.visualization.recipes import NAIVE
 
 SMALLEST = 16  # pixels of the shortest edge of the coarsest octave
 
@@ -31,11 +32,6 @@ class DreamStep:
     steps: int
     images: Tensor  # [N, 3, h, w] in [0, 1], as large as this octave; the last one's are as large as the picture
     scores: Tensor  # [N]
-
-    @property
-    def share(self) -> float:
-        """How far the dream is, 0 to 1."""
-        return (self.octave * self.steps + self.index) / (self.octaves * self.steps)
 
 
 class EvenSteps(torch.optim.Optimizer):
@@ -65,57 +61,7 @@ def dream_steps(
     jitter: int = 8,
     seed: int = 0,
 ) -> Iterator[DreamStep]:
-    """Dream on pictures, a step at a time, so that a lab can draw; see `dream`.
-
-    Returns:
-        Iterator over octaves · (steps + 1) moments, the coarsest octave first. Bad arguments raise at the call.
-    """
-    _check(octaves, ratio, step_size)
-    if not isinstance(images, Tensor) or images.ndim != 4:
-        got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"give pictures to dream on, [N, 3, H, W], as images.to_tensor makes them; got {got}.")
-    images = images.detach().to(next(network.parameters(), images))  # onto the network's device
-    sizes = [tuple(round(edge / ratio**k) for edge in images.shape[2:]) for k in reversed(range(octaves))]
-    if min(sizes[0]) < SMALLEST:
-        small = "×".join(map(str, sizes[0][::-1]))
-        raise ValueError(
-            f"the coarsest of {octaves} octaves would have {small} pixels; take fewer, or a larger picture."
-        )
-    recipe, optimizer = replace(NAIVE, jitter=jitter), partial(EvenSteps, lr=step_size)
-
-    def begin(octave: int, start: Tensor) -> Iterator:
-        return climb_steps(
-            network, objective, steps=steps, start=start, recipe=recipe, optimizer=optimizer, seed=seed + octave
-        )
-
-    first = begin(0, _resized(images, sizes[0]))  # at the call: what is wrong is said before the first step
-
-    def walk() -> Iterator[DreamStep]:
-        path, dreamt = first, None
-        for octave, size in enumerate(sizes):
-            base = _resized(images, size)
-            if octave:
-                path = begin(octave, (base + _resized(dreamt, size)).clamp(0, 1))
-            for step in path:
-                yield DreamStep(octave, octaves, step.index, steps, step.images, step.scores)
-            dreamt = step.images - base  # what the dream added, taken along to the next octave
-
-    return walk()
-
-
-def dream(
-    network: nn.Module,
-    images: Tensor,
-    objective: Objective,
-    *,
-    octaves: int = 4,
-    ratio: float = 1.4,
-    steps: int = 10,
-    step_size: float = 0.02,
-    jitter: int = 8,
-    seed: int = 0,
-) -> Tensor:
-    """DeepDream: change a picture so that an objective rises, first where it is small, then larger and larger.
+    """Dream on pictures, a step at a time, so that a lab can draw: first where they are small, then larger and larger.
 
     Args:
         network: takes pictures in [0, 1]; looked at in evaluation mode, left as it was.
@@ -125,42 +71,60 @@ def dream(
         ratio: above 1, at most 4.
         steps: an octave.
         step_size: how far a pixel moves on average, in each step.
-        jitter: pixels by which the view moves at most, anew at each step.
+        jitter: pixels by which the picture moves at most, anew at each step.
         seed: of the jitter.
+
+    Returns:
+        Iterator over octaves · (steps + 1) moments, the coarsest octave first.
+    """
+    check_images(images, name="the pictures to dream on", channels=3)
+    check_whole("octaves", octaves, says="is a whole number, at least 1")
+    check_number(
+        "ratio", ratio, 1, 4, above=True, says="says how much larger the next octave is, more than 1 and at most 4"
+    )
+    check_number("step_size", step_size, 0, 1, above=True, says="lies between 0 and 1 (pixels run from 0 to 1)")
+    images = images.detach().to(next(network.parameters(), images))  # onto the network's device
+    sizes = [tuple(round(edge / ratio**k) for edge in images.shape[2:]) for k in reversed(range(octaves))]
+    if min(sizes[0]) < SMALLEST:
+        small = "×".join(map(str, sizes[0][::-1]))
+        raise ValueError(
+            f"the coarsest of {octaves} octaves would have {small} pixels; take fewer, or a larger picture."
+        )
+    how = {"steps": steps, "recipe": replace(NAIVE, jitter=jitter), "optimizer": partial(EvenSteps, lr=step_size)}
+    path = climb_steps(network, objective, start=_resize(images, sizes[0]), seed=seed, **how)
+
+    def walk(path: Iterator[Step]) -> Iterator[DreamStep]:
+        dreamt = None
+        for octave, size in enumerate(sizes):
+            base = _resize(images, size)
+            if octave:
+                start = (base + _resize(dreamt, size)).clamp(0, 1)
+                path = climb_steps(network, objective, start=start, seed=seed + octave, **how)
+            for step in path:
+                yield DreamStep(octave, octaves, step.index, steps, step.images, step.scores)
+            dreamt = step.images - base  # what the dream added, taken along to the next octave
+
+    return walk(path)
+
+
+def dream(network: nn.Module, images: Tensor, objective: Objective, **how) -> Tensor:
+    """DeepDream: run `dream_steps` to its end; all arguments are those of `dream_steps`.
 
     Returns:
         The dreams, [N, 3, H, W] in [0, 1].
 
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+    >>> from course_utils import signs, visualization, zoo
+    >>> network, stop = zoo.load("signs-resnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> dream(network, stop.images, visualization.Layer("stage2"), octaves=2, steps=2).shape
+    torch.Size([1, 3, 64, 64])
     """
-    path = dream_steps(
-        network,
-        images,
-        objective,
-        octaves=octaves,
-        ratio=ratio,
-        steps=steps,
-        step_size=step_size,
-        jitter=jitter,
-        seed=seed,
-    )
-    *_, last = path
+    *_, last = dream_steps(network, images, objective, **how)
     return last.images
 
 
-def _resized(values: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(values: Tensor, size: tuple[int, int]) -> Tensor:
     """Pictures, or what was added to them, at another size; never outside of what they hold already."""
     if tuple(values.shape[2:]) == size:
         return values
     resized = F.interpolate(values, size=size, mode="bilinear", antialias=True, align_corners=False)
     return resized.clamp(values.min(), values.max())  # only rounding would go beyond
-
-
-def _check(octaves: int, ratio: float, step_size: float) -> None:
-    if not is_whole(octaves) or octaves < 1:
-        raise ValueError(f"octaves is a whole number, at least 1; got {octaves!r}.")
-    if not (isinstance(ratio, (int, float)) and 1 < ratio <= 4):
-        raise ValueError(f"ratio says how much larger the next octave is, more than 1 and at most 4; got {ratio!r}.")
-    if not (isinstance(step_size, (int, float)) and 0 < step_size <= 1):
-        raise ValueError(f"step_size lies between 0 and 1 (pixels run from 0 to 1); got {step_size!r}.")

@@ -1,6 +1,7 @@
 """Pictures as pixels or Fourier coefficients: there and back, inside [0, 1], and moved as it is said."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from course_utils import signs
 from course_utils.runtime import generator
 from course_utils.visualization import canvas as p
+from course_utils.visualization.recipes import NAIVE
 
 SIZES = st.tuples(st.integers(2, 17), st.integers(2, 17))
 
@@ -66,15 +68,21 @@ def test_pixels_that_left_are_brought_back(decorrelated):
     torch.testing.assert_close(pixels.images().detach(), inside)
 
 
+def randomized(shape, amount, draw, *, decorrelated=True):
+    waves = p.Fourier(torch.full(shape, 0.5), decorrelated)
+    waves.randomize(amount, draw)
+    return waves
+
+
 def test_waves_never_leave_the_range():
-    waves = p.Fourier.noise(2, (8, 8), 5.0, generator(0))
+    waves = randomized((2, 3, 8, 8), 5.0, generator(0))
     assert 0 <= waves.images().min() <= waves.images().max() <= 1
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(8, 40), st.integers(8, 40))
 def test_the_noise_is_as_strong_as_asked_at_any_size(height, width):
-    flat = torch.logit(p.Fourier.noise(24, (height, width), 0.1, generator(height), decorrelated=False).images()) / 4
+    flat = torch.logit(randomized((24, 3, height, width), 0.1, generator(height), decorrelated=False).images()) / 4
     assert 0.07 < flat.square().mean().sqrt() < 0.13
 
 
@@ -103,18 +111,18 @@ def test_blur_takes_fine_waves_and_leaves_coarse_ones(kind):
 
 def test_blur_keeps_a_plain_picture_plain_up_to_its_edge():
     plain = torch.full((1, 3, 9, 7), 0.3)
-    torch.testing.assert_close(p.blurred(plain, 1.5), plain)
-    assert p.blurred(plain, 0) is plain
+    torch.testing.assert_close(p.blur(plain, 1.5), plain)
+    assert p.blur(plain, 0) is plain
 
 
 def test_a_view_without_movement_is_the_middle():
     canvas = pictures(2, (12, 10))
-    assert p.seen(canvas, (8, 6)).equal(canvas[:, :, 2:10, 2:8])
+    assert p.crop(canvas, (8, 6)).equal(canvas[:, :, 2:10, 2:8])
 
 
 def test_jitter_shifts_by_whole_pixels_and_each_row_its_own_way():
     canvas = pictures(30, (14, 14))
-    views = p.seen(canvas, (8, 8), jitter=3, generator=generator(4))
+    views = p.transform(canvas, (8, 8), replace(NAIVE, jitter=3), generator(4))
     shifts = set()
     for view, whole in zip(views, canvas, strict=True):
         cuts = {(y, x): whole[:, y : y + 8, x : x + 8] for y in range(7) for x in range(7)}
@@ -128,7 +136,7 @@ def test_turning_and_scaling_do_what_they_say():
     """A ramp that rises to the right: turned, its slope turns; scaled, it steepens; never beyond the limit."""
     ramp = torch.linspace(0, 1, 33, dtype=torch.float64).expand(40, 3, 33, 33).contiguous()
     for rotation, scale in ((40.0, 0.0), (0.0, 0.5)):
-        views = p.seen(ramp, (9, 9), rotation=rotation, scale=scale, generator=generator(2))
+        views = p.transform(ramp, (9, 9), replace(NAIVE, rotation=rotation, scale=scale), generator(2))
         right = (views[:, 0, 4, 5] - views[:, 0, 4, 3]) * 16  # slope a pixel, in units of the ramp's
         down = (views[:, 0, 5, 4] - views[:, 0, 3, 4]) * 16
         slope, angle = torch.hypot(right, down), torch.atan2(down, right).abs().rad2deg()
@@ -143,12 +151,12 @@ def test_turning_and_scaling_do_what_they_say():
 
 def test_the_same_generator_gives_the_same_view_and_none_is_needed_for_none():
     canvas = pictures(3, (10, 10))
-    how = {"jitter": 2, "rotation": 10.0, "scale": 0.1}
-    first, second = (p.seen(canvas, (8, 8), generator=generator(7), **how) for _ in range(2))
+    recipe = replace(NAIVE, jitter=2, rotation=10.0, scale=0.1)
+    first, second = (p.transform(canvas, (8, 8), recipe, generator(7)) for _ in range(2))
     assert first.equal(second)
     still = generator(7)
     before = still.get_state()
-    p.seen(canvas, (8, 8), generator=still)
+    assert p.transform(canvas, (8, 8), NAIVE, still).equal(p.crop(canvas, (8, 8)))
     assert still.get_state().equal(before)
 
 
@@ -164,5 +172,5 @@ def test_penalties_by_hand():
 
 def test_beyond_the_canvas_its_last_pixels_go_on():
     plain = torch.full((4, 3, 8, 8), 0.7)
-    views = p.seen(plain, (8, 8), jitter=4, rotation=30.0, scale=0.3, generator=generator(0))
+    views = p.transform(plain, (8, 8), replace(NAIVE, jitter=4, rotation=30.0, scale=0.3), generator(0))
     torch.testing.assert_close(views, plain)

@@ -103,7 +103,7 @@ def test_the_stub_is_not_yet_begun():
         (answer(layer=-1), "one layer too early"),
         (answer(mean=False), "the sum of the map"),
         (answer(step="sign"), "sign of the gradient"),
-        (answer(step="unit"), "by its length"),
+        (answer(step="unit"), "by its norm"),
         (answer(more=-1), "one step too few"),
         (answer(more=1), "one step too many"),
         (changed(kind=torch.optim.Adam), "Adam"),

@@ -7,12 +7,16 @@ import torch
 
 from course_utils import signs, zoo
 from course_utils.visualization import classes as c
-from course_utils.visualization.ascent import ADAM, LADDER, NAIVE, Filter, climb, noise, score
+from course_utils.visualization import results
+from course_utils.visualization.ascent import ADAM, climb, score
+from course_utils.visualization.canvas import noise
+from course_utils.visualization.objectives import Filter, Logit
+from course_utils.visualization.recipes import LADDER, NAIVE
 
 
 @pytest.fixture(scope="module")
 def networks():
-    return [zoo.load(name, device="cpu") for name in c.NETWORKS]
+    return [zoo.load(name, device="cpu") for name in results.NETWORKS]
 
 
 @pytest.fixture(scope="module")
@@ -21,35 +25,35 @@ def resnet(networks):
 
 
 @pytest.fixture(scope="module")
-def race(resnet):
-    return c.race(resnet, signs.STOP, noise(1, 64, seed=3, amount=0.1), steps=40)
+def both(resnet):
+    return c.climb_class(resnet, signs.STOP, noise(1, 64, seed=3, amount=0.1), steps=40)
 
 
-def test_both_climbs_begin_at_one_picture(race):
-    assert race.images.shape == (2, 3, 64, 64)
-    for path in (race.logits, race.probabilities, race.gradients):
+def test_both_climbs_begin_at_one_picture(both):
+    assert both.images.shape == (2, 3, 64, 64)
+    for path in (both.logits, both.probabilities, both.gradients):
         assert path.shape == (41, 2)
-    assert race.logits[0, 0] == race.logits[0, 1]
-    assert race.probabilities[0, 0] == race.probabilities[0, 1]
+    assert both.logits[0, 0] == both.logits[0, 1]
+    assert both.probabilities[0, 0] == both.probabilities[0, 1]
 
 
-def test_the_numbers_are_those_of_the_network_and_of_autograd(resnet, race):
+def test_the_numbers_are_those_of_the_network_and_of_autograd(resnet, both):
     picture = noise(1, 64, seed=3, amount=0.1).requires_grad_()
     logits = resnet(picture)
     slope = torch.autograd.grad(logits[0, signs.STOP], picture, retain_graph=True)[0].norm()
     slope_p = torch.autograd.grad(logits.softmax(1)[0, signs.STOP], picture)[0].norm()
-    torch.testing.assert_close(race.gradients[0], torch.stack([slope, slope_p]), rtol=1e-2, atol=1e-5)
+    torch.testing.assert_close(both.gradients[0], torch.stack([slope, slope_p]), rtol=1e-2, atol=1e-5)
     with torch.no_grad():
-        last = resnet(race.images)
-    torch.testing.assert_close(race.logits[-1], last[:, signs.STOP], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(race.probabilities[-1], last.softmax(1)[:, signs.STOP])
+        last = resnet(both.images)
+    torch.testing.assert_close(both.logits[-1], last[:, signs.STOP], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(both.probabilities[-1], last.softmax(1)[:, signs.STOP])
 
 
-def test_the_probability_stalls_when_it_is_nearly_one_and_the_logit_goes_on(race):
-    assert (race.probabilities[2] > 0.99).all()  # both won early
-    assert race.gradients[-1, 0] > 1
-    assert race.gradients[-1, 1] < 1e-3 * race.gradients[0, 1]
-    gain = race.logits[-1] - race.logits[0]
+def test_the_probability_stalls_when_it_is_nearly_one_and_the_logit_goes_on(both):
+    assert (both.probabilities[2] > 0.99).all()  # both won early
+    assert both.gradients[-1, 0] > 1
+    assert both.gradients[-1, 1] < 1e-3 * both.gradients[0, 1]
+    gain = both.logits[-1] - both.logits[0]
     assert gain[0] > 3 * gain[1] > 0
 
 
@@ -61,25 +65,25 @@ def give_way():
 
 def test_where_the_probability_is_near_zero_plain_steps_do_not_find_the_hill(resnet, give_way):
     """p (1 − p) is as small at the other end."""
-    race = c.race(resnet, signs.STOP, give_way, steps=10)
-    assert race.probabilities[0, 1] < 1e-8
-    assert race.gradients[0, 1] < 1e-6 * race.gradients[0, 0]
-    torch.testing.assert_close(race.probabilities[:, 1], race.probabilities[:1, 1].expand(11))  # it never moved
-    assert race.probabilities[-1, 0] > 0.999  # the logit's climber got there
-    assert race.logits[-1, 0] > race.logits[-1, 1] + 20
+    both = c.climb_class(resnet, signs.STOP, give_way, steps=10)
+    assert both.probabilities[0, 1] < 1e-8
+    assert both.gradients[0, 1] < 1e-6 * both.gradients[0, 0]
+    torch.testing.assert_close(both.probabilities[:, 1], both.probabilities[:1, 1].expand(11))  # it never moved
+    assert both.probabilities[-1, 0] > 0.999  # the logit's climber got there
+    assert both.logits[-1, 0] > both.logits[-1, 1] + 20
 
 
 def test_adam_finds_the_hill_even_where_the_probability_is_near_zero(resnet, give_way):
     """It divides by the gradient's own length, as the docstring says; so the story is one of plain steps."""
-    race = c.race(resnet, signs.STOP, give_way, steps=10, optimizer=ADAM)
-    assert race.probabilities[0, 1] < 1e-8
-    assert race.probabilities[-1, 1] > 0.99
+    both = c.climb_class(resnet, signs.STOP, give_way, steps=10, optimizer=ADAM)
+    assert both.probabilities[0, 1] < 1e-8
+    assert both.probabilities[-1, 1] > 0.99
 
 
-def test_opinions_are_probabilities_and_leave_the_networks_alone(networks):
+def test_predictions_are_probabilities_and_leave_the_networks_alone(networks):
     lent = [copy.deepcopy(network).train() for network in networks[:2]]
     pictures = noise(3, 64)
-    found = c.opinions(lent, pictures)
+    found = c.predict(lent, pictures)
     assert found.shape == (3, 2, 20)
     torch.testing.assert_close(found.sum(dim=2), torch.ones(3, 2))
     with torch.no_grad():
@@ -92,22 +96,22 @@ def test_opinions_are_probabilities_and_leave_the_networks_alone(networks):
 
 @pytest.fixture(scope="module")
 def ladder():
-    return c.shipped("ladder")
+    return results.load_result("ladder")
 
 
 @pytest.fixture(scope="module")
 def classes():
-    return c.shipped("classes")
+    return results.load_result("classes")
 
 
 def test_what_ships_is_small_and_says_how_it_was_made(ladder, classes):
-    assert sum(path.stat().st_size for path in c.FOLDER.iterdir()) <= 200 * 1024
+    assert sum(path.stat().st_size for path in results.FOLDER.iterdir()) <= 200 * 1024
     for result, name in ((ladder, "ladder"), (classes, "classes")):
         assert result.facts["made"]["command"] == f"python scripts/results_visualization.py {name}"
         assert result.pictures.shape == (len(result.rows), len(result.columns), 3, 64, 64)
         assert 0 <= result.pictures.min() <= result.pictures.max() <= 1
     with pytest.raises(ValueError, match="called 'ladder' or 'classes'; got 'rungs'"):
-        c.shipped("rungs")
+        results.load_result("rungs")
 
 
 @pytest.mark.parametrize("rung", [0, 5])
@@ -146,7 +150,7 @@ def test_on_the_ladder_the_ugliest_picture_has_the_best_answer_and_the_last_is_t
 
 
 def test_each_network_believes_its_own_pictures_and_the_others_believe_the_regularised_ones(networks, classes):
-    read = c.opinions(networks, classes.pictures.flatten(0, 1)).unflatten(0, classes.pictures.shape[:2])
+    read = c.predict(networks, classes.pictures.flatten(0, 1)).unflatten(0, classes.pictures.shape[:2])
     labels = torch.tensor(classes.columns)
     believed = read[:, range(len(labels)), :, labels]  # [classes, networks that drew, networks that read]
     assert believed.diagonal(dim1=1, dim2=2).min() > 0.9
@@ -160,9 +164,7 @@ def test_each_network_believes_its_own_pictures_and_the_others_believe_the_regul
 
 def test_the_slides_picture_convinces_its_own_network_and_not_all_others(networks):
     """alexnet's STOP without regularisers, twelve steps: 1 by itself, and few of the others follow."""
-    from course_utils.visualization.ascent import Logit
-
     found = climb(networks[0], Logit(signs.STOP), steps=30, recipe=NAIVE, optimizer=ADAM, seed=1).images
-    read = c.opinions(networks, found)[0, :, signs.STOP]
+    read = c.predict(networks, found)[0, :, signs.STOP]
     assert read[0] > 0.999
     assert read[1:].min() < 0.5

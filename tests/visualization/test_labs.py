@@ -6,17 +6,18 @@ import io
 import re
 import statistics
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from course_utils import runtime, signs, visualization, zoo
+from course_utils import images, runtime, signs, visualization, zoo
 from course_utils.labs.own import OWN
-from course_utils.visualization import excite
+from course_utils.visualization import examples
+from course_utils.visualization.labs import DreamLab, MapsLab
 from course_utils.visualization.labs import ascent as lesson
-from course_utils.visualization.labs import dreams as small
 from tests.seen import pixels_of, words
 
 
@@ -42,12 +43,12 @@ def lab(one_lab):
 
 @pytest.fixture(scope="module")
 def maps():
-    return small.MapsLab()
+    return MapsLab()
 
 
 @pytest.fixture(scope="module")
 def dreaming():
-    return small.DreamLab(steps=1)
+    return DreamLab(steps=1)
 
 
 def uploaded(lab):
@@ -61,7 +62,7 @@ def test_the_lab_climbs_as_the_engine_does(lab):
     view = list(lab.steps(**lab.choices()))[-1]
     network = zoo.load("signs-alexnet", device="cpu")
     expected = visualization.climb(network, visualization.Filter("features.3", 5), steps=2)
-    torch.testing.assert_close(view.step.images, expected.images)
+    torch.testing.assert_close(view.last.images, expected.images)
     torch.testing.assert_close(torch.tensor(view.scores), expected.scores)
     assert "Step 2 of 2: filter 5 went from" in words(lab.headline)
     assert lab.image.width == "1120"
@@ -130,11 +131,12 @@ def test_the_real_scenes_are_those_of_the_method(lab):
     view = list(lab.steps(**lab.choices()))[-1]
     scenes = torch.cat([lesson.block(k, 64) for k in range(16)])
     network = zoo.load("signs-alexnet", device="cpu")
-    expected = excite.strongest(network, scenes, "features.3", 7, count=8)
+    expected = examples.top_examples(network, scenes, "features.3", 7, count=8)
     assert view.real.shown == 256
     assert torch.equal(view.real.pictures, expected.pictures)
-    for one, which in zip(view.scenes, expected.pictures[0], strict=True):
-        assert torch.equal(one[0], scenes[which])
+    for (pixels, box), which, seen in zip(view.scenes(), expected.pictures[0], expected.boxes[0], strict=True):
+        assert (pixels == images.to_pixels(scenes[which])).all()
+        assert box == seen.tolist()
 
 
 def test_sixteen_are_sixteen_and_fewer_at_the_end(lab):
@@ -175,7 +177,7 @@ def test_a_filter_that_is_not_there_is_refused_in_a_sentence():
 
 def test_a_silent_filter_is_said_to_be(lab):
     view = list(lab.steps(**lab.choices()))[-1]
-    flat = lesson.View(view.climbing, view.step, [[0.0]] * 5, None)
+    flat = replace(view, scores=[[0.0]] * 5)
     assert "It is silent: no gradient came back." in re.sub(r"<[^>]+>", "", lesson.headline(flat))
 
 
@@ -272,7 +274,7 @@ def test_the_maps_are_the_layers(maps):
     (view,) = maps.steps(**maps.choices())
     network = zoo.load("signs-alexnet", device="cpu")
     picture = signs.render([signs.STOP], seed=3, device="cpu").images
-    torch.testing.assert_close(view.maps, excite.activations(network, picture, "features.3")[0])
+    torch.testing.assert_close(view.maps, examples.activations(network, picture, "features.3")[0])
     assert view.sees == (25, 25)
     place = np.unravel_index(int(view.maps[5].argmax()), (16, 16))
     assert f"strongest in row {place[0]}, column {place[1]}" in words(maps.headline)
@@ -326,5 +328,5 @@ def test_ones_own_picture_is_dreamt_on(dreaming):
     dreaming.reset()
     view = uploaded(dreaming)
     assert view.step.images.shape == (1, 3, 192, 192)
-    assert view.step.share == 1
+    assert (view.step.octave + 1, view.step.index) == (view.step.octaves, view.step.steps)
     assert "Octave 3 of 3, step 1 of 1: all of stage3 went from" in re.sub(r"<[^>]+>", "", dreaming.draw(view).headline)

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, percent, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, percent, text
 from course_utils.figures.colours import BLUE, INK, PALE, PAPER, mixed
-from course_utils.figures.style import pen
 
 GAP = 14  # pixels between pictures
 LEFT = 226  # pixels for the names of rows
@@ -41,9 +40,6 @@ def ladder(
 
     Returns:
         uint8 [height, width, 3].
-
-    Raises:
-        ValueError: not one name a row, one step a column.
     """
     if not rows or len(names) != len(rows) or any(len(row) != len(steps) for row in rows):
         counts = f"{len(rows)} rows of {sorted({len(row) for row in rows})}, {len(names)} names and {len(steps)} steps"
@@ -52,9 +48,7 @@ def ladder(
     drawn = [[fitted(picture, min(side, int(free) - GAP)) for picture in row] for row in rows]
     tall = max(picture.height for row in drawn for picture in row)
     pitch, step = tall + (32 if notes else GAP), min(free, max(p.width for row in drawn for p in row) + 3 * GAP)
-    canvas = Image.new("RGB", (width, 88 + pitch * len(rows)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
+    canvas, draw = begin(88 + pitch * len(rows), title, width)
     for k, at in enumerate(steps):
         words = at if isinstance(at, str) else "start" if at == 0 else f"step {at}"
         text(draw, (LEFT + k * step + (step - GAP) / 2, 66), words, size=20, colour=PALE, width=step - 6)
@@ -69,37 +63,25 @@ def ladder(
     return np.asarray(canvas)
 
 
-def sheet(
-    pictures: Sequence[np.ndarray],
-    titles: Sequence[str],
-    *,
-    title: str,
-    side: int = 192,
-) -> np.ndarray:
+def sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], *, title: str) -> np.ndarray:
     """Many pictures, such as all filters of a layer, eight in a row, each with a few words below.
 
     Args:
         pictures: uint8 [H, W, 3] each, at least one.
         titles: one a picture.
         title: the figure's one message.
-        side: the largest edge of a picture on the figure, in pixels.
 
     Returns:
         uint8 [height, WIDTH, 3].
-
-    Raises:
-        ValueError: not one title a picture.
     """
     if not len(pictures) or len(pictures) != len(titles):
         raise ValueError(f"give pictures and a title for each; got {len(pictures)} pictures, {len(titles)} titles.")
     columns = min(8, len(pictures))
     step = (WIDTH - 2 * MARGIN + GAP) / columns
-    drawn = [fitted(picture, min(side, int(step) - GAP)) for picture in pictures]
+    drawn = [fitted(picture, min(192, int(step) - GAP)) for picture in pictures]
     tall = max(picture.height for picture in drawn)
     pitch = tall + 36
-    canvas = Image.new("RGB", (WIDTH, 54 + pitch * -(-len(drawn) // columns)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(54 + pitch * -(-len(drawn) // columns), title)
     for k, picture in enumerate(drawn):
         middle, top = MARGIN + (k % columns) * step + (step - GAP) / 2, 54 + (k // columns) * pitch
         _framed(canvas, draw, picture, round(middle - picture.width / 2), top)
@@ -126,9 +108,6 @@ def exchange(
 
     Returns:
         uint8 [height, WIDTH, 3].
-
-    Raises:
-        ValueError: not one name a picture, or the numbers are no square of that size.
     """
     count, values = len(pictures), np.asarray(probabilities, dtype=float)
     if not count or len(names) != count or values.shape != (count, count):
@@ -138,9 +117,7 @@ def exchange(
     drawn = [fitted(picture, side) for picture in pictures]
     pitch, left = max(picture.height for picture in drawn) + GAP, LEFT + side + 2 * GAP
     step, first = (WIDTH - MARGIN - left) / count, 112 + 13 * max(name.count("\n") for name in names) * 2
-    canvas = Image.new("RGB", (WIDTH, first + 6 + pitch * count), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(first + 6 + pitch * count, title)
     text(draw, (LEFT + side / 2, first - 20), "its picture", size=20, colour=PALE, width=side + 2 * GAP)
     text(draw, (LEFT - 16, first - 20), f"“{label}” to …", size=20, colour=PALE, anchor="rm", width=LEFT - 24)
     text(draw, (left + count * step / 2, 62), f"probability of “{label}” in the eyes of …", size=20, colour=PALE)

@@ -1,7 +1,7 @@
 """The lab of gradient ascent: noise climbs until a filter, a layer or a class answers, drawn as it climbs.
 
-Serves notebook 6. It wires `visualization.climb_steps` and `excite.strongest` to `figures.excite`; all do their work
-without it. Papers: Erhan et al. 2009; Olah, Mordvintsev and Schubert 2017, "Feature Visualization".
+Serves notebook 6. It wires `climb_steps` and `top_examples_steps` to their figures. Papers: Erhan et al. 2009; Olah,
+Mordvintsev and Schubert 2017, "Feature Visualization".
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 import ipywidgets as widgets
+import numpy as np
 import torch
 from torch import Tensor
 
 from course_utils import figures, images, signs, zoo
 from course_utils.labs import base
 from course_utils.labs.seeing import SMALL, networks_to_choose
-from course_utils.visualization import ascent, excite
-from course_utils.visualization.figures import excite as drawings
+from course_utils.visualization.ascent import Step, climb_steps
+from course_utils.visualization.examples import Examples, top_examples_steps
+from course_utils.visualization.figures import climbs as grids
+from course_utils.visualization.figures import examples as drawings
 from course_utils.visualization.labs.layers import LayersLab, filters_of
-from course_utils.visualization.objectives import LOGITS
+from course_utils.visualization.objectives import LOGITS, Filter, Layer, Logit, Neuron, Probability
+from course_utils.visualization.recipes import FULL, NAIVE, Recipe
 
 ONE, NEURON, SIXTEEN, WHOLE = "one filter", "its middle neuron", "16 filters, from this one on", "the whole layer"
 LOGIT, PROBABILITY = "classes, by their logit", "classes, by their probability"
@@ -40,21 +44,22 @@ def block(number: int, size: int) -> Tensor:
 # ---- the lab ---------------------------------------------------------------------------------------------------
 @dataclass
 class Climbing:
-    """A climb that goes on when it is asked: where it stands, and how far it shall go."""
+    """A climb that goes on when it is asked: where it stands, how far it shall go, and the real scenes beside it."""
 
-    path: Iterator[ascent.Step]
+    path: Iterator[Step]
     network: zoo.PixelNetwork
     layer: str
     filters: tuple[int, ...]
     show: str
     target: int  # the step at which it rests
     wished: int = 0  # the filter that was chosen, which this layer may not have
-    last: ascent.Step | None = None
+    last: Step | None = None
     scores: list[list[float]] = field(default_factory=list)  # a row a step
+    real: Examples | None = None  # None while nobody has looked
 
     def go(self) -> None:
         """One step."""
-        self.last = next(self.path)
+        self.last, self.real = next(self.path), None
         self.scores.append(self.last.scores.tolist())
 
     @property
@@ -67,16 +72,11 @@ class Climbing:
         number = self.filters[index]
         return self.network.class_names[number] if self.of_class else f"filter {number}"
 
-
-@dataclass(frozen=True)
-class View:
-    """One moment, with all that its drawing needs."""
-
-    climbing: Climbing
-    step: ascent.Step
-    scores: list[list[float]]
-    real: excite.Excited | None  # None while nobody has looked
-    scenes: tuple[Tensor, ...] = ()  # [1, 3, S, S] each, the strongest first
+    def scenes(self) -> Iterator[tuple[np.ndarray, list[int]]]:
+        """The real scenes so far, the strongest first: pixels, and what is seen of them."""
+        if self.real is not None:
+            for which, box in zip(self.real.pictures[0].tolist(), self.real.boxes[0].tolist(), strict=True):
+                yield images.to_pixels(block(which // 16, self.network.input_size)[which % 16]), box
 
 
 class VisualizationLab(LayersLab):
@@ -93,7 +93,7 @@ class VisualizationLab(LayersLab):
     def __init__(self, *, layer: str = "features.3", filter: int = 5, steps: int = 48):
         self._climbing: Climbing | None = None
         self._asked_on, self._on = False, False  # Continue was pressed; the run in work is its answer
-        self._real: dict[tuple[str, str], excite.Excited] = {}
+        self._real: dict[tuple[str, str], Examples] = {}
         options = self.options(self.begin_with(NETWORK))
         most = filters_of(options, layer) - 1
         controls = {
@@ -129,13 +129,13 @@ class VisualizationLab(LayersLab):
             self.request()
 
     # ---- one request -----------------------------------------------------------------------------------------
-    def steps(self, network, layer, filter, show, steps, step_size, seed, **switches) -> Iterator[View]:
+    def steps(self, network, layer, filter, show, steps, step_size, seed, **switches) -> Iterator[Climbing]:
         """Climb, and when the climb is done, look for the real scenes that excite the same filter most."""
         climbing = self._climbing
         if not (self._on and climbing):
             self._climbing = None  # should this one be refused, Continue tries it again
             looking = self.load(network)
-            layer, filter = self.fitted(looking, filter)
+            layer, filter = self.offer(looking, filter)
             many = self.controls["filter"].max + 1
             climbing = begin(looking, layer, filter, many, show, steps, step_size, seed, recipe(**switches))
             climbing.wished, self._climbing = self._filter, climbing
@@ -143,56 +143,45 @@ class VisualizationLab(LayersLab):
             climbing.target += steps
         while climbing.last is None or climbing.last.index < climbing.target:
             climbing.go()
-            yield self._view(climbing)
+            yield climbing
         if climbing.show in (ONE, NEURON):
-            for found in self._strongest(climbing):
-                yield self._view(climbing, found)
+            for real in self._top_examples(climbing):
+                climbing.real = real
+                yield climbing
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, climbing: Climbing) -> base.Frame:
         """The picture with its curve and its real rivals, or sixteen pictures; and the score in a sentence."""
-        climbing, step = view.climbing, view.step
-        pixels = images.to_pixels(step.images)
+        pixels, after = images.to_pixels(climbing.last.images), f"after {climbing.last.index} steps"
         if climbing.show == SIXTEEN:
             self.alt = GRID_ALT
             names = [climbing.name(k) for k in range(len(pixels))]
-            words = f"{climbing.layer} of {climbing.network.name}, after {step.index} steps"
-            return base.Frame(drawings.wall(pixels, names, title=words), headline(view))
+            words = f"{climbing.layer} of {climbing.network.name}, {after}"
+            return base.Frame(grids.sheet(pixels, names, title=words), headline(climbing))
         self.alt = ALT
-        real = None
-        if climbing.show != WHOLE:
-            boxes = [] if view.real is None else view.real.boxes[0].tolist()
-            real = [(images.to_pixels(one)[0], box) for one, box in zip(view.scenes, boxes, strict=True)]
         pixels = drawings.climbing(
             pixels[0],
-            [row[0] for row in view.scores],
+            [row[0] for row in climbing.scores],
             climbing.target,
             title=title(climbing),
-            caption=f"after {step.index} steps",
+            caption=after,
             y_label=unit(climbing),
-            best=float(view.real.values[0, 0]) if view.real is not None and compared(climbing) else None,
-            real=real,
-            below=below(climbing, view.real),
+            best=strongest_rival(climbing),
+            real=None if climbing.show == WHOLE else list(climbing.scenes()),
+            below=below(climbing),
         )
-        return base.Frame(pixels, headline(view))
+        return base.Frame(pixels, headline(climbing))
 
-    def _view(self, climbing: Climbing, found: excite.Excited | None = None) -> View:
-        scenes = ()
-        if found is not None:
-            size = climbing.network.input_size
-            scenes = tuple(block(int(k) // 16, size)[int(k) % 16][None] for k in found.pictures[0])
-        return View(climbing, climbing.last, list(climbing.scores), found, scenes)
-
-    def _strongest(self, climbing: Climbing) -> Iterator[excite.Excited]:
-        """The strongest real scenes for the climb's filter; all filters of a layer are looked for at once, and kept."""
+    def _top_examples(self, climbing: Climbing) -> Iterator[Examples]:
+        """The real scenes that excite the filter most; those of all filters of a layer are found at once, and kept."""
         network, number = climbing.network, climbing.filters[0]
         layer = LOGITS if climbing.of_class else climbing.layer
         key = (network.name, layer)
         if key not in self._real:
-            count = 16 if network.input_size <= SMALL else 3
             if climbing.of_class and len(network.class_names) != len(signs.CLASSES):
                 return  # a street holds no goldfish
-            scenes = (block(k, network.input_size) for k in range(count))
-            for search in excite.strongest_steps(network, scenes, layer, count=drawings.ROW):
+            blocks = range(16 if network.input_size <= SMALL else 3)
+            scenes = (block(k, network.input_size) for k in blocks)
+            for search in top_examples_steps(network, scenes, layer, count=drawings.ROW):
                 yield search.only(number)
             self._real[key] = search
         yield self._real[key].only(number)
@@ -221,49 +210,44 @@ class VisualizationLab(LayersLab):
 
 
 # ---- what is climbed -----------------------------------------------------------------------------------------------
-def recipe(fourier: bool, colours: bool, jitter: bool, turn: bool, blur: bool, smooth: bool) -> ascent.Recipe:
+def recipe(fourier: bool, colours: bool, jitter: bool, turn: bool, blur: bool, smooth: bool) -> Recipe:
     """The switches as the engine knows them; each is either off or as strong as the engine has it."""
-    full, naive = ascent.Recipe(), ascent.NAIVE
-    return ascent.Recipe(
-        parameterisation=(full if fourier else naive).parameterisation,
+    return Recipe(
+        parameterisation=(FULL if fourier else NAIVE).parameterisation,
         decorrelated=colours,
-        jitter=full.jitter * jitter,
-        rotation=full.rotation * turn,
-        scale=full.scale * turn,
-        padding=full.padding * (jitter or turn),
-        blur=full.blur * blur,
-        total_variation=full.total_variation * smooth,
-        l2=full.l2 * smooth,
-        noise=(full if fourier else naive).noise,
+        jitter=FULL.jitter * jitter,
+        rotation=FULL.rotation * turn,
+        scale=FULL.scale * turn,
+        padding=FULL.padding * (jitter or turn),
+        blur=FULL.blur * blur,
+        total_variation=FULL.total_variation * smooth,
+        l2=FULL.l2 * smooth,
+        noise=(FULL if fourier else NAIVE).noise,
     )
 
 
 def begin(network, layer: str, number: int, many: int, show: str, steps: int, step_size, seed: int, how) -> Climbing:
-    """A climb that stands at its foot: filter `number` of `many` in a layer, or of so many classes.
-
-    Raises:
-        ValueError: no such filter or class, or a choice that does not go together.
-    """
+    """A climb that stands at its foot: filter `number` of `many` in a layer, or of so many classes."""
     if not 0 <= number < many:
         what = "classes" if layer in (LOGIT, PROBABILITY) else "filters"
         raise ValueError(f"there are {many} {what} here, 0 to {many - 1}; choose one of them, not {number}.")
     if layer in (LOGIT, PROBABILITY):
         if show == WHOLE:
             raise ValueError(f"the classes are no layer that could rise as a whole; climb “{ONE}” or sixteen.")
-        kind = ascent.Logit if layer == LOGIT else ascent.Probability
+        kind = Logit if layer == LOGIT else Probability
     else:
-        kind = partial(ascent.Neuron if show == NEURON else ascent.Filter, layer)
+        kind = partial(Neuron if show == NEURON else Filter, layer)
     filters = tuple(range(number, min(number + 16, many))) if show == SIXTEEN else (number,)
-    goals = [ascent.Layer(layer)] if show == WHOLE else [kind(one) for one in filters]
-    path = ascent.climb_steps(
-        network, goals, steps=100_000, recipe=how, optimizer=partial(torch.optim.Adam, lr=step_size), seed=seed
-    )
+    goals = [Layer(layer)] if show == WHOLE else [kind(one) for one in filters]
+    adam = partial(torch.optim.Adam, lr=step_size)
+    path = climb_steps(network, goals, steps=100_000, recipe=how, optimizer=adam, seed=seed)
     return Climbing(path, network, layer, filters, show, steps)
 
 
-def compared(climbing: Climbing) -> bool:
-    """Whether a real scene's best answer and the climb's score are the same quantity."""
-    return climbing.layer == LOGIT or (climbing.show == NEURON and not climbing.of_class)
+def strongest_rival(climbing: Climbing) -> float | None:
+    """The best answer to a real scene, where it is known, and the same quantity as the climb's score."""
+    same = climbing.layer == LOGIT or (climbing.show == NEURON and not climbing.of_class)
+    return float(climbing.real.values[0, 0]) if same and climbing.real is not None else None
 
 
 # ---- words -----------------------------------------------------------------------------------------------------
@@ -281,36 +265,35 @@ def title(climbing: Climbing) -> str:
     return f"“{climbing.name(0)}”" if climbing.of_class else f"{climbing.name(0)} of {climbing.layer}"
 
 
-def below(climbing: Climbing, real: excite.Excited | None) -> str:
+def below(climbing: Climbing) -> str:
     """The words over the row of real scenes."""
-    if real is None:
+    if climbing.real is None:
         return "The real scenes that excite it most: looked for when the climb is done"
+    shown = climbing.real.shown
     if climbing.of_class:
-        return f"Of {real.shown} real scenes, those with the highest logit"
-    return f"Of {real.shown} real scenes, those that excite it most; outlined is what it sees"
+        return f"Of {shown} real scenes, those with the highest logit"
+    return f"Of {shown} real scenes, those that excite it most; outlined is what it sees"
 
 
-def headline(view: View) -> str:
+def headline(climbing: Climbing) -> str:
     """How far the climb is, and what came of it, in a sentence or two (HTML)."""
-    climbing, now = view.climbing, view.scores[-1]
-    told = f"Step <b>{view.step.index}</b> of {climbing.target}: "
-    silent = [k for k in range(len(now)) if len(view.scores) > 3 and len({row[k] for row in view.scores}) == 1]
+    scores, now = climbing.scores, climbing.scores[-1]
+    told = f"Step <b>{climbing.last.index}</b> of {climbing.target}: "
     if climbing.show == SIXTEEN:
         told += f"{len(now)} climbs in one batch."
     elif climbing.layer == PROBABILITY:
         told += f"the probability of “{html.escape(climbing.name(0))}” is <b>{figures.percent(now[0])}</b>."
     else:
         what = "the whole layer" if climbing.show == WHOLE else html.escape(climbing.name(0))
-        told += f"{what} went from {view.scores[0][0]:.2f} to <b>{now[0]:.2f}</b>."
-    if view.real is not None and compared(climbing):
-        strongest = float(view.real.values[0, 0])
-        mark = "✓ more than" if now[0] > strongest else "less than"
-        told += f' <span style="color:{figures.BLUE}">{mark} the strongest of {view.real.shown} real scenes'
-        told += f" ({strongest:.2f})</span>."
+        told += f"{what} went from {scores[0][0]:.2f} to <b>{now[0]:.2f}</b>."
+    if (rival := strongest_rival(climbing)) is not None:
+        mark = "✓ more than" if now[0] > rival else "less than"
+        told += f' <span style="color:{figures.BLUE}">{mark} the strongest of {climbing.real.shown} real scenes'
+        told += f" ({rival:.2f})</span>."
     warnings, shown = [], climbing.filters[0]
     if climbing.wished != shown and climbing.show != WHOLE:
         warnings.append(f"There is no number {climbing.wished} here, the last one is {shown}.")
-    if silent:
-        which = "It is silent" if len(now) == 1 else f"{len(silent)} of them are silent"
+    if silent := len(scores) > 3 and sum(len(set(path)) == 1 for path in zip(*scores, strict=True)):
+        which = "It is silent" if len(now) == 1 else f"{silent} of them are silent"
         warnings.append(f"{which}: no gradient came back. Another seed may help, or the layer before the ReLU.")
     return told + "".join(f' <span style="color:{figures.VERMILLION}">▲ {words}</span>' for words in warnings)

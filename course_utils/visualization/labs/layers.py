@@ -11,9 +11,22 @@ import ipywidgets as widgets
 
 from course_utils import figures, zoo
 from course_utils.labs import base
-from course_utils.labs.seeing import SeeingLab
+from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.seeing import SeeingLab, named, networks_to_choose
 from course_utils.layers.find import outer_layers
-from course_utils.visualization.figures.excite import stored
+from course_utils.visualization.figures.examples import fewer_shades
+
+SCENES = (  # class and seed of the scenes in the menus
+    ("stop", 3),
+    ("stop", 31),
+    ("yield", 3),
+    ("50 limit", 31),
+    ("no passing", 10),
+    ("no entry", 10),
+    ("priority road", 3),
+    ("keep right", 31),
+    ("roundabout", 10),
+)
 
 
 class LayersLab(SeeingLab):
@@ -39,7 +52,7 @@ class LayersLab(SeeingLab):
         """The entries for the menu of layers: words, name, filters."""
         raise NotImplementedError
 
-    def fitted(self, network: zoo.PixelNetwork, filter: int) -> tuple[str, int]:
+    def offer(self, network: zoo.PixelNetwork, filter: int) -> tuple[str, int]:
         """Offer this network's layers and this layer's filters; what was chosen stays, where it can.
 
         Returns:
@@ -69,19 +82,37 @@ class LayersLab(SeeingLab):
     def _repr_mimebundle_(self, include=None, exclude=None):
         """As every lab; what stays in a stored notebook has fewer shades, for made pictures are large files."""
         bundle, metadata = super()._repr_mimebundle_(include, exclude)
-        small, _ = figures.Picture(stored(self._pixels, 16), self.alt)._repr_mimebundle_()
+        small, _ = figures.Picture(fewer_shades(self._pixels, 16), self.alt)._repr_mimebundle_()
         return bundle | {"image/png": small["image/png"]}, metadata
 
 
-def filters_of(options: list[tuple[str, str, int]], layer: str) -> int:
-    """How many filters the menu's layer of this name has.
+class LookingLab(LayersLab):
+    """A lab of layers, told by the size of their maps, that look at a scene or at a picture of one's own."""
 
-    Raises:
-        ValueError: no such layer in the menu.
-    """
-    for _, name, count in options:
-        if name == layer:
-            return count
-    raise ValueError(
-        f"there is no {layer!r} in the menu of layers; it has {', '.join(name for _, name, _ in options)}."
-    )
+    scenes = named(SCENES)
+
+    def options(self, network) -> list[tuple[str, str, int]]:
+        """“stage3: 64 maps of 8×8”, and so on."""
+        return [(f"{name}: {f} maps of {w}×{h}", name, f) for name, (f, h, w) in self.layers(network).items()]
+
+    def _looking(self, network: str, layer: str, filter: int, lowest: int) -> dict:
+        """The first five controls, and the network loaded."""
+        options, names = self.options(self.begin_with(network)), list(self.scenes)
+        most = filters_of(options, layer) - 1
+        return {
+            "picture": base.menu("picture", [*names, OWN], names[0], "what the network looks at"),
+            "upload": OwnPicture(),
+            "network": base.menu("network", networks_to_choose(network), network, "who looks"),
+            "layer": base.menu("layer", [option[:2] for option in options], layer, "which of its layers"),
+            "filter": base.whole_slider(
+                "filter", lowest, most, filter, "which one" + ", -1: all of them" * (lowest < 0)
+            ),
+        }
+
+
+def filters_of(options: list[tuple[str, str, int]], layer: str) -> int:
+    """How many filters the menu's layer of this name has."""
+    counts = {name: count for _, name, count in options}
+    if layer not in counts:
+        raise ValueError(f"there is no {layer!r} in the menu of layers; it has {', '.join(counts)}.")
+    return counts[layer]

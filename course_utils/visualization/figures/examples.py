@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, panels, text
 from course_utils.figures.charts import quick_curves
 from course_utils.figures.colours import GRID, INK, PALE, PAPER, VERMILLION, YELLOW
 from course_utils.figures.style import pen
@@ -21,7 +21,7 @@ DIMMED = 0.45  # brightness of what a filter does not see
 Box = Sequence[int]  # top, left, bottom, right in pixels of the picture
 
 
-def stored(pixels: np.ndarray, shades: int = 32) -> np.ndarray:
+def fewer_shades(pixels: np.ndarray, shades: int = 32) -> np.ndarray:
     """The same figure with fewer shades of red, green and blue: to the eye no other, in a notebook half as large.
 
     Args:
@@ -33,16 +33,13 @@ def stored(pixels: np.ndarray, shades: int = 32) -> np.ndarray:
 
 
 # ---- scenes ----------------------------------------------------------------------------------------------------
-def outlined(pixels: np.ndarray, box: Box, side: int) -> np.ndarray:
+def outline(pixels: np.ndarray, box: Box, side: int) -> Image.Image:
     """A scene with the part that a filter sees outlined, and dimmed outside of it.
 
     Args:
         pixels: uint8 [H, W, 3].
         box: what is seen; it may reach over the edge.
         side: the largest edge of the result, in pixels.
-
-    Returns:
-        uint8 [h, w, 3].
     """
     height, width = pixels.shape[:2]
     top, left, bottom, right = max(box[0], 0), max(box[1], 0), min(box[2], height), min(box[3], width)
@@ -55,14 +52,14 @@ def outlined(pixels: np.ndarray, box: Box, side: int) -> np.ndarray:
         around = (edges[0] - grow, edges[1] - grow, edges[2] + grow, edges[3] + grow)
         if around[2] > around[0] and around[3] > around[1]:
             draw.rectangle(around, outline=colour)
-    return np.asarray(picture)
+    return picture
 
 
-def strongest(
+def top_examples(
     pictures: Sequence[np.ndarray],
     boxes: Sequence[Box],
-    patches: Sequence[np.ndarray] | None = None,
-    notes: Sequence[str] | None = None,
+    patches: Sequence[np.ndarray],
+    notes: Sequence[str],
     *,
     title: str,
 ) -> np.ndarray:
@@ -71,31 +68,28 @@ def strongest(
     Args:
         pictures: uint8 [H, W, 3] each, the strongest first.
         boxes: one a picture.
-        patches: what is inside the boxes, uint8 [h, w, 3] each; None leaves the second row out.
+        patches: what is inside the boxes, uint8 [h, w, 3] each.
         notes: a few words under each column.
         title: the figure's one message.
 
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    if not len(pictures) == len(boxes) == len(patches if patches is not None else boxes):
-        raise ValueError(
-            f"give one box (and one patch) a picture; got {len(pictures)} pictures and {len(boxes)} boxes."
-        )
+    if not len(pictures) == len(boxes) == len(patches):
+        counts = f"{len(pictures)} pictures, {len(boxes)} boxes and {len(patches)} patches"
+        raise ValueError(f"give one box and one patch a picture; got {counts}.")
     step = (WIDTH - 2 * MARGIN + 12) // len(pictures)
     side = min(step - 12, 256)
-    rows = [[Image.fromarray(outlined(one, box, side)) for one, box in zip(pictures, boxes, strict=True)]]
-    if patches is not None:
-        rows.append([fitted(patch, side) for patch in patches])
+    scenes = [outline(one, box, side) for one, box in zip(pictures, boxes, strict=True)]
+    rows = [scenes, [fitted(patch, side) for patch in patches]]
     tall = [max(picture.height for picture in row) + 14 for row in rows]
-    canvas = Image.new("RGB", (WIDTH, 56 + sum(tall) + (30 if notes else 4)), PAPER)
-    draw, top = pen(canvas), 56
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(86 + sum(tall), title)
+    top = 56
     for row, height in zip(rows, tall, strict=True):
         for k, picture in enumerate(row):
             canvas.paste(picture, (MARGIN + k * step + (step - 12 - picture.width) // 2, top))
         top += height
-    for k, words in enumerate(notes or ()):
+    for k, words in enumerate(notes):
         text(draw, (MARGIN + k * step + (step - 12) / 2, top + 8), words, size=18, width=step - 6)
     return np.asarray(canvas)
 
@@ -107,8 +101,6 @@ def agreement(
     names: Sequence[str],
     notes: Sequence[str],
     title: str,
-    heads: tuple[str, str] = ("what it looks for", "what it found in the street"),
-    side: int = 150,
 ) -> np.ndarray:
     """Filters in rows: to the left the picture that was made for one, to the right real patches that excite it most.
 
@@ -117,20 +109,16 @@ def agreement(
         patches: for each row some, uint8 [h, w, 3] each.
         names, notes: of the rows, a few words each: the second line stands below the first.
         title: the figure's one message.
-        heads: over the two halves.
-        side: the largest edge of a picture on the figure, in pixels.
 
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    left, gap, most = 210, 44, max(len(row) for row in patches)
-    side = min(side, (WIDTH - left - gap - MARGIN) // (most + 1) - 10)
-    canvas = Image.new("RGB", (WIDTH, 92 + (side + 14) * len(optima)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    left, gap = 210, 44
+    side = min(120, (WIDTH - left - gap - MARGIN) // (max(map(len, patches)) + 1) - 10)
     second = left + side + gap
-    text(draw, (left + side / 2, 70), heads[0], size=19, colour=PALE)
-    text(draw, (second, 70), heads[1], size=19, colour=PALE, anchor="lm")
+    canvas, draw = begin(92 + (side + 14) * len(optima), title)
+    text(draw, (left + side / 2, 70), "what it drew", size=19, colour=PALE)
+    text(draw, (second, 70), "what it found in the street", size=19, colour=PALE, anchor="lm")
     for i, (optimum, row) in enumerate(zip(optima, patches, strict=True)):
         top = 92 + i * (side + 14)
         text(draw, (left - 22, top + side / 2 - 14), names[i], size=20, bold=True, anchor="rm", width=left - 40)
@@ -146,47 +134,6 @@ def agreement(
     return np.asarray(canvas)
 
 
-# ---- walls -----------------------------------------------------------------------------------------------------
-def wall(
-    pictures: Sequence[np.ndarray],
-    names: Sequence[str],
-    *,
-    title: str = "",
-    chosen: int | None = None,
-    columns: int = 8,
-    side: int = 128,
-) -> np.ndarray:
-    """Little pictures in rows, a name under each; one of them may be framed.
-
-    Args:
-        pictures: uint8 [h, w, 3] each.
-        names: one a picture.
-        title: above them, or none.
-        chosen: the place of the one to frame.
-        columns: how many in a row.
-        side: the largest edge of a picture on the figure, in pixels.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
-    """
-    step = (WIDTH - 2 * MARGIN + 8) / columns
-    side, top, rows = min(side, int(step) - 8), 52 if title else 12, -(-len(pictures) // columns)
-    canvas = Image.new("RGB", (WIDTH, top + rows * (side + 32)), PAPER)
-    draw = pen(canvas)
-    if title:
-        text(draw, (MARGIN, 26), title, size=22, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    for k, (pixels, name) in enumerate(zip(pictures, names, strict=True)):
-        picture = fitted(pixels, side)
-        middle = MARGIN + (k % columns + 0.5) * step - 4
-        left, upper = round(middle - picture.width / 2), top + (k // columns) * (side + 32)
-        if k == chosen:
-            draw.rectangle((left - 4, upper - 4, left + picture.width + 3, upper + picture.height + 3), fill=VERMILLION)
-        canvas.paste(picture, (left, upper))
-        colour, bold = (VERMILLION, True) if k == chosen else (PALE, False)
-        text(draw, (middle, upper + side + 14), name, size=17, bold=bold, colour=colour, width=step - 4)
-    return np.asarray(canvas)
-
-
 # ---- the labs --------------------------------------------------------------------------------------------------
 def climbing(
     picture: np.ndarray,
@@ -196,9 +143,9 @@ def climbing(
     title: str,
     caption: str,
     y_label: str,
-    best: float | None = None,
-    real: Sequence[tuple[np.ndarray, Box]] | None = None,
-    below: str = "",
+    best: float | None,
+    real: Sequence[tuple[np.ndarray, Box]] | None,
+    below: str,
 ) -> np.ndarray:
     """The lab's picture of one climb: what has become of the noise, how the score rose, and real scenes below.
 
@@ -241,7 +188,7 @@ def _row(real: Sequence[tuple[np.ndarray, Box]], below: str) -> np.ndarray:
         if k >= len(real):
             draw.rectangle((x, 46, x + side - 1, 46 + side - 1), outline=GRID)
             continue
-        picture = Image.fromarray(outlined(*real[k], side))
+        picture = outline(*real[k], side)
         canvas.paste(picture, (x + (side - picture.width) // 2, 46 + (side - picture.height) // 2))
     return np.asarray(canvas)
 
@@ -266,10 +213,29 @@ def maps(
         names: of them.
         titles, captions: three each, over and under the pictures.
         below: the words over the wall.
-        chosen: which of the wall is the one above; None where it is not among them.
+        chosen: which of the wall is the one above, to be framed; None where it is not among them.
 
     Returns:
         uint8 [height, WIDTH, 3].
     """
     above = panels([picture, warm, alone], titles, captions, side=320)
-    return np.concatenate([above, wall(others, names, title=below, chosen=chosen, columns=12, side=84)])
+    return np.concatenate([above, _wall(others, names, below, chosen)])
+
+
+def _wall(pictures: Sequence[np.ndarray], names: Sequence[str], title: str, chosen: int | None) -> np.ndarray:
+    """Little pictures, twelve in a row, a name under each; one of them may be framed."""
+    columns, side, top = 12, 82, 52
+    step = (WIDTH - 2 * MARGIN + 8) / columns
+    canvas = Image.new("RGB", (WIDTH, top + -(-len(pictures) // columns) * (side + 32)), PAPER)
+    draw = pen(canvas)
+    text(draw, (MARGIN, 26), title, size=22, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    for k, (pixels, name) in enumerate(zip(pictures, names, strict=True)):
+        picture = fitted(pixels, side)
+        middle = MARGIN + (k % columns + 0.5) * step - 4
+        left, upper = round(middle - picture.width / 2), top + (k // columns) * (side + 32)
+        if k == chosen:
+            draw.rectangle((left - 4, upper - 4, left + picture.width + 3, upper + picture.height + 3), fill=VERMILLION)
+        canvas.paste(picture, (left, upper))
+        colour, bold = (VERMILLION, True) if k == chosen else (PALE, False)
+        text(draw, (middle, upper + side + 14), name, size=17, bold=bold, colour=colour, width=step - 4)
+    return np.asarray(canvas)

@@ -1,4 +1,4 @@
-"""What excites a filter in the real world: the scenes and patches that it answers most to, and all it answers to one.
+"""Dataset examples: the real scenes that excite a filter most, what it sees of them, and all a layer answers to one.
 
 Serves notebook 6. Papers: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (the patches
 that excite a filter most); Girshick et al. 2014 (a filter as a detector); Araujo et al. 2019 (where a number looks).
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from course_utils import runtime
-from course_utils.arguments import is_whole
+from course_utils.arguments import check_whole, is_whole
 from course_utils.costs import receptive_field
 from course_utils.images import ROUNDING, check_range
 from course_utils.layers.find import layer_of
 from course_utils.layers.hooks import hear
+from course_utils.runtime import kept
 from course_utils.visualization.objectives import LOGITS
 
 BATCH = 64  # pictures that go through the network at once
@@ -27,7 +27,7 @@ BATCH = 64  # pictures that go through the network at once
 
 # ---- the results -----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Excited:
+class Examples:
     """The pictures that excite some filters most, the strongest first; a picture counts once, at its best place.
 
     Args:
@@ -45,17 +45,16 @@ class Excited:
     boxes: Tensor
     shown: int
 
-    def only(self, number: int) -> Excited:
+    def only(self, number: int) -> Examples:
         """The same for one of the filters alone."""
         rows = [self.filters.index(number)]
-        return Excited((number,), self.values[rows], self.pictures[rows], self.boxes[rows], self.shown)
+        return Examples((number,), self.values[rows], self.pictures[rows], self.boxes[rows], self.shown)
 
-    def patches(self, images: Tensor, fill: float = 0.5) -> Tensor:
-        """What the filters saw, [F, K, 3, h, w]: the boxes cut out, with `fill` where they reach over the edge.
+    def patches(self, images: Tensor) -> Tensor:
+        """What the filters saw, [F, K, 3, h, w]: the boxes cut out, with grey where they reach over the edge.
 
         Args:
             images: the pictures that were shown, all of them, [N, 3, H, W].
-            fill: brightness of what is outside.
         """
         boxes = self.boxes.flatten(0, 1).to(images.device)  # [F·K, 4]
         height, width = (int(boxes[0, 2 + axis] - boxes[0, axis]) for axis in (0, 1))
@@ -65,7 +64,7 @@ class Excited:
         rows, columns = rows.clamp(0, images.shape[2] - 1), columns.clamp(0, images.shape[3] - 1)
         chosen = self.pictures.flatten().to(images.device)
         cut = images[chosen[:, None, None], :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
-        return torch.where(inside[:, None], cut, fill).unflatten(0, self.pictures.shape)
+        return torch.where(inside[:, None], cut, 0.5).unflatten(0, self.pictures.shape)
 
 
 def _within(places: Tensor, size: int) -> Tensor:
@@ -85,8 +84,10 @@ def activations(network: nn.Module, images: Tensor, layer: str) -> Tensor:
         The maps, [N, F, h, w], without a gradient; of `LOGITS` [N, classes, 1, 1]. What follows the layer, a ReLU for
         instance, has not happened yet.
 
-    Raises:
-        ValueError, TypeError: no such layer, or one without maps over places; or pixels outside [0, 1].
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> activations(network, stop.images, "features.3").shape
+    torch.Size([1, 64, 16, 16])
     """
     check_range(images, rounding=ROUNDING)
     return _answers(network, images, layer)
@@ -96,7 +97,7 @@ def activations(network: nn.Module, images: Tensor, layer: str) -> Tensor:
 def _answers(network: nn.Module, images: Tensor, layer: str) -> Tensor:
     """`activations`, without a look at the pixels."""
     if layer == LOGITS:
-        with runtime.kept(network):
+        with kept(network):
             return network(images)[:, :, None, None]
     output = hear(network, images, {layer: layer_of(network, layer)})[layer]
     if not isinstance(output, Tensor) or output.ndim != 4:
@@ -136,7 +137,7 @@ def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Fie
         images: [N, 3, H, W]; of the first, only the size matters.
 
     Raises:
-        ValueError: as in `activations`; or a layer that rearranges places, so that nobody can tell.
+        ValueError: the layer, or something before it, rearranges the places, so that nobody can tell.
     """
     image = images[:1].detach().clone()
     if layer == LOGITS:
@@ -164,70 +165,64 @@ def _boxes(seen: receptive_field.Field, places: Tensor) -> Tensor:
 
 
 # ---- what excites a filter most --------------------------------------------------------------------------------
-def strongest_steps(
+def top_examples_steps(
     network: nn.Module,
     images: Tensor | Iterable[Tensor],
     layer: str,
     filters: int | Sequence[int] | None = None,
     *,
     count: int = 9,
-    batch: int = BATCH,
-) -> Iterator[Excited]:
-    """Look through pictures for those that excite filters most, one batch an item; see `strongest`.
-
-    Args:
-        images: as in `strongest`, or batches of such pictures, which may be made while they are asked for.
-        network, layer, filters, count, batch: as in `strongest`.
-
-    Yields:
-        The best so far; fewer than `count` of them while too few pictures were seen.
-    """
-    _check(images, count, batch)
-    best, shown, seen, chosen = [], 0, None, ()
-    for part in images.split(batch) if isinstance(images, Tensor) else images:
-        check_range(part, rounding=ROUNDING)
-        part = part.to(next(network.parameters(), part).device)
-        maps = _answers(network, part, layer)  # [n, C, h, w]
-        if seen is None:
-            seen, chosen = field(network, part, layer), _chosen(filters, maps.shape[1])
-        values, places = maps[:, list(chosen)].flatten(2).max(dim=2)  # [n, F] each
-        numbers = torch.arange(shown, shown + len(part), device=part.device)[:, None].expand_as(places)
-        new = [values.T, places.T, numbers.T]  # [F, n] each
-        joined = [torch.cat(pair, dim=1) for pair in zip(best, new, strict=True)] if best else new
-        order = joined[0].argsort(dim=1, descending=True, stable=True)[:, :count]
-        best = [kept.gather(1, order) for kept in joined]
-        shown += len(part)
-        yield Excited(chosen, best[0], best[2], _boxes(seen, best[1]), shown)
-
-
-def strongest(
-    network: nn.Module,
-    images: Tensor,
-    layer: str,
-    filters: int | Sequence[int] | None = None,
-    *,
-    count: int = 9,
-    batch: int = BATCH,
-) -> Excited:
-    """The pictures that excite filters most, with the place that did it and what the filter sees there.
-
-    All filters are looked at in one pass.
+) -> Iterator[Examples]:
+    """Look through pictures for those that excite filters most, a batch at a time; all filters in one pass.
 
     Args:
         network, layer: as in `activations`.
         images: the pictures to look through, [N, 3, H, W] in [0, 1], such as `signs.render(500, seed=0).images`; they
-            may lie on another device and are brought over batch by batch.
+            may lie on another device and are brought over batch by batch. Or your own batches of them, which may be
+            made while they are asked for.
         filters: the number of one, or several; None takes all of the layer.
         count: how many pictures a filter, K; fewer where there are fewer.
-        batch: pictures that go through the network at once.
 
     Returns:
-        `Excited`: values, pictures, boxes.
-
-    Raises:
-        ValueError, TypeError: an argument is out of its range, with a sentence that says which.
+        Iterator over the best so far; fewer than `count` of them while too few pictures were seen.
     """
-    *_, last = strongest_steps(network, images, layer, filters, count=count, batch=batch)
+    if not isinstance(images, Iterable) or (isinstance(images, Tensor) and (images.ndim != 4 or not len(images))):
+        got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"give pictures, a tensor [N, 3, H, W] with N at least 1; got {got}.")
+    check_whole("count", count, says="is a whole number of pictures, at least 1")
+
+    def search() -> Iterator[Examples]:
+        best, shown, seen, chosen = [], 0, None, ()
+        for part in images.split(BATCH) if isinstance(images, Tensor) else images:
+            check_range(part, rounding=ROUNDING)
+            part = part.to(next(network.parameters(), part).device)
+            maps = _answers(network, part, layer)  # [n, C, h, w]
+            if seen is None:
+                seen, chosen = field(network, part, layer), _chosen(filters, maps.shape[1])
+            values, places = maps[:, list(chosen)].flatten(2).max(dim=2)  # [n, F] each
+            numbers = torch.arange(shown, shown + len(part), device=part.device)[:, None].expand_as(places)
+            new = [values.T, places.T, numbers.T]  # [F, n] each
+            joined = [torch.cat(pair, dim=1) for pair in zip(best, new, strict=True)] if best else new
+            order = joined[0].argsort(dim=1, descending=True, stable=True)[:, :count]
+            best = [each.gather(1, order) for each in joined]
+            shown += len(part)
+            yield Examples(chosen, best[0], best[2], _boxes(seen, best[1]), shown)
+
+    return search()
+
+
+def top_examples(
+    network: nn.Module, images: Tensor, layer: str, filters: int | Sequence[int] | None = None, **how
+) -> Examples:
+    """Run `top_examples_steps` to its end; all arguments are those of `top_examples_steps`.
+
+    >>> from course_utils import signs, zoo
+    >>> network, scenes = zoo.load("signs-alexnet", device="cpu"), signs.render(20, seed=0, device="cpu")
+    >>> found = top_examples(network, scenes.images, "features.3", [3, 5], count=4)
+    >>> found.pictures.shape, found.patches(scenes.images).shape
+    (torch.Size([2, 4]), torch.Size([2, 4, 3, 25, 25]))
+    """
+    *_, last = top_examples_steps(network, images, layer, filters, **how)
     return last
 
 
@@ -235,7 +230,7 @@ def _chosen(filters: int | Sequence[int] | None, channels: int) -> tuple[int, ..
     """The filters' numbers, known to be in the layer."""
     if filters is None:
         return tuple(range(channels))
-    chosen = (filters,) if isinstance(filters, int) else tuple(filters)
+    chosen = (filters,) if is_whole(filters) else tuple(filters)
     if not chosen or not all(map(is_whole, chosen)):
         raise TypeError(f"filters are whole numbers such as 5 or [0, 5]; got {filters!r}.")
     if bad := [one for one in chosen if not 0 <= one < channels]:
@@ -243,13 +238,3 @@ def _chosen(filters: int | Sequence[int] | None, channels: int) -> tuple[int, ..
             f"this layer has {channels} filters, numbered 0 to {channels - 1}; there is no filter {bad[0]}."
         )
     return chosen
-
-
-def _check(images: Tensor | Iterable[Tensor], count: int, batch: int) -> None:
-    shape = list(images.shape) if isinstance(images, Tensor) else None
-    if not isinstance(images, Iterable) or (shape is not None and (len(shape) != 4 or shape[1] != 3 or shape[0] == 0)):
-        got = type(images).__name__ if shape is None else shape
-        raise ValueError(f"give pictures, a tensor [N, 3, H, W] with N at least 1; got {got}.")
-    for name, value in (("count", count), ("batch", batch)):
-        if not is_whole(value) or value < 1:
-            raise ValueError(f"{name} is a whole number of pictures, at least 1; got {value!r}.")

@@ -1,0 +1,48 @@
+"""Pictures that took a minute to climb and ship with the course: the ladder of regularisers, the classes.
+
+Serves notebook 6. Made by `scripts/results_visualization.py`. Papers: see `ascent` and `classes`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from course_utils import images, runtime
+from course_utils.arguments import check_choice
+
+FOLDER = runtime.DATA / "visualization"
+NETWORKS = ("signs-alexnet", "signs-inception", "signs-resnet", "signs-resnet-robust")
+SIDE = 64  # pixels of every picture
+
+
+@dataclass(frozen=True)
+class Result:
+    """Pictures in rows and columns, and what is known about them."""
+
+    pictures: Tensor  # [rows, columns, 3, 64, 64] in [0, 1]
+    rows: tuple[str, ...]
+    columns: tuple[int, ...]  # steps of the climb, or classes
+    facts: dict  # what was measured; "made" says how
+
+
+def load_result(name: str) -> Result:
+    """Read what `scripts/results_visualization.py` made.
+
+    Args:
+        name: "ladder", rungs × steps, facts: network, layer, filter, scores [rungs][steps];
+            "classes", networks × classes (labels), facts: transfer["slide"] and transfer["regularised"] [networks]
+            [networks]: the mean probability, over all classes, that network k gives to the pictures of network i.
+
+    >>> ladder = load_result("ladder")
+    >>> ladder.columns, ladder.pictures.shape
+    ((0, 1, 8, 32, 128), torch.Size([6, 5, 3, 64, 64]))
+    """
+    check_choice("a result", name, ("ladder", "classes"), says="is called 'ladder' or 'classes'")
+    facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    whole = images.to_tensor(FOLDER / f"{name}.jpg", device="cpu")[0]  # [3, rows × 64, columns × 64]
+    rows, columns = tuple(facts.pop("rows")), tuple(facts.pop("columns"))
+    tiles = whole.unflatten(2, (len(columns), SIDE)).unflatten(1, (len(rows), SIDE))  # [3, rows, 64, columns, 64]
+    return Result(tiles.permute(1, 3, 0, 2, 4).contiguous(), rows, columns, facts)
