@@ -36,8 +36,8 @@ def check_prepare(student: Callable) -> Verdict:
     Returns:
         The verdict; `right` is None where nothing was mended yet.
 
-    >>> check_prepare(faulty.prepare).right
-    True
+    >>> check_prepare(lambda pictures, labels, copies, seed: (pictures, labels, pictures, labels))
+    ✗ The training pictures are uint8; divide by 255, to floats in [0, 1].
     """
     pictures, labels = _probe()
     moved = []  # whether each call drew from torch's global random numbers
