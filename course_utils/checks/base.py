@@ -116,24 +116,6 @@ def _judge(student: Callable, trouble: Exception, takes: str, writes: str, expla
     return wrong(f"Your function stopped with {type(trouble).__name__}{where}: {told or 'no words'}")
 
 
-def attempt(student: Callable, *given: Any, raised: Callable[[Exception], Verdict], not_yet: Verdict = NOT_YET) -> Any:
-    """What a student's function returns; in its place a `Verdict`, where it was not begun or stopped.
-
-    Args:
-        student: the function.
-        given: what it is called with.
-        raised: what to say of an exception.
-        not_yet: of a stub, which raises NotImplementedError or returns None or three dots.
-    """
-    try:
-        answer = student(*given)
-    except NotImplementedError:
-        return not_yet
-    except Exception as trouble:
-        return raised(trouble)
-    return not_yet if answer is None or answer is Ellipsis else answer
-
-
 def same(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors hold the same numbers, whatever float type the student computes in.
 
