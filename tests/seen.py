@@ -1,5 +1,6 @@
 """Labs without a browser: what a lab shows and says, and how one gives it a picture. What the tests of labs share."""
 
+import asyncio
 import datetime
 import html
 import io
@@ -48,3 +49,15 @@ def refuses_a_broken_file(lab, another: str) -> None:
     assert lab.image.value == good
     lab.set(picture=another)
     assert lab.message.value == ""
+
+
+def play(lab, script) -> None:
+    """Press Start in a running event loop, wait until the work is under way, then play a script of the test's own."""
+
+    async def told():
+        lab.start_button.click()
+        while lab.progress.value == 0:
+            await asyncio.sleep(0.01)
+        await script()
+
+    asyncio.run(told())

@@ -1,29 +1,17 @@
 """The lab of the loss surface without a browser: it waits, computes what the method does, stops and starts anew."""
 
-import asyncio
-
 import pytest
 
 from course_utils import zoo
 from course_utils.resnet import loss_surface, twins
 from course_utils.resnet.labs.loss_surface import LossSurfaceLab
 from course_utils.signs import small
-from tests.seen import pixels_of, words
+from tests.seen import pixels_of, play, words
 
 
 @pytest.fixture(autouse=True)
 def on_the_processor(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-
-
-def story(lab, script):
-    async def told():
-        lab.start_button.click()
-        while lab.progress.value == 0:
-            await asyncio.sleep(0.01)
-        await script()
-
-    asyncio.run(told())
 
 
 @pytest.fixture
@@ -59,7 +47,7 @@ def test_the_surface_lab_stops_and_starts_anew(lab):
         lab.start_button.click()
         await lab._task
 
-    story(lab, script)
+    play(lab, script)
     assert (lab.progress.value, lab.message.value) == (1, "")
 
 

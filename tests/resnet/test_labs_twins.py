@@ -9,7 +9,7 @@ import torch
 from course_utils import figures
 from course_utils.resnet import twins
 from course_utils.resnet.labs.twins import TwinsLab
-from tests.seen import pixels_of, words
+from tests.seen import pixels_of, play, words
 
 
 @pytest.fixture(autouse=True)
@@ -55,16 +55,6 @@ def test_every_control_has_its_say(lab, choices):
     assert "step 20 of 20" in words(lab.headline)
 
 
-def story(lab, script):
-    async def told():
-        lab.start_button.click()
-        while lab.progress.value == 0:
-            await asyncio.sleep(0.01)
-        await script()
-
-    asyncio.run(told())
-
-
 def test_stop_stops(lab):
     lab.controls["steps"].value = 400
 
@@ -77,7 +67,7 @@ def test_stop_stops(lab):
         assert reached < 1
         await lab._task
 
-    story(lab, script)
+    play(lab, script)
     assert "of 400" in words(lab.headline)
 
 
@@ -89,7 +79,7 @@ def test_a_second_start_while_one_runs_begins_anew_and_ends_well(lab):
         lab.start_button.click()
         await lab._task
 
-    story(lab, script)
+    play(lab, script)
     assert "step 20 of 20" in words(lab.headline)
     assert (lab.progress.value, lab.running, lab.message.value) == (1, False, "")
 

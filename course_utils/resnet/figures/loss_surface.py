@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import MARGIN, WIDTH, text
+from course_utils.figures.base import WIDTH, begin, text
 from course_utils.figures.colours import INK, PALE, PAPER, shades
 from course_utils.figures.style import extra, finish, pen, sheet
 
@@ -34,9 +34,7 @@ def contours(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> n
     """
     count, top, side = len(losses), 96, 430
     gap = (WIDTH - LEFT - 110 - count * side) // max(1, count)
-    canvas = Image.new("RGB", (WIDTH, top + side + 82), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(top + side + 82, title)
     for k, (name, each) in enumerate(losses.items()):
         left = LEFT + k * (side + gap)
         canvas.paste(Image.fromarray(_bands(each, side)), (left, top))
