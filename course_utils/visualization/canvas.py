@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.arguments import check_pair
+from course_utils.images import blur
 from course_utils.runtime import generator as seeded
 from course_utils.visualization.recipes import Recipe
 
@@ -186,19 +187,6 @@ def transform(images: Tensor, size: tuple[int, int], recipe: Recipe, generator: 
     )  # [N, 2, 3]
     grid = F.affine_grid(there.to(images), [count, 3, height, width], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def blur(images: Tensor, sigma: float) -> Tensor:
-    """Pictures [N, C, H, W] under a Gaussian of σ pixels; beyond the edge, the last pixels go on."""
-    if sigma == 0:
-        return images
-    reach = max(1, math.ceil(3 * sigma))
-    places = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    planes = F.pad(images, (reach,) * 4, mode="replicate").flatten(0, 1)[:, None]  # [N C, 1, …]
-    planes = F.conv2d(F.conv2d(planes, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return planes[:, 0].view_as(images)
 
 
 # ---- what is punished ------------------------------------------------------------------------------------------

@@ -109,12 +109,6 @@ def test_blur_takes_fine_waves_and_leaves_coarse_ones(kind):
     assert heights[12] < 0.2 < 0.9 < heights[2]
 
 
-def test_blur_keeps_a_plain_picture_plain_up_to_its_edge():
-    plain = torch.full((1, 3, 9, 7), 0.3)
-    torch.testing.assert_close(p.blur(plain, 1.5), plain)
-    assert p.blur(plain, 0) is plain
-
-
 def test_a_view_without_movement_is_the_middle():
     canvas = pictures(2, (12, 10))
     assert p.crop(canvas, (8, 6)).equal(canvas[:, :, 2:10, 2:8])
