@@ -1,6 +1,6 @@
 """The Inception module with its four named branches, GoogLeNet as the slide's table, and the small one that ships.
 
-Serves notebook 04, and as trained networks 06 to 08. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions",
+Serves notebook 4, and as trained networks 6 to 8. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions",
 figure 2 and table 1; batch normalisation after each convolution, which came later (Ioffe and Szegedy 2015).
 """
 
@@ -31,7 +31,7 @@ def conv_norm_relu(
 
 # ---- the module ------------------------------------------------------------------------------------------------
 class Inception(nn.Module):
-    """Four views of the same input, side by side in the channels (Szegedy et al. 2015, figure 2b).
+    """Four branches over the same input, side by side in the channels (Szegedy et al. 2015, figure 2b).
 
     Args:
         in_channels: channels that come in.
@@ -62,8 +62,8 @@ class Inception(nn.Module):
         _check_widths(in_channels, (conv_1x1, conv_3x3, conv_5x5, pool), kernels)
         self.in_channels = in_channels
         self.conv_1x1 = conv_norm_relu(in_channels, conv_1x1, 1, eps=eps)
-        self.conv_3x3 = _reduced(in_channels, *conv_3x3, kernels[0], eps)
-        self.conv_5x5 = _reduced(in_channels, *conv_5x5, kernels[1], eps)
+        self.conv_3x3 = _reduce_first(in_channels, *conv_3x3, kernels[0], eps)
+        self.conv_5x5 = _reduce_first(in_channels, *conv_5x5, kernels[1], eps)
         self.pool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), conv_norm_relu(in_channels, pool, 1, eps=eps))
         self.widths = (conv_1x1, conv_3x3[1], conv_5x5[1], pool)  # what each branch adds, in the order of BRANCHES
         self.out_channels = sum(self.widths)
@@ -77,13 +77,10 @@ class Inception(nn.Module):
         return torch.cat([self.conv_1x1(x), self.conv_3x3(x), self.conv_5x5(x), self.pool(x)], dim=1)
 
 
-def _reduced(in_channels: int, reduce: int | None, filters: int, kernel: int, eps: float) -> nn.Sequential:
+def _reduce_first(in_channels: int, reduce: int | None, filters: int, kernel: int, eps: float) -> nn.Sequential:
     """A branch: few 1×1 filters first (unless None), then the large ones."""
-    if reduce is None:
-        return nn.Sequential(conv_norm_relu(in_channels, filters, kernel, eps=eps))
-    return nn.Sequential(
-        conv_norm_relu(in_channels, reduce, 1, eps=eps), conv_norm_relu(reduce, filters, kernel, eps=eps)
-    )
+    first = [] if reduce is None else [conv_norm_relu(in_channels, reduce, 1, eps=eps)]
+    return nn.Sequential(*first, conv_norm_relu(reduce or in_channels, filters, kernel, eps=eps))
 
 
 def _check_widths(in_channels: int, widths: tuple, kernels: tuple[int, int]) -> None:
@@ -142,9 +139,6 @@ class GoogLeNet(nn.Module):
             in which torchvision differs take `GoogLeNet.like_torchvision()`.
         aux: whether it has the two auxiliary classifiers; they speak in training mode only.
         modules: name → (in, 1×1, (reduce, 3×3), (reduce, 5×5), pool) of the nine Inception modules.
-
-    Raises:
-        ValueError: widths that do not add up, or a module without filters; the sentence names it.
 
     >>> googlenet = GoogLeNet(classes=20, aux=False).eval()
     >>> googlenet(torch.rand(1, 3, 224, 224)).shape
@@ -262,7 +256,7 @@ def _check_sums(modules: Mapping[str, tuple]) -> None:
 
 
 # ---- torchvision's weights -------------------------------------------------------------------------------------
-_RENAMED = (  # torchvision's names, and ours
+_NAMES = (  # torchvision's names, and ours
     (r"^inception", "inception_"),
     (r"^conv2\.", "conv2.0."),
     (r"^conv3\.", "conv2.1."),
@@ -285,10 +279,12 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: `torchvision.models.googlenet(…).state_dict()`, with the auxiliary classifiers or without.
 
     Returns:
-        inception3a.branch2.1.conv.weight → inception_3a.conv_3x3.1.0.weight, and so on; the tensors are the same.
-        `weights.load_weights` takes them, and says which layer does not fit.
+        Our name → the same tensor. `weights.load_weights` takes them, and says which layer does not fit.
+
+    >>> list(from_torchvision({"inception3a.branch2.1.conv.weight": torch.ones(1)}))
+    ['inception_3a.conv_3x3.1.0.weight']
     """
-    return rename(state, _RENAMED)
+    return rename(state, _NAMES)
 
 
 # ---- the network that ships ------------------------------------------------------------------------------------
@@ -330,13 +326,10 @@ class SmallInception(nn.Module):
 
     def __init__(self, classes: int = 20, *, reduce: bool = True):
         super().__init__()
-
-        def few(filters: int) -> int | None:
-            return filters if reduce else None
-
+        three_a, five_a, three_b, five_b = (24, 8, 32, 16) if reduce else (None,) * 4  # 1×1 filters in front
         self.stem = nn.Sequential(conv_norm_relu(3, 48, 5, stride=2), nn.MaxPool2d(3, 2, padding=1))
-        self.inception_a = Inception(48, 32, (few(24), 64), (few(8), 32), 32)  # → 160
-        self.inception_b = Inception(160, 64, (few(32), 96), (few(16), 48), 48)  # → 256
+        self.inception_a = Inception(48, 32, (three_a, 64), (five_a, 32), 32)  # → 160
+        self.inception_b = Inception(160, 64, (three_b, 96), (five_b, 48), 48)  # → 256
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(256, classes)
 
