@@ -2,7 +2,7 @@
 
 Two parts, each alone as `python scripts/results_inception.py race`; together some 15 minutes on one core:
 race      small Inceptions with and without the 1×1 reductions, several seeds → data/inception/race.json
-branches  what is read right when one branch is silent → data/inception/branches.json
+branches  what is read right when one branch is ablated → data/inception/branches.json
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from course_utils import runtime, signs, zoo
+from course_utils import runtime, signs, training, zoo
 from course_utils.inception import branches, race
 
 FOLDER = runtime.DATA / "inception"
@@ -26,13 +26,13 @@ NETWORK, SCENES, SEED = "signs-inception", 2000, signs.TEST_SEED + 1  # scenes t
 made = partial(results.made, "inception")
 
 
-def silenced(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, fill: str) -> dict[str, float]:
+def ablate_each(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, fill: str) -> dict[str, float]:
     """Branch → share that is read right while it alone is off; "" stands for none."""
-    found = {}
+    right = {}
     for branch in tqdm(("", *branches.names(network)), desc=f"off, {fill}", mininterval=20):
-        *_, last = branches.read(network, images, labels, (branch,) if branch else (), fill=fill, batch=250)
-        found[branch] = round(last.accuracy, 4)
-    return found
+        with branches.ablate(network, *([branch] if branch else []), fill=fill):
+            right[branch] = round(training.accuracy(network, images, labels, batch=250), 4)
+    return right
 
 
 def seconds_a_step() -> dict[str, float]:
@@ -60,15 +60,15 @@ def make_race() -> None:
     for seed in SEEDS:
         networks, curves = race.pair(seed), {name: [] for name in told}
         bar = tqdm(total=2 * STEPS, desc=f"race, seed {seed}", mininterval=20, unit="step")
-        for step in race.race(networks, known, test, steps=STEPS, seed=seed):
+        for name, _, right in race.race(networks, known, test, steps=STEPS, seed=seed):
             bar.update()
-            if step.test is not None:
-                curves[step.network].append(round(step.test, 4))
+            if right is not None:
+                curves[name].append(round(right, 4))
         bar.close()
         for name, curve in curves.items():
             told[name].append(curve)
         print({name: (curve[9], curve[-1]) for name, curve in curves.items()}, flush=True)
-        leaning.append(silenced(networks[race.WITH], *test, "zero"))
+        leaning.append(ablate_each(networks[race.WITH], *test, "zero"))
         print(leaning[-1], flush=True)
     facts = made(
         "race", training_precision=results.precision(), seeds=list(SEEDS), batch=race.BATCH,
@@ -80,9 +80,9 @@ def make_race() -> None:
 
 
 def make_branches() -> None:
-    """The network that ships, one branch after the other silent."""
+    """The network that ships, one branch after the other ablated."""
     network, street = zoo.load(NETWORK), signs.render(SCENES, seed=SEED)
-    told = {fill: silenced(network, street.images, street.labels, fill) for fill in branches.FILLS}
+    told = {fill: ablate_each(network, street.images, street.labels, fill) for fill in branches.FILLS}
     facts = made("branches", network=NETWORK, scenes=SCENES, seed=SEED)
     results.write(FOLDER / "branches.json", {"made": facts, "right": told})
 

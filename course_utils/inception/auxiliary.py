@@ -1,6 +1,6 @@
 """What GoogLeNet's auxiliary classifiers were for: the gradient that reaches the early layers, with them and without.
 
-Serves notebook 04. Papers: Szegedy et al. 2015, section 5 (their losses count 0.3); Szegedy et al. 2016, "Rethinking
+Serves notebook 4. Papers: Szegedy et al. 2015, section 5 (their losses count 0.3); Szegedy et al. 2016, "Rethinking
 the Inception Architecture", section 4 (what they turned out to do).
 """
 
@@ -19,8 +19,12 @@ ROWS = ("conv1", "conv2", *(f"inception_{name}" for name in MODULES), "linear") 
 WEIGHT = 0.3  # of each auxiliary loss, in the paper
 
 
-def without_norm(network: nn.Module) -> nn.Module:
-    """A copy of a network less its batch normalisation, as networks were when GoogLeNet was made."""
+def remove_norm(network: nn.Module) -> nn.Module:
+    """A copy of a network less its batch normalisation, as networks were when GoogLeNet was made.
+
+    >>> remove_norm(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)))[1]
+    Identity()
+    """
     bare = copy.deepcopy(network)
     for module in list(bare.modules()):
         for name, part in module.named_children():
@@ -29,17 +33,21 @@ def without_norm(network: nn.Module) -> nn.Module:
     return bare
 
 
-def with_xavier(network: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy of a network with the first weights that people took in 2014 (Glorot and Bengio 2010): less small ones."""
-    drawn, draw = copy.deepcopy(network), runtime.generator(seed)
+def initialise_xavier(network: nn.Module) -> nn.Module:
+    """A copy of a network with the first weights that people took in 2014 (Glorot and Bengio 2010): less small ones.
+
+    >>> initialise_xavier(nn.Linear(300, 300)).weight.std().item()  # the root of 2 / (300 + 300)
+    0.058
+    """
+    drawn, draw = copy.deepcopy(network), runtime.generator(0)
     for part in drawn.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(part.weight, generator=draw)
     return drawn
 
 
-def gradients(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: float = WEIGHT) -> dict[str, float]:
-    """How long the gradient of the loss is at each row of the slide's table that has weights.
+def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: float = WEIGHT) -> dict[str, float]:
+    """The norm of the loss's gradient at each row of the slide's table that has weights.
 
     The dropout is left out, so that two calls can be compared.
 
@@ -52,8 +60,9 @@ def gradients(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: flo
     Returns:
         Row → the Euclidean norm of the gradient with respect to all the row's filters.
 
-    Raises:
-        ValueError: the network has no auxiliary classifiers.
+    >>> norms = gradient_norms(GoogLeNet(classes=5), torch.zeros(1, 3, 224, 224), torch.tensor([0]))
+    >>> list(norms)[:3]
+    ['conv1', 'conv2', 'inception_3a']
     """
     if network.aux1 is None:
         raise ValueError("this GoogLeNet has no auxiliary classifiers; build it with aux=True.")
@@ -61,12 +70,11 @@ def gradients(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: flo
     for part in asked.modules():
         if isinstance(part, nn.Dropout):
             part.p = 0.0
-    filters = {row: [value for value in asked.get_submodule(row).parameters() if value.ndim > 1] for row in ROWS}
     with torch.enable_grad():
         answer = asked(images)
         loss = cross_entropy(answer.logits, labels)
         if weight:
             loss = loss + weight * (cross_entropy(answer.aux1, labels) + cross_entropy(answer.aux2, labels))
-        found = torch.autograd.grad(loss, [value for values in filters.values() for value in values])
-    found = iter(found)
-    return {row: sum(float(next(found).square().sum()) for _ in values) ** 0.5 for row, values in filters.items()}
+        loss.backward()  # into the copy
+    filters = {row: [value for value in asked.get_submodule(row).parameters() if value.ndim > 1] for row in ROWS}
+    return {row: sum(float(value.grad.square().sum()) for value in values) ** 0.5 for row, values in filters.items()}

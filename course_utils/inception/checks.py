@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import permutations
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,21 +26,12 @@ _WIDTHS = (  # as in inception.MODULES
 )
 
 
-class _Call(NamedTuple):
-    """A window that was moved over pictures."""
-
-    kind: str  # what it was
-    filters: Tensor | None
-    image: Tensor
-    output: Tensor | None  # None where torch refused
-
-
 class _Watch(TorchFunctionMode):
-    """Remembers the windows that were moved over pictures."""
+    """Remembers the windows that were moved over pictures: what it was, its filters, its input, its output."""
 
     def __init__(self):
         super().__init__()
-        self.calls: list[_Call] = []
+        self.calls: list[tuple[str, Tensor | None, Tensor, Tensor | None]] = []  # no output where torch refused
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, kind = kwargs or {}, getattr(function, "__name__", "")
@@ -49,9 +39,9 @@ class _Watch(TorchFunctionMode):
             return function(*args, **kwargs)
         image = args[0] if args else kwargs.get("input")
         filters = (args[1] if len(args) > 1 else kwargs.get("weight")) if kind == "conv2d" else None
-        self.calls.append(_Call(kind, filters, image, None))
+        self.calls.append((kind, filters, image, None))
         output = function(*args, **kwargs)
-        self.calls[-1] = _Call(kind, filters, image, output)
+        self.calls[-1] = (kind, filters, image, output)
         return output
 
 
@@ -151,7 +141,7 @@ def _mark(student: Callable, x: Tensor, filters: Filters) -> Verdict | None:
     return _compare(answer, x, filters)
 
 
-def _window_fault(calls: list[_Call], filters: Filters) -> str | None:
+def _window_fault(calls: list[tuple], filters: Filters) -> str | None:
     """What is wrong with a convolution or a pooling that was called."""
     for kind, used, image, output in calls:
         name = next((name for name, known in filters.items() if known is used), None)
@@ -170,8 +160,8 @@ def _window_fault(calls: list[_Call], filters: Filters) -> str | None:
         side = used.shape[-1]
         if side == 1:
             return f"A 1×1 convolution changes height and width{sizes}: leave padding and stride out."
-        padding = "padding=1" if side == 3 else "padding=2"
-        return f"Your {side}×{side} convolution changes height and width{sizes}: it needs {padding} and no stride."
+        needs = f"it needs padding={side // 2} and no stride"
+        return f"Your {side}×{side} convolution changes height and width{sizes}: {needs}."
     return None
 
 

@@ -1,4 +1,4 @@
-"""The pictures of notebook 4: a module in true proportions, what its branches see, what is lost without them, a race.
+"""The pictures of notebook 4: a module in true proportions, what its branches answer, what ablation costs, a race.
 
 Serves notebook 4 and its labs. Papers: Szegedy et al. 2015, figure 2, for the shape of the module.
 """
@@ -6,91 +6,80 @@ Serves notebook 4 and its labs. Papers: Szegedy et al. 2015, figure 2, for the s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageColor
 
-from course_utils.figures.base import MARGIN, WIDTH, panels, text
+from course_utils.costs.accounting import Account, Row
+from course_utils.figures.base import MARGIN, WIDTH, begin, panels, text
 from course_utils.figures.charts import Series, quick_curves
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended, mixed
 from course_utils.figures.style import extra, pen
 
 COLOURS = {"conv_1x1": BLUE, "conv_3x3": ORANGE, "conv_5x5": GREEN, "pool": PURPLE}
-SIDE = 200  # pixels of a picture in `views`
-
+SIDE = 200  # pixels of a picture in `activations`
 
 # ---- the module ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Branch:
-    """One branch of an Inception module, in numbers."""
-
-    name: str  # one of COLOURS
-    reduce: int | None  # 1×1 filters in front; None where there are none
-    kernel: int  # side of the filters, or of the pooling window
-    filters: int  # channels that come out
-    parameters: int
-    macs: int
-    sees: int  # side of the square of the input that one output sees
-
-
 TOP, BOTTOM = 72, 532  # of the diagram
-SQUEEZED, FILTERED, THICK = 318, 470, 34  # where the two columns of bars stand, and how wide a bar is
+BETWEEN, FILTERED, THICK = 318, 470, 34  # where the two columns of bars stand, and how wide a bar is
 FIRST, LAST = 66, 1016  # where the bars of the input and the output stand
 LEAST, ABOVE = 46, 24  # height of a row at least, and of the words above it
 
 
-def module(in_channels: int, branches: Sequence[Branch], *, title: str) -> np.ndarray:
+def module(cost: Account, *, title: str) -> np.ndarray:
     """An Inception module from left to right: every bar is as high as it has channels, on one scale.
 
     Args:
-        in_channels: channels that come in.
-        branches: top to bottom.
+        cost: what it costs, as `accounting.account` says of an `Inception`.
         title: the figure's one message.
 
     Returns:
         uint8 [660, WIDTH, 3].
+
+    >>> from course_utils.costs import accounting
+    >>> from course_utils.networks.inception import MODULES, Inception
+    >>> module(accounting.account(Inception(*MODULES["3a"]), (192, 28, 28)), title="As high as channels").shape
+    (660, 1120, 3)
     """
     canvas = Image.new("RGB", (WIDTH, 660), PAPER)
     draw = pen(canvas, "RGBA")
     text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    scale = _scale(in_channels, branches)
-    middle, out = (TOP + BOTTOM) / 2, sum(branch.filters for branch in branches)
-    entry = _bar(draw, FIRST, middle, in_channels * scale, PALE, f"{in_channels} in")
+    in_channels, out = cost.input_shape[1], cost.rows[-1].shape[1]
+    # Branch → its windows: the 1×1 that reduces (or the pooling), where there is one, and the filters.
+    windows = {name: [row for row in cost.rows if row.patch and row.name.startswith(name)] for name in COLOURS}
+    most = {name: max(row.shape[1] for row in rows) for name, rows in windows.items()}
+    scale = _scale(max(in_channels, out), list(most.values()))
+    heights = {name: max(LEAST, channels * scale) for name, channels in most.items()}
+    middle = (TOP + BOTTOM) / 2
+    entry = _draw_bar(draw, FIRST, middle, in_channels * scale, PALE, f"{in_channels} in")
     exit_top = middle - out * scale / 2
-    heights = [max(LEAST, _tallest(branch, in_channels) * scale) + ABOVE for branch in branches]
-    top = TOP + (BOTTOM - TOP - sum(heights)) / 2
-    for branch, height in zip(branches, heights, strict=True):
-        exit_bottom = exit_top + branch.filters * scale
-        row = top + ABOVE + (height - ABOVE) / 2
-        _branch(draw, branch, in_channels, entry, row, scale, (exit_top, exit_bottom))
-        exit_top, top = exit_bottom, top + height
-    text(draw, (LAST + THICK / 2, middle - out * scale / 2 - 14), f"{out} out", size=20, bold=True)
-    _shares(draw, branches)
+    text(draw, (LAST + THICK / 2, exit_top - 14), f"{out} out", size=20, bold=True)
+    top = middle - (sum(heights.values()) + ABOVE * len(heights)) / 2
+    for name, height in heights.items():
+        exit_bottom = exit_top + cost[name].shape[1] * scale
+        exit = exit_top, exit_bottom
+        _draw_branch(draw, cost[name], windows[name], entry, top + ABOVE + height / 2, scale, exit)
+        exit_top, top = exit_bottom, top + ABOVE + height
+    _draw_shares(draw, "channels out", 574, {name: cost[name].shape[1] for name in COLOURS})
+    _draw_shares(
+        draw, "multiply-adds", 626, {name: cost[name].macs for name in COLOURS}
+    )  # parameters are shared out likewise
     return np.asarray(canvas)
 
 
-def _tallest(branch: Branch, in_channels: int) -> int:
-    """The most channels that a branch has anywhere."""
-    return max(branch.filters, in_channels if branch.name == "pool" else branch.reduce or 0)
-
-
-def _scale(in_channels: int, branches: Sequence[Branch]) -> float:
+def _scale(most: int, channels: Sequence[int]) -> float:
     """Pixels a channel: as many as leave room for every row, its words, the input and the output."""
-    room = BOTTOM - TOP
-    tallest = [_tallest(branch, in_channels) for branch in branches]
-    scale = (room - 20) / max(in_channels, sum(branch.filters for branch in branches))
+    room = BOTTOM - TOP - ABOVE * len(channels)
+    scale = (BOTTOM - TOP - 20) / most
     for _ in range(30):  # rows that are too thin for words take some room from the others
-        need = sum(max(LEAST, channels * scale) + ABOVE for channels in tallest)
-        if need <= room:
+        if sum(max(LEAST, count * scale) for count in channels) <= room:
             break
-        thin = sum(LEAST for channels in tallest if channels * scale <= LEAST)
-        thick = sum(channels for channels in tallest if channels * scale > LEAST)
-        scale = min(0.97 * scale, (room - thin - ABOVE * len(branches)) / max(thick, 1))
+        thick = [count for count in channels if count * scale > LEAST]
+        scale = min(0.97 * scale, (room - LEAST * (len(channels) - len(thick))) / max(sum(thick), 1))
     return scale
 
 
-def _bar(draw, left: float, middle: float, height: float, colour: str, words: str) -> tuple[float, float]:
+def _draw_bar(draw, left: float, middle: float, height: float, colour: str, words: str) -> tuple[float, float]:
     """An upright bar with words above it; gives its upper and lower end."""
     height = max(height, 1.5)
     ends = middle - height / 2, middle + height / 2
@@ -99,55 +88,66 @@ def _bar(draw, left: float, middle: float, height: float, colour: str, words: st
     return ends
 
 
-def _flow(draw, left: float, start, right: float, end, colour: str, alpha: int = 70) -> None:
+def _draw_flow(draw, left: float, start, right: float, end, colour: str, alpha: int) -> None:
     """What streams from one bar to the next, as thick at both ends as they are."""
     points = [(left, start[0]), (right, end[0]), (right, end[1]), (left, start[1])]
     draw.polygon(points, fill=(*ImageColor.getrgb(colour), alpha))
 
 
-def _branch(draw, branch: Branch, in_channels: int, entry, row: float, scale: float, exit) -> None:
-    """One row: from the input through a squeeze (or the pooling window) and the filters to the output."""
-    colour, before = COLOURS[branch.name], entry
-    left = FIRST + THICK
-    if branch.name == "pool" or branch.reduce is not None:
-        pool = branch.name == "pool"
-        channels = in_channels if pool else branch.reduce
+def _draw_branch(draw, branch: Row, windows: Sequence[Row], entry, y: float, scale: float, exit) -> None:
+    """From the input through its windows to the output, its numbers beside the last flow."""
+    colour, before, left = COLOURS[branch.name], entry, FIRST + THICK
+    for window in windows:
+        place = FILTERED if window is windows[-1] else BETWEEN
+        channels, side = window.shape[1], window.patch.partition("/")[0]
         half = max(channels * scale, 1.5) / 2
-        _flow(draw, left, before, SQUEEZED, (row - half, row + half), colour, 38)
-        words = f"max {branch.kernel}×{branch.kernel}: {channels}" if pool else f"1×1: {channels}"
-        before, left = _bar(draw, SQUEEZED, row, channels * scale, colour, words), SQUEEZED + THICK
-    half = max(branch.filters * scale, 1.5) / 2
-    _flow(draw, left, before, FILTERED, (row - half, row + half), colour, 38 if left < SQUEEZED else 70)
-    side = 1 if branch.name == "pool" else branch.kernel
-    after = _bar(draw, FILTERED, row, branch.filters * scale, colour, f"{side}×{side}: {branch.filters}")
-    _flow(draw, FILTERED + THICK, after, LAST, exit, colour)
+        _draw_flow(draw, left, before, place, (y - half, y + half), colour, 38 if before is entry else 70)
+        words = f"{'max ' if window.kind == 'MaxPool2d' else ''}{side}: {channels}"
+        before, left = _draw_bar(draw, place, y, channels * scale, colour, words), place + THICK
+    _draw_flow(draw, left, before, LAST, exit, colour, 70)
     draw.rectangle((LAST, exit[0], LAST + THICK, exit[1]), fill=colour)
-    seen = f"one output sees {branch.sees}×{branch.sees} of the input"
-    text(draw, (FILTERED + THICK + 44, row - 12), f"{branch.name}: {seen}", size=18, bold=True, anchor="lm", width=440)
-    costs = f"{branch.parameters:,} parameters, {branch.macs / 1e6:,.1f} M multiply-adds"
-    text(draw, (FILTERED + THICK + 44, row + 12), costs, size=18, anchor="lm", width=440)
+    seen = "one output sees {}×{} of the input".format(*branch.receptive_field)
+    text(draw, (left + 44, y - 12), f"{branch.name}: {seen}", size=18, bold=True, anchor="lm", width=440)
+    price = f"{branch.parameters:,} parameters, {branch.macs / 1e6:,.1f} M multiply-adds"
+    text(draw, (left + 44, y + 12), price, size=18, anchor="lm", width=440)
 
 
-def _shares(draw, branches: Sequence[Branch]) -> None:
-    """Who brings the channels, and who costs: two bars of 100 %. (Parameters are shared out as multiply-adds are.)"""
-    rows = {
-        "channels out": [branch.filters for branch in branches],
-        "multiply-adds": [branch.macs for branch in branches],
-    }
-    left, right = 176, WIDTH - MARGIN
-    for k, (name, values) in enumerate(rows.items()):
-        y, begin = 574 + 52 * k, left
-        text(draw, (left - 14, y), name, size=20, anchor="rm")
-        for branch, value in zip(branches, values, strict=True):
-            end = begin + (right - left) * value / sum(values)
-            draw.rectangle((begin, y - 18, max(begin, end - 1), y + 18), fill=COLOURS[branch.name])
-            if end - begin > 56:
-                ink = INK if branch.name in ("conv_3x3", "pool") else PAPER
-                text(draw, ((begin + end) / 2, y), f"{100 * value / sum(values):.0f} %", size=20, colour=ink)
-            begin = end
+def _draw_shares(draw, name: str, y: int, values: Mapping[str, int]) -> None:
+    """Who brings the channels, or who costs: a bar of 100 %."""
+    start, right = 176, WIDTH - MARGIN
+    text(draw, (start - 14, y), name, size=20, anchor="rm")
+    wide, total = right - start, sum(values.values())
+    for branch, value in values.items():
+        end = start + wide * value / total
+        draw.rectangle((start, y - 18, max(start, end - 1), y + 18), fill=COLOURS[branch])
+        if end - start > 56:
+            ink = INK if branch in ("conv_3x3", "pool") else PAPER
+            text(draw, ((start + end) / 2, y), f"{100 * value / total:.0f} %", size=20, colour=ink)
+        start = end
 
 
-# ---- what the branches see -------------------------------------------------------------------------------------
+# ---- what the branches answer, and ablation --------------------------------------------------------------------
+def activations(picture: np.ndarray, maps: Mapping[str, np.ndarray], off: Sequence[str] = ()) -> np.ndarray:
+    """A picture, and what the four branches of one module answer to it, side by side.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        maps: branch → float [channels, H', W'].
+        off: branches that are ablated; they stay grey.
+
+    Returns:
+        uint8 [height, WIDTH, 3].
+
+    >>> activations(np.zeros((64, 64, 3), np.uint8), {"pool": np.ones((16, 8, 8))}).shape
+    (294, 1120, 3)
+    """
+    shown, captions = [picture], ["the picture"]
+    for branch, values in maps.items():
+        shown.append(_crossed_out() if branch in off else tiles(values, COLOURS[branch]))
+        captions.append("off" if branch in off else f"{min(9, len(values))} of {len(values)} channels")
+    return panels(shown, ["x", *maps], captions, side=SIDE)
+
+
 def tiles(maps: np.ndarray, colour: str) -> np.ndarray:
     """The nine maps that say most, in a square: dark is 0, the branch's colour is half, white is most.
 
@@ -171,28 +171,7 @@ def tiles(maps: np.ndarray, colour: str) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def views(picture: np.ndarray, maps: Mapping[str, np.ndarray], off: Sequence[str] = ()) -> np.ndarray:
-    """A picture, and what the four branches of one module say about it, side by side.
-
-    Args:
-        picture: uint8 [H, W, 3].
-        maps: branch → float [channels, H', W'].
-        off: branches that are switched off; they stay grey.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
-    """
-    shown, captions = [picture], ["the picture"]
-    for branch, values in maps.items():
-        if branch in off:
-            shown.append(_off())
-        else:
-            shown.append(tiles(values, COLOURS[branch]))
-        captions.append("off" if branch in off else f"{min(9, len(values))} of {len(values)} channels")
-    return panels(shown, ["x", *maps], captions, side=SIDE)
-
-
-def _off() -> np.ndarray:
+def _crossed_out() -> np.ndarray:
     canvas = Image.new("RGB", (SIDE, SIDE), GRID)
     draw = pen(canvas)
     for ends in ((50, 50, SIDE - 50, SIDE - 50), (50, SIDE - 50, SIDE - 50, 50)):
@@ -200,7 +179,7 @@ def _off() -> np.ndarray:
     return np.asarray(canvas)
 
 
-def without(before: tuple[str, float], after: tuple[str, float], share: float) -> np.ndarray:
+def accuracies(before: tuple[str, float], after: tuple[str, float], share: float) -> np.ndarray:
     """Two bars: how many scenes are read right with all branches, and with those that are left.
 
     Args:
@@ -218,54 +197,60 @@ def without(before: tuple[str, float], after: tuple[str, float], share: float) -
         text(draw, (left - 14, y), words, size=20, anchor="rm", width=left - 24)
         draw.rectangle((left, y - 19, right, y + 19), fill="#F3F3F3")
         draw.rectangle((left, y - 19, left + (right - left) * value, y + 19), fill=colour)
-        text(draw, (right + 10, y), _said(value), size=20, bold=True, anchor="lm")
+        text(draw, (right + 10, y), _counted(value), size=20, bold=True, anchor="lm")
     if share < 1:
         draw.rectangle((left, 110, left + (right - left) * share, 114), fill=PALE)
     return np.asarray(canvas)
 
 
-def _said(share: float) -> str:
+def _counted(share: float) -> str:
     """A share that was counted, not a probability: "100 %" may be written."""
     return f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
 
 
-def losses(
-    shares: np.ndarray, channels: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str
+def ablations(
+    shares: Sequence[Sequence[float]],
+    channels: Sequence[Sequence[float]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    title: str,
 ) -> np.ndarray:
-    """What is read right when one branch is silent: a table, the darker the worse.
+    """What is read right when one branch is ablated: a table, the darker the worse.
 
     Args:
-        shares: float [rows, columns], of the scenes that are read right, in [0, 1].
-        channels: float [rows, columns], the branch's share of its module's channels.
+        shares: [rows][columns], of the scenes that are read right, in [0, 1].
+        channels: [rows][columns], the branch's share of its module's channels.
         rows: names of the modules.
         columns: names of the branches.
         title: the figure's one message.
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> ablations([[0.84, 0.94]], [[0.4, 0.2]], ["module a"], ["conv_3x3", "conv_5x5"], title="Both are missed").shape
+    (196, 1120, 3)
     """
     tall, left, wide = 84, 190, (WIDTH - 190 - MARGIN) / len(columns)
-    canvas = Image.new("RGB", (WIDTH, 96 + tall * len(rows) + 16), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(96 + tall * len(rows) + 16, title)
     for k, column in enumerate(columns):
         text(draw, (left + (k + 0.5) * wide, 72), f"without {column}", size=20, bold=True, width=wide - 8)
     for j, row in enumerate(rows):
         y = 96 + j * tall
         text(draw, (left - 16, y + tall / 2), row, size=20, bold=True, anchor="rm")
-        for k in range(len(columns)):
-            x, share = left + k * wide, float(shares[j][k])
+        for k, (share, part) in enumerate(zip(shares[j], channels[j], strict=True)):
+            x = left + k * wide
             fill = mixed(1.6 * (1 - share), "#FFF6EF", VERMILLION)
             draw.rectangle((x + 2, y + 2, x + wide - 2, y + tall - 2), fill=fill)
-            text(draw, (x + wide / 2, y + 30), f"{_said(share)} right", size=22, bold=True)
-            small = f"{100 * float(channels[j][k]):.0f} % of the channels"
+            text(draw, (x + wide / 2, y + 30), f"{_counted(share)} right", size=22, bold=True)
+            small = f"{100 * part:.0f} % of the channels"
             small = small if extra(16) else f"it has {small}"  # on stage fewer words, and so larger ones
             text(draw, (x + wide / 2, y + 60), small, size=16, width=wide - 12)
     return np.asarray(canvas)
 
 
 # ---- with and without the reductions ---------------------------------------------------------------------------
-def bill(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable[[float], str]) -> np.ndarray:
+def costs(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable[[float], str]) -> np.ndarray:
     """What something costs with the 1×1 reductions and without, one bar inside the other.
 
     Args:
@@ -275,6 +260,9 @@ def bill(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable[
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> costs({"inception (3a)": (128, 303)}, title="They pay", says=lambda macs: f"{macs} M").shape
+    (146, 1120, 3)
     """
     canvas = Image.new("RGB", (WIDTH, 100 + 46 * len(rows)), PAPER)
     draw = pen(canvas)
@@ -296,7 +284,7 @@ def race(by_pictures: Series, by_work: Series, *, pictures: float, work: float, 
     """The same two trainings twice: against the pictures seen, and against the multiply-adds that it took.
 
     Args:
-        by_pictures: name → (thousand pictures seen, share of fresh scenes that is right).
+        by_pictures: name → (thousand pictures seen, share of test scenes that is right).
         by_work: name → (multiply-adds in billions, the same shares).
         pictures, work: the ends of the two axes.
         goal: the accuracy at which the two are compared, a level line.
@@ -304,22 +292,23 @@ def race(by_pictures: Series, by_work: Series, *, pictures: float, work: float, 
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    half, both = WIDTH // 2, len(by_pictures) > 1
-    common = {"y_label": "fresh scenes read right", "y_range": (0, 1), "width": half, "height": 440}
-    goals = {f"{100 * goal:.0f} %": ([0, pictures], [goal, goal])}
-    left = quick_curves(
-        dict(by_pictures) | goals,
-        title="For each picture: they learn alike" if both else "What it has learnt, picture by picture",
-        x_label="thousand pictures seen",
-        x_range=(0, pictures),
-        **common,
-    )
-    goals = {f"{100 * goal:.0f} %": ([0, work], [goal, goal])}
-    right = quick_curves(
-        dict(by_work) | goals,
-        title="For each multiply-add: they do not" if both else "… and for how much work",
-        x_label="billions of multiply-adds",
-        x_range=(0, work),
-        **common,
-    )
-    return np.concatenate([left, right], axis=1)
+    titles = "What it has learnt, picture by picture", "… and for how much work"
+    if len(by_pictures) > 1:
+        titles = "For each picture: they learn alike", "For each multiply-add: they do not"
+    halves = [
+        quick_curves(
+            dict(series) | {f"{100 * goal:.0f} %": ([0, end], [goal, goal])},
+            title=title,
+            x_label=x_label,
+            y_label="test scenes read right",
+            x_range=(0, end),
+            y_range=(0, 1),
+            width=WIDTH // 2,
+            height=440,
+        )
+        for title, series, end, x_label in (
+            (titles[0], by_pictures, pictures, "thousand pictures seen"),
+            (titles[1], by_work, work, "billions of multiply-adds"),
+        )
+    ]
+    return np.concatenate(halves, axis=1)

@@ -1,6 +1,6 @@
 """With and without the 1×1 reductions: two small Inception networks trained by turns, what they learn, what it costs.
 
-Serves notebook 04 and its third lab. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions", section 4: the
+Serves notebook 4 and its third lab. Paper: Szegedy et al. 2015, "Going Deeper with Convolutions", section 4: the
 module of figure 2a against that of 2b.
 """
 
@@ -23,32 +23,14 @@ from course_utils.networks.pixels import PixelNetwork
 WITH, WITHOUT = "with 1×1 reductions", "without"
 SIZE = 32  # pixels
 WORLD = signs.Dials(
-    distance=0.1,
-    perspective=0.2,
-    light=0.3,
-    shadow=0.2,
-    blur=0.1,
-    noise=0.1,
-    weathering=0.2,
-    occlusion=0.1,
+    distance=0.1, perspective=0.2, light=0.3, shadow=0.2, blur=0.1, noise=0.1, weathering=0.2, occlusion=0.1,
     clutter=0.5,
-)  # a friendly street: 32 pixels are few
+)  # fmt: skip  # a friendly street: 32 pixels are few
 BATCH, STEPS, LEARNING_RATE = 64, 150, 5e-3
 SCENES, BLOCK = 3072, 128  # to train with, and rendered at a time
 TEST_SCENES = 256  # to measure with while it trains
-EVERY = 10  # steps from one measurement to the next
+EVERY = 10  # steps from one measurement to the next; the last step is always measured
 GOAL = 0.9  # the accuracy at which the two are compared
-
-
-@dataclass(frozen=True)
-class RaceStep:
-    """One of the two networks after one step of its training."""
-
-    network: str  # WITH or WITHOUT
-    index: int  # 0 … steps - 1
-    loss: float  # mean cross-entropy of the batch, before the step
-    test: float | None  # share of the test scenes that is right after the step, in [0, 1]; None: not measured here
-    seconds: float  # that this network's steps took so far, without the measuring
 
 
 @dataclass(frozen=True)
@@ -78,21 +60,19 @@ def pair(seed: int = 0, device=None) -> dict[str, PixelNetwork]:
             torch.manual_seed(seed)
             body = SmallInception(len(signs.CLASSES), reduce=name == WITH)
         how = {"class_names": signs.CLASS_NAMES, "input_size": SIZE, "mean": signs.MEAN, "std": signs.STD}
-        network = PixelNetwork(body, name=name, **how)
-        networks[name] = network.to(runtime.device(device)).eval()
+        networks[name] = PixelNetwork(body, name=name, **how).to(runtime.device(device)).eval()
     return networks
 
 
-def scene_blocks(count: int, seed: int = 0, device=None) -> Iterator[tuple[Tensor, Tensor]]:
+def scene_blocks(count: int, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Road-sign scenes, some more an item: pictures [n, 3, 32, 32] in [0, 1], and labels [n]."""
-    where = runtime.device(device)
-    for made in signs.render_blocks(count, BLOCK, seed=seed, size=SIZE, dials=WORLD, device=where):
+    for made in signs.render_blocks(count, BLOCK, seed=seed, size=SIZE, dials=WORLD, device=runtime.device()):
         yield made.images, made.labels
 
 
-def scenes(count: int, seed: int = 0, device=None) -> tuple[Tensor, Tensor]:
+def scenes(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """All of `scene_blocks` at once."""
-    images, labels = zip(*scene_blocks(count, seed, device), strict=True)
+    images, labels = zip(*scene_blocks(count, seed), strict=True)
     return torch.cat(images), torch.cat(labels)
 
 
@@ -103,8 +83,7 @@ def race(
     *,
     steps: int = STEPS,
     seed: int = 0,
-    every: int = EVERY,
-) -> Iterator[RaceStep]:
+) -> Iterator[tuple[str, training.TrainingStep, float | None]]:
     """Train networks in place, by turns, on the very same batches; leave the loop whenever you like.
 
     Args:
@@ -113,27 +92,34 @@ def race(
         test: the same, to measure with.
         steps: of each network.
         seed: of the order of the scenes.
-        every: steps from one measurement to the next; the last step is always measured.
 
     Yields:
-        `RaceStep`, after each step of each network.
+        Name, `TrainingStep` and the share of the test scenes that is right, in [0, 1], or None where it was not
+        measured; after each step of each network.
     """
     how = {"steps": steps, "batch": BATCH, "learning_rate": LEARNING_RATE, "seed": seed}
     with closing(training.train_by_turns(networks, *known, **how)) as turns:
         for name, step in turns:
-            measured = step.index % every == every - 1 or step.index == steps - 1
-            right = training.accuracy(networks[name], *test) if measured else None
-            yield RaceStep(name, step.index, step.loss, right, step.seconds)
+            measured = step.index % EVERY == EVERY - 1 or step.index == steps - 1
+            yield name, step, training.accuracy(networks[name], *test) if measured else None
 
 
 @lru_cache(maxsize=1)
 def work() -> dict[str, int]:
-    """Multiply-adds of one training step of each network: a forward pass, and a backward pass that costs two."""
+    """Multiply-adds of one training step of each network: a forward pass, and a backward pass that costs two.
+
+    >>> {name: accounting.count(macs) for name, macs in work().items()}
+    {'with 1×1 reductions': '1.37 G', 'without': '5.31 G'}
+    """
     return {name: 3 * BATCH * accounting.account(network).macs for name, network in pair(device="cpu").items()}
 
 
 def steps_to(goal: float, steps: Sequence[int], accuracies: Sequence[float]) -> float:
-    """After how many steps an accuracy is reached, between two measurements on a straight line; NaN: not reached."""
+    """After how many steps an accuracy is reached, between two measurements on a straight line; NaN: not reached.
+
+    >>> steps_to(0.9, steps=[10, 20, 30], accuracies=[0.5, 0.8, 1.0])
+    25.0
+    """
     before_step, before = 0, 0.0
     for step, right in zip(steps, accuracies, strict=True):
         if right >= goal:
@@ -144,5 +130,9 @@ def steps_to(goal: float, steps: Sequence[int], accuracies: Sequence[float]) -> 
 
 @lru_cache(maxsize=1)
 def shipped() -> Races:
-    """The trainings that `python scripts/results_inception.py race` wrote to data/inception/race.json."""
+    """The trainings that `python scripts/results_inception.py race` wrote to data/inception/race.json.
+
+    >>> shipped().made["seeds"]
+    [0, 1, 2, 3]
+    """
     return Races(**json.loads((runtime.DATA / "inception" / "race.json").read_text(encoding="utf-8")))

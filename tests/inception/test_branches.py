@@ -1,10 +1,10 @@
-"""A branch can be listened to and silenced, and afterwards the network is as it was."""
+"""A branch can be listened to and ablated, and afterwards the network is as it was."""
 
 import pytest
 import torch
 from torch import nn
 
-from course_utils import inception, runtime, signs, zoo
+from course_utils import inception, runtime, signs, training, zoo
 from course_utils.inception import branches
 from course_utils.layers.hooks import hear
 
@@ -30,23 +30,23 @@ def test_a_network_without_modules_is_refused():
         branches.modules(nn.Linear(2, 2))
 
 
-def test_the_views_are_what_the_module_lays_side_by_side(network, street):
+def test_the_activations_are_what_the_module_lays_side_by_side(network, street):
     whole = hear(network, street.images[:3], {"module": network.body.inception_b})["module"]
-    said = branches.views(network, street.images[:3], "inception_b")
+    said = branches.activations(network, street.images[:3], "inception_b")
     assert list(said) == list(inception.BRANCHES)
     assert torch.equal(torch.cat(list(said.values()), dim=1), whole)
     assert all((values >= 0).all() for values in said.values())
-    with pytest.raises(ValueError, match="no module 'inception_z'; there are inception_a"):
-        branches.views(network, street.images[:1], "inception_z")
+    with pytest.raises(ValueError, match="no module 'inception_z'; choose one of 'inception_a'"):
+        branches.activations(network, street.images[:1], "inception_z")
 
 
 def test_silence_zeroes_the_branch_s_channels_and_no_others(network, street):
-    with branches.switched_off(network, "inception_c.conv_3x3"), torch.no_grad(), runtime.kept(network):
+    with branches.ablate(network, "inception_c.conv_3x3"), torch.no_grad(), runtime.kept(network):
         said = []
         handle = network.body.inception_c.register_forward_hook(lambda _m, _i, output: said.append(output))
         network(street.images[:2])
         handle.remove()
-    before = torch.cat(list(branches.views(network, street.images[:2], "inception_c").values()), dim=1)
+    before = torch.cat(list(branches.activations(network, street.images[:2], "inception_c").values()), dim=1)
     first, second = network.body.inception_c.widths[:2]
     assert (said[0][:, first : first + second] == 0).all()
     kept = [k for k in range(before.shape[1]) if not first <= k < first + second]
@@ -55,9 +55,9 @@ def test_silence_zeroes_the_branch_s_channels_and_no_others(network, street):
 
 def test_the_mean_takes_the_picture_away_and_leaves_the_number(network, street):
     images = street.images[:8]
-    before = branches.views(network, images, "inception_a")["pool"]
+    before = branches.activations(network, images, "inception_a")["pool"]
     said = []
-    with branches.switched_off(network, "inception_a.pool", fill="mean"), torch.no_grad(), runtime.kept(network):
+    with branches.ablate(network, "inception_a.pool", fill="mean"), torch.no_grad(), runtime.kept(network):
         handle = network.body.inception_a.register_forward_hook(lambda _m, _i, output: said.append(output))
         network(images)
         handle.remove()
@@ -70,20 +70,21 @@ def test_the_network_is_as_it_was_also_when_something_was_raised(network, street
     with torch.no_grad():
         before = network(street.images[:4])
     hooks = sum(len(part._forward_hooks) for part in network.modules())
-    with pytest.raises(ZeroDivisionError), branches.switched_off(network, *branches.names(network)):
+    with pytest.raises(ZeroDivisionError), branches.ablate(network, *branches.names(network)):
         raise ZeroDivisionError
     with (
         pytest.raises(ValueError, match=r"no branch 'inception_a\.conv_7x7'"),
-        branches.switched_off(network, "inception_a.pool", "inception_a.conv_7x7"),
+        branches.ablate(network, "inception_a.pool", "inception_a.conv_7x7"),
     ):
         pass
     with (
         pytest.raises(ValueError, match="gives 'zero' or 'mean'; got 'noise'"),
-        branches.switched_off(network, fill="noise"),
+        branches.ablate(network, fill="noise"),
     ):
         pass
     network.train()
-    list(branches.read(network, street.images, street.labels, ["inception_a.pool"]))
+    with branches.ablate(network, "inception_a.pool"):
+        training.accuracy(network, street.images, street.labels)
     assert all(part.training for part in network.modules())
     network.eval()
     assert sum(len(part._forward_hooks) for part in network.modules()) == hooks
@@ -92,22 +93,10 @@ def test_the_network_is_as_it_was_also_when_something_was_raised(network, street
         assert torch.equal(network(street.images[:4]), before)
 
 
-def test_between_two_items_the_network_is_whole(network, street):
-    with torch.no_grad():
-        before = network(street.images[:4])
-    reading = branches.read(network, street.images, street.labels, branches.names(network), batch=20)
-    next(reading)
-    with torch.no_grad():
-        assert torch.equal(network(street.images[:4]), before)
-    reading.close()
-
-
-def test_the_reading_counts_all_scenes(network, street):
-    readings = list(branches.read(network, street.images, street.labels, batch=25))
-    assert [reading.asked for reading in readings] == [25, 50, 60]
-    assert readings[-1].accuracy == readings[-1].right / 60 > 0.95
-    *_, silent = branches.read(network, street.images, street.labels, branches.names(network))
-    assert silent.accuracy < 0.2  # nothing to go by: one class for every picture
+def test_a_silent_network_has_nothing_to_go_by(network, street):
+    assert training.accuracy(network, street.images, street.labels) > 0.95
+    with branches.ablate(network, *branches.names(network)):
+        assert training.accuracy(network, street.images, street.labels) < 0.2  # one class for every picture
 
 
 def test_the_table_that_ships_is_what_the_network_does(network):
@@ -117,8 +106,9 @@ def test_the_table_that_ships_is_what_the_network_does(network):
     assert all(set(table) == {"", *branches.names(network)} for table in told.values())
     street = signs.render(300, seed=12345, device="cpu")
     for fill, branch in (("zero", "inception_b.conv_5x5"), ("zero", "inception_c.pool"), ("mean", "inception_c.pool")):
-        *_, last = branches.read(network, street.images, street.labels, [branch], fill=fill, batch=100)
+        with branches.ablate(network, branch, fill=fill):
+            right = training.accuracy(network, street.images, street.labels, batch=100)
         expected = told[fill][branch]
-        assert abs(last.accuracy - expected) < 3 * (expected * (1 - expected) * (1 / 300 + 1 / 2000)) ** 0.5 + 0.01
+        assert abs(right - expected) < 3 * (expected * (1 - expected) * (1 / 300 + 1 / 2000)) ** 0.5 + 0.01
     with pytest.raises(ValueError, match="there is none for 'signs-resnet'"):
         branches.shipped("signs-resnet")
