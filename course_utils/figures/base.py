@@ -57,11 +57,11 @@ def text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colo
     draw.text(at, words, font=font(size, bold), fill=colour, anchor=anchor)
 
 
-def begin(height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """An empty figure, `WIDTH` wide, with its one message on top: the canvas, and what draws on it."""
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
+def begin(height: int, title: str, width: int = WIDTH, y: int = 26) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty figure with its one message on top, in the middle of line y: the canvas, and what draws on it."""
+    canvas = Image.new("RGB", (width, height), PAPER)
     draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    text(draw, (MARGIN, y), title, size=24, bold=True, anchor="lm", width=width - 2 * MARGIN)
     return canvas, draw
 
 
