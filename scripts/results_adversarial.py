@@ -78,17 +78,17 @@ def make_obfuscated() -> None:
     defences = {"none": plain, "loud": obfuscated.Loud(plain), "rounded": obfuscated.Rounded(plain)}
     told = {
         "made": made("obfuscated", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=DEFENCE_SCENES, scenes_seed=TEST_SEED),
-        "network": "signs-resnet", "other": "signs-inception", "flat": {}, "held": {},
+        "network": "signs-resnet", "other": "signs-inception", "flat": {}, "robust_accuracy": {},
     }  # fmt: skip
     for name, defence in defences.items():
         makers = {"clean": lambda images, _labels: images}
         makers |= obfuscated.attackers(defence, other, ball=Linf(EPSILON), steps=STEPS)
         told["flat"][name] = obfuscated.flat_share(defence, street.images, street.labels)
-        told["held"][name] = {
-            attack: round(obfuscated.held(defence, street.images, street.labels, maker), 4)
+        told["robust_accuracy"][name] = {
+            attack: round(obfuscated.robust_accuracy(defence, street.images, street.labels, maker), 4)
             for attack, maker in makers.items()
         }
-        print(name, told["flat"][name], told["held"][name], flush=True)
+        print(name, told["flat"][name], told["robust_accuracy"][name], flush=True)
     results.write(patch.FOLDER / "obfuscated.json", told)
 
 
@@ -105,7 +105,7 @@ def make_patch() -> None:
     }  # fmt: skip
     network = load("signs-resnet")
     how = {"steps": PATCH_STEPS, "batch": PATCH_BATCH, "side": PATCH_SIDE}
-    patches = patch.controls(PATCH_SIDE) | {
+    patches = patch.control_patches(PATCH_SIDE) | {
         "one scene": patch.train_patch(network, many[:1], target, **how),
         "many scenes": patch.train_patch(network, many, target, **how),
     }
@@ -114,7 +114,7 @@ def make_patch() -> None:
     patches |= {"one scene": patch.load("one-scene"), "many scenes": patch.load(PATCH_TARGET)}
     for name in ("signs-resnet", "signs-alexnet", "signs-resnet-robust"):
         judge = load(name)
-        answers = {which: patch.answers(judge, test, pixels) for which, pixels in patches.items()}
+        answers = {which: patch.predict(judge, test, pixels) for which, pixels in patches.items()}
         told["right"][name] = {k: round((a == signs.STOP).float().mean().item(), 4) for k, a in answers.items()}
         told["fooled"][name] = {k: round((a == target).float().mean().item(), 4) for k, a in answers.items()}
         print(name, told["right"][name], told["fooled"][name], flush=True)

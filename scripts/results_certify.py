@@ -2,9 +2,9 @@
 
 Four parts, each alone as `python scripts/results_certify.py networks`; together some fifteen minutes on one core:
 networks   three small networks: plain, by interval bounds, under noise → data/networks/lessons/certify-*
-intervals  what interval bounds prove, beside what the strongest attack finds → data/adversarial/certificates.json
+intervals  what interval bounds prove, beside what the ensemble of attacks finds → data/adversarial/certificates.json
 smoothing  what randomised smoothing proves, beside the same → data/adversarial/smoothing.json
-strongest  our strongest attack beside torchattacks' → data/adversarial/strongest.json
+ensemble   our ensemble of attacks beside torchattacks' → data/adversarial/ensemble.json
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from course_utils import runtime, signs, training, zoo
 from course_utils.adversarial import intervals, smoothing
-from course_utils.adversarial.apgd import attack_radius, strongest
+from course_utils.adversarial.apgd import apgd_ensemble, attack_radius
 from course_utils.adversarial.balls import L2, Linf
 from course_utils.networks.certifiable import CertifiableNet
 from course_utils.networks.resnet import SmallResNet
@@ -106,20 +106,20 @@ def architecture(kind: str) -> tuple[nn.Module, dict]:
 
 # ---- what they prove -------------------------------------------------------------------------------------------------
 def make_intervals() -> None:
-    """Shares that are certified, and that stand against the strongest attack, over ε; both radii of each picture."""
+    """Shares that are certified, and that stand against the ensemble of attacks, over ε; both radii of each picture."""
     told = {"made": made("intervals", scenes=TEST_SCENES, attack_steps=50), "epsilons_255": LADDER, "networks": {}}
     street = signs.render(TEST_SCENES, seed=signs.TEST_SEED, device="cpu")
     for name in ("certify-plain", "certify-interval", "signs-alexnet"):
         network = zoo.load(name, device="cpu")
         images, labels = (street.images, street.labels) if name == "signs-alexnet" else test_scenes()
-        found = {"clean": round(training.accuracy(network, images, labels), 4), "certified": [], "stands": []}
+        found = {"clean": round(training.accuracy(network, images, labels), 4), "certified": [], "robust_accuracy": []}
         for epsilon in LADDER:
-            proven = intervals.certified(network, images, labels, epsilon / 255)
+            proven = intervals.certify(network, images, labels, epsilon / 255)
             found["certified"].append(round(proven.float().mean().item(), 4))
             if name != "signs-alexnet":
-                attack = strongest(network, images, labels, ball=Linf(epsilon / 255), steps=50)
+                attack = apgd_ensemble(network, images, labels, ball=Linf(epsilon / 255), steps=50)
                 assert not (attack.success & proven).any(), "an attack inside a certified ball"
-                found["stands"].append(round(1 - attack.success.float().mean().item(), 4))
+                found["robust_accuracy"].append(round(1 - attack.success.float().mean().item(), 4))
         certified = intervals.certified_radius(network, images, labels, halvings=20)
         found["median_radius_255"] = round(255 * certified.median().item(), 6)
         if name != "signs-alexnet":
@@ -154,12 +154,12 @@ def make_smoothing() -> None:
     results.write(FOLDER / "smoothing.json", told)
 
 
-# ---- our strongest attack beside the peers' --------------------------------------------------------------------------
-def make_strongest() -> None:
+# ---- our ensemble of attacks beside the peers' -----------------------------------------------------------------------
+def make_ensemble() -> None:
     """Robust accuracies: ours, and those of torchattacks' attacks, each only on what the one before left standing."""
     import torchattacks
 
-    told = {"made": made("strongest", torchattacks=torchattacks.__version__), "runs": {}}
+    told = {"made": made("ensemble", torchattacks=torchattacks.__version__), "runs": {}}
     street = signs.render(150, seed=7, device="cpu").to(runtime.device())
     few = tuple(part[:200] for part in test_scenes())
     for name, (images, labels), epsilon, steps, attacks in (
@@ -168,7 +168,7 @@ def make_strongest() -> None:
     ):
         network = zoo.load(name)
         run = {"epsilon_255": epsilon, "scenes": len(labels), "steps": steps, "robust_accuracy": {}}
-        found = strongest(network, images, labels, ball=Linf(epsilon / 255), steps=steps)
+        found = apgd_ensemble(network, images, labels, ball=Linf(epsilon / 255), steps=steps)
         run["robust_accuracy"]["ours"] = round(1 - found.success.float().mean().item(), 4)
         run["found_by"] = {by: found.found_by.count(by) for by in sorted(set(found.found_by)) if by}
         standing, how = torch.ones_like(labels, dtype=torch.bool), {"norm": "Linf", "eps": epsilon / 255}
@@ -182,14 +182,14 @@ def make_strongest() -> None:
             run["robust_accuracy"][f"torchattacks, up to {kind}"] = round(standing.float().mean().item(), 4)
             print(name, run, flush=True)
         told["runs"][name] = run
-    results.write(FOLDER / "strongest.json", told)
+    results.write(FOLDER / "ensemble.json", told)
 
 
 PARTS = {
     "networks": make_networks,
     "intervals": make_intervals,
     "smoothing": make_smoothing,
-    "strongest": make_strongest,
+    "ensemble": make_ensemble,
 }
 
 

@@ -21,9 +21,9 @@ from course_utils.adversarial.pgd import (
     Attack,
     Step,
     fgsm,
+    has_succeeded,
     loss_and_gradient,
     loss_and_logits,
     pgd,
     pgd_steps,
-    succeeded,
 )

@@ -1,4 +1,4 @@
-"""APGD, the attack that chooses its own step size, and the ensemble of its losses: the strongest attack of the course.
+"""APGD, the attack that chooses its own step size, and the ensemble of its losses, the course's strongest attack.
 
 Serves notebook 8 (gradient masking, robust accuracy), its lab and `intervals.py`'s comparisons. Paper: Croce and Hein
 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
@@ -70,45 +70,36 @@ def apgd_steps(
     check_batch(images, labels, targets, ball)
     _check_kind(ball)
     check_whole("steps", steps)
-    losses.named(loss)
+    losses.find(loss)
     labels, targets = check_classes(network, images, labels, targets)
-    centre, goal = images.detach(), labels if targets is None else targets
+    centre = images.detach()
     start = ball.random_start(centre, generator(seed, centre.device)) if random_start else centre.clone()
-    return _climb(network, centre, start, goal, ball, steps, loss, 1 if targets is None else -1)
-
-
-def _climb(
-    network: nn.Module,
-    centre: Tensor,
-    start: Tensor,
-    goal: Tensor,
-    ball: Ball,
-    steps: int,
-    loss: str | losses.Loss,
-    direction: int,
-) -> Iterator[Step]:
-    """Algorithm 1 for a whole batch: every picture has its own step size and its own best point."""
-    ask = partial(loss_and_gradient, network, goal=goal, loss=loss)
-    value, logits, gradient = ask(start)
-    yield Step(0, start, value, logits)
-    height, gradient = direction * value, direction * gradient  # what is climbed
-    x, previous, judged = start, start, _Judged(start, height, gradient, 2 * _radius(ball, centre))
+    goal, direction = (labels, 1) if targets is None else (targets, -1)
+    radius = torch.as_tensor(ball.epsilon, dtype=centre.dtype, device=centre.device).expand(len(centre))  # [N]
     ends = set(checkpoints(steps))
-    for index in range(1, steps + 1):
-        tried = ball.project(ball.ascend(x, gradient, judged.step_size), centre)  # z
-        if index > 1:  # keep some of the last movement
-            tried = ball.project(x + INERTIA * (tried - x) + (1 - INERTIA) * (x - previous), centre)
-        x, previous = tried, x
-        if index == steps:
-            yield Step(index, x, *loss_and_logits(network, x, goal, loss))
-            return
-        value, logits, gradient = ask(x)
-        yield Step(index, x, value, logits)
-        height, gradient = direction * value, direction * gradient
-        judged.saw(x, height, gradient)
-        if index in ends:
-            back = per_picture(judged.halve_where_stalled(), x) > 0  # [N, 1, 1, 1]
-            x, gradient = torch.where(back, judged.images, x), torch.where(back, judged.gradient, gradient)
+
+    def walk() -> Iterator[Step]:
+        value, logits, gradient = loss_and_gradient(network, start, goal, loss)
+        yield Step(0, start, value, logits)
+        height, gradient = direction * value, direction * gradient  # what is climbed
+        x, previous, judged = start, start, _Judged(start, height, gradient, 2 * radius)
+        for index in range(1, steps + 1):
+            tried = ball.project(ball.ascend(x, gradient, judged.step_size), centre)  # z
+            if index > 1:  # keep some of the last movement
+                tried = ball.project(x + INERTIA * (tried - x) + (1 - INERTIA) * (x - previous), centre)
+            x, previous = tried, x
+            if index == steps:
+                yield Step(index, x, *loss_and_logits(network, x, goal, loss))
+                return
+            value, logits, gradient = loss_and_gradient(network, x, goal, loss)
+            yield Step(index, x, value, logits)
+            height, gradient = direction * value, direction * gradient
+            judged.see(x, height, gradient)
+            if index in ends:
+                back = per_picture(judged.halve_where_stalled(), x) > 0  # [N, 1, 1, 1]
+                x, gradient = torch.where(back, judged.images, x), torch.where(back, judged.gradient, gradient)
+
+    return walk()
 
 
 class _Judged:
@@ -120,7 +111,7 @@ class _Judged:
         self.gained, self.steps = torch.zeros_like(height), 0
         self.best_then, self.halved_then = height, torch.ones_like(height, dtype=torch.bool)
 
-    def saw(self, images: Tensor, height: Tensor, gradient: Tensor) -> None:
+    def see(self, images: Tensor, height: Tensor, gradient: Tensor) -> None:
         """Take note of one step."""
         better = height > self.best
         wide = per_picture(better, images) > 0
@@ -142,12 +133,6 @@ class _Judged:
         return stalled
 
 
-def _radius(ball: Ball, images: Tensor) -> Tensor:
-    """ε of each picture, [N]."""
-    epsilon = torch.as_tensor(ball.epsilon, dtype=images.dtype, device=images.device)
-    return epsilon.expand(len(images))
-
-
 def apgd(
     network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball, targets: Tensor | None = None, **how
 ) -> Attack:
@@ -167,8 +152,8 @@ def apgd(
 
 # ---- several attacks, one after the other ------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Strongest:
-    """What the strongest attack found; one minus the mean of `success` is the robust accuracy."""
+class Ensemble:
+    """What an ensemble of attacks found; one minus the mean of `success` is the robust accuracy."""
 
     images: Tensor  # [N, C, H, W], adversarial where `success`, else the clean picture
     success: Tensor  # [N] bool: read as anything but the label
@@ -176,7 +161,7 @@ class Strongest:
     found_by: tuple[str, ...]  # N names: "wrong without an attack", "APGD, cross-entropy" … or "" where it stands
 
 
-def strongest(
+def apgd_ensemble(
     network: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -185,7 +170,7 @@ def strongest(
     steps: int = 100,
     target_classes: int = 9,
     seed: int = 0,
-) -> Strongest:
+) -> Ensemble:
     """APGD on the cross-entropy, on the DLR, then towards each of the likeliest wrong classes; each on what stands.
 
     That is AutoAttack's APGD part (cross-entropy and targeted DLR), with the untargeted DLR of its first version;
@@ -199,10 +184,10 @@ def strongest(
     """
     check_batch(images, labels, None, ball)
     _check_kind(ball)
-    check_one_size("the strongest attack", ball)
+    check_one_size("the ensemble", ball)
     check_whole("steps", steps)
     images = images.detach()
-    labels, _ = check_classes(network, images, labels, None)
+    labels, _ = check_classes(network, images, labels)
     with kept(network), torch.no_grad():
         logits = network(images)
     # The wrong classes of each picture, the likeliest first.
@@ -221,7 +206,7 @@ def strongest(
         for row in fallen.tolist():
             by[row] = name
         seed += 1
-    return Strongest(found, success, ball.norm(found - images), tuple(by))
+    return Ensemble(found, success, ball.norm(found - images), tuple(by))
 
 
 def _losses(rivals: int, target_classes: int) -> list[tuple[str, str, int | None]]:
@@ -243,12 +228,11 @@ def attack_radius(
     largest: float = 32 / 255,
     halvings: int = 8,
     steps: int = 20,
-    loss: str = "margin",
 ) -> Tensor:
     """How near the nearest adversarial picture is that APGD finds, by bisection: nearer ones may exist.
 
     Args:
-        network, images, labels, steps, loss: as in `apgd_steps`.
+        network, images, labels, steps: as in `apgd_steps`.
         kind: of the ball, `Linf` or `L2`.
         largest: the radius of the first attempt.
         halvings: how often the gap between success and failure is halved, at least 1.
@@ -259,7 +243,7 @@ def attack_radius(
     check_batch(images, labels, None, kind(largest))
     _check_kind(kind(largest))
     check_whole("halvings", halvings)
-    labels, _ = check_classes(network, images, labels, None)
+    labels, _ = check_classes(network, images, labels)
     with kept(network), torch.no_grad():
         wrong = network(images).argmax(dim=1) != labels
     failed = torch.zeros(len(images), dtype=images.dtype, device=images.device)
@@ -270,7 +254,7 @@ def attack_radius(
             break
         near = found[rows]
         epsilon = torch.where(near.isinf(), largest, (failed[rows] + near) / 2)
-        how = {"ball": kind(epsilon), "steps": steps, "loss": loss, "random_start": False}
+        how = {"ball": kind(epsilon), "steps": steps, "loss": "margin", "random_start": False}
         attack = apgd(network, images[rows], labels[rows], **how)
         near = torch.where(attack.success, torch.minimum(near, attack.distance), near)
         failed[rows] = torch.where(attack.success, failed[rows], epsilon).minimum(near)

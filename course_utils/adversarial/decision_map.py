@@ -17,9 +17,18 @@ from torch.nn.functional import cross_entropy, interpolate
 from course_utils import runtime
 from course_utils.adversarial.balls import Ball
 from course_utils.adversarial.pgd import loss_and_gradient
-from course_utils.arguments import check_classes, check_images, check_labels, check_number, check_one_image, check_whole
+from course_utils.arguments import (
+    check_choice,
+    check_classes,
+    check_images,
+    check_labels,
+    check_number,
+    check_one_image,
+    check_whole,
+)
 
 COARSE = 8  # cells along the first, coarse grid; halved until `points` are there
+GRIDS = tuple(COARSE * 2**k + 1 for k in range(10))  # 9, 17, 33 …: the points of grids that can be halved
 ANGLES = 180  # corners of the polygon that stands for a ball's edge
 
 
@@ -50,19 +59,13 @@ class Plane:
         ways = torch.cat([self.first, self.second]).flatten(1)  # [2, d]
         return (change @ ways.T) / ways.square().sum(dim=1)
 
-    def outline(self, ball: Ball, epsilon: float | None = None) -> Tensor:
-        """The edge of the ball round x where it cuts the plane, a polygon [ANGLES, 2] of (α, β); the box is left out.
-
-        Args:
-            ball: whose norm counts.
-            epsilon: another radius than the ball's own.
-        """
-        radius = float(ball.epsilon if epsilon is None else epsilon)
+    def outline(self, ball: Ball) -> Tensor:
+        """The edge of the ball round x where it cuts the plane, a polygon [ANGLES, 2] of (α, β), without the box."""
         angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
         ways = torch.stack([angles.cos(), angles.sin()], dim=1)  # [ANGLES, 2]
         # A norm grows in proportion along every ray, so one look a ray tells where it crosses the edge.
         length = ball.norm(self._changes(ways)).cpu()  # [ANGLES]
-        return ways * (radius / length)[:, None]
+        return ways * (float(ball.epsilon) / length)[:, None]
 
     def _changes(self, places: Tensor) -> Tensor:
         alpha, beta = places.to(self.centre).view(-1, 2, 1, 1, 1).unbind(dim=1)
@@ -83,14 +86,21 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
 
     Raises:
         ValueError: the network's answer does not depend on the picture at all.
+
+    >>> from course_utils import signs, zoo
+    >>> from course_utils.adversarial import Linf
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> plane = gradient_plane(network, stop.images, stop.labels, ball=Linf(8 / 255))
+    >>> plane.first.abs().max()  # a step of length 1 in L∞: every pixel by 1
+    tensor(1.)
     """
     x = _one("images", images)
     check_images(x)
     check_labels("labels", labels, 1)
-    labels, _ = check_classes(network, x, labels, None)
-    _, logits, gradient = loss_and_gradient(network, x, labels)
+    labels, _ = check_classes(network, x, labels)
+    _, _, gradient = loss_and_gradient(network, x, labels)
     if not gradient.any():  # so sure that 1 - p rounds to 0: the margin of the logits still has a direction
-        gradient = _margin_gradient(network, x, labels, logits)
+        _, _, gradient = loss_and_gradient(network, x, labels, "margin")
     if not gradient.any():
         raise ValueError("the gradient is zero at this picture, so there is no direction g; take another picture.")
     grey = torch.full_like(x, 0.5)  # from here no number stands on a wall of the box, which L1 would pass over
@@ -155,13 +165,9 @@ def _across(change: Tensor, way: Tensor) -> Tensor:
     return change - (change * unit).sum(dim=(1, 2, 3), keepdim=True) * unit
 
 
-def _margin_gradient(network: nn.Module, x: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
-    """The gradient of the strongest other logit less the label's."""
-    rival = logits.scatter(1, labels[:, None], -math.inf).argmax(dim=1)
-    with runtime.kept(network), torch.enable_grad():
-        asked = x.detach().requires_grad_()
-        answer = network(asked)[0]
-        return torch.autograd.grad(answer[rival[0]] - answer[labels[0]], asked)[0]
+def _one(name: str, images: Tensor) -> Tensor:
+    check_one_image(name, images)
+    return images.detach()
 
 
 # ---- maps --------------------------------------------------------------------------------------------------------
@@ -201,7 +207,6 @@ def map_steps(
     reach: float,
     points: int = 65,
     full: bool = False,
-    chunk: int | None = None,
 ) -> Iterator[DecisionMap]:
     """Ask a network on a square grid of a plane, coarse first, then finer where the class changes.
 
@@ -216,14 +221,16 @@ def map_steps(
         reach: α and β run from -reach to reach, in the unit of ε.
         points: P, along each axis: 9, 17, 33, 65, 129 …
         full: ask at every point.
-        chunk: how many pictures at a time; None takes 16 on a processor, so that a map is seen early, and 256 on a GPU.
 
     Returns:
-        Iterator over `DecisionMap`s that sharpen, one after every chunk; each is whole.
+        Iterator over `DecisionMap`s that sharpen, one after every batch of looks; each is whole.
     """
-    chunk = _chunk(plane.centre.device) if chunk is None else chunk
-    _check(label, reach, points, chunk)
-    check_classes(network, plane.centre, torch.tensor([label]), None)
+    check_whole("label", label, 0)
+    check_number("reach", reach, above=True, says="must be a positive number, such as 2 * epsilon")
+    check_whole("points", points)
+    check_choice("points", points, GRIDS, says="must be 9, 17, 33, 65, 129 …, so that a grid can be halved")
+    check_classes(network, plane.centre, torch.tensor([label]))
+    batch = _batch(plane.centre.device)
     axis = torch.linspace(-reach, reach, points)
     axis[points // 2] = 0.0  # exactly: here stands x
 
@@ -231,32 +238,40 @@ def map_steps(
         stride, asked = (points - 1) // COARSE, 0
         level = torch.zeros(3, COARSE + 1, COARSE + 1)  # class, confidence, loss
         wanted = torch.ones(COARSE + 1, COARSE + 1, dtype=torch.bool)
-        while True:
+        while stride:
             rows, columns = wanted.nonzero().unbind(dim=1)
-            for part in torch.arange(len(rows)).split(chunk) if len(rows) else ():
-                row, column = rows[part], columns[part]
+            for start in range(0, len(rows), batch):
+                row, column = rows[start : start + batch], columns[start : start + batch]
                 places = torch.stack([axis[column * stride], axis[row * stride]], dim=1)
                 level[:, row, column] = _look(network, plane.images(places), label)
-                asked += len(part)
-                last = stride == 1 and part[-1] == len(rows) - 1
-                yield DecisionMap(plane, axis, *_whole(level, stride), asked, bool(last))
-            if stride == 1:
-                break
-            level, wanted = _finer(level, full)
+                asked += len(row)
+                yield DecisionMap(plane, axis, *_whole(level, stride), asked, False)
+            if stride > 1:
+                level, wanted = _finer(level, full)
             stride //= 2
-        if not len(rows):  # the finest grid had nothing left to ask
-            yield DecisionMap(plane, axis, *_whole(level, 1), asked, True)
+        yield DecisionMap(plane, axis, *_whole(level, 1), asked, True)
 
     return walk()
 
 
 def decision_map(network: nn.Module, plane: Plane, label: int, **how) -> DecisionMap:
-    """`map_steps`, run to its end; the arguments are the same."""
+    """Run `map_steps` to its end; all arguments are those of `map_steps`.
+
+    >>> from course_utils import zoo
+    >>> from course_utils.adversarial import Linf
+    >>> from course_utils.signs import small
+    >>> network, (images, labels) = zoo.load("certify-plain", device="cpu"), small.scenes(1, seed=1)
+    >>> plane = gradient_plane(network, images, labels, ball=Linf(8 / 255))
+    >>> seen = decision_map(network, plane, labels.item(), reach=16 / 255, points=9)
+    >>> seen.classes.shape, seen.classes[4, 4].item() == labels.item()  # in the middle stands x
+    (torch.Size([9, 9]), True)
+    """
     *_, last = map_steps(network, plane, label, **how)
     return last
 
 
-def _chunk(where: torch.device) -> int:
+def _batch(where: torch.device) -> int:
+    """How many pictures at a time: few on a processor, so that a map is seen early."""
     return 16 if where.type == "cpu" else 256
 
 
@@ -276,34 +291,16 @@ def _finer(level: Tensor, full: bool) -> tuple[Tensor, Tensor]:
     before, after = index // 2, (index + 1) // 2
     corners = [level[0][row][:, column] for row in (before, after) for column in (before, after)]  # [Q, Q] each
     differ = torch.stack(corners).amax(dim=0) != torch.stack(corners).amin(dim=0)
-    known = ((index % 2 == 0)[:, None]) & ((index % 2 == 0)[None, :])
+    known = (index % 2 == 0)[:, None] & (index % 2 == 0)
     smooth = interpolate(level[None], size=(fine, fine), mode="bilinear", align_corners=True)[0]
     smooth[0] = corners[0]
-    return smooth, torch.ones_like(known) & ~known if full else differ & ~known
+    return smooth, ~known if full else differ & ~known
 
 
 def _whole(level: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Classes, confidence and losses on the finest grid: the nearest class, the rest in between."""
-    if stride == 1:
-        return level[0].long(), level[1].clone(), level[2].clone()
     points = (level.shape[1] - 1) * stride + 1
     nearest = (torch.arange(points) + stride // 2) // stride
     classes = level[0][nearest][:, nearest].long()
     smooth = interpolate(level[None, 1:], size=(points, points), mode="bilinear", align_corners=True)[0]
     return classes, smooth[0], smooth[1]
-
-
-# ---- what can be wrong -------------------------------------------------------------------------------------------
-def _one(name: str, images: Tensor) -> Tensor:
-    check_one_image(name, images)
-    return images.detach()
-
-
-def _check(label: int, reach: float, points: int, chunk: int) -> None:
-    check_whole("label", label, 0)
-    check_whole("chunk", chunk)
-    check_whole("points", points, COARSE + 1, says="must be 9, 17, 33, 65, 129 …, so that a grid can be halved")
-    check_number("reach", reach, above=True, says="must be a positive number, such as 2 * epsilon")
-    cells = (points - 1) // COARSE
-    if cells * COARSE != points - 1 or cells & (cells - 1):
-        raise ValueError(f"points must be 9, 17, 33, 65, 129 …, so that a grid can be halved; got {points}.")

@@ -20,6 +20,7 @@ from course_utils.networks.alexnet import SignsAlexNet
 from course_utils.networks.pixels import PixelNetwork
 
 ROUNDING = 1e-4  # of a logit: what sums of `exact_products` may be off; a certificate must have more room than that
+LARGEST = 32 / 255  # ε at which the search for a radius begins
 MONOTONE = (  # larger numbers in, larger numbers out: the ends of an interval simply go through
     nn.ReLU,
     nn.MaxPool2d,
@@ -74,39 +75,42 @@ def worst_margins(network: nn.Module, images: Tensor, labels: Tensor, epsilon: f
         labels: the true classes, whole numbers [N].
     """
     check_batch(images, labels, None, Linf(epsilon))
-    labels, _ = check_classes(network, images, labels, None)
+    labels, _ = check_classes(network, images, labels)
     with runtime.kept(network), torch.no_grad(), runtime.exact_products():
         return _margins(chain(network), images, labels, epsilon)
 
 
-def certified(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Tensor) -> Tensor:
+def certify(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Tensor) -> Tensor:
     """Whether every picture of the ball is read as its label, bool [N]: a proof, no experiment.
 
     False says nothing: the intervals are wider than the truth. Arguments and errors as in `worst_margins`.
+
+    >>> from course_utils import zoo
+    >>> from course_utils.signs import small
+    >>> network, (images, labels) = zoo.load("certify-interval", device="cpu"), small.scenes(4, seed=1)
+    >>> certify(network, images, labels, 1 / 255), certify(network, images, labels, 64 / 255)
+    (tensor([True, True, True, True]), tensor([False, False, False, False]))
     """
     others = worst_margins(network, images, labels, epsilon)
     others = others.scatter(1, labels.to(others.device, torch.int64)[:, None], -math.inf)
     return others.amax(dim=1) < -ROUNDING
 
 
-def certified_radius(
-    network: nn.Module, images: Tensor, labels: Tensor, *, largest: float = 32 / 255, halvings: int = 12
-) -> Tensor:
-    """The largest ε, by bisection, at which a picture is still certified, [N]; 0 where nothing is.
+def certified_radius(network: nn.Module, images: Tensor, labels: Tensor, *, halvings: int = 12) -> Tensor:
+    """The largest ε up to 32/255, by bisection, at which a picture is still certified, [N]; 0 where nothing is.
 
     Args:
         network, images, labels: as in `worst_margins`.
-        largest: where to begin, in pixels.
         halvings: how often the gap between yes and no is halved, at least 1.
     """
     check_whole("halvings", halvings)
     yes = torch.zeros(len(images), device=images.device)
-    no = torch.full_like(yes, 2 * largest)
+    no = torch.full_like(yes, 2 * LARGEST)
     for _ in range(halvings + 1):
-        middle = (yes + no) / 2  # `largest` in the first round
-        proven = certified(network, images, labels, middle)
+        middle = (yes + no) / 2  # `LARGEST` in the first round
+        proven = certify(network, images, labels, middle)
         yes, no = torch.where(proven, middle, yes), torch.where(proven, no, middle)
-        no = no.clamp(max=largest)
+        no = no.clamp(max=LARGEST)
     return yes
 
 
@@ -183,7 +187,6 @@ def train_certified(
     *,
     steps: int,
     epsilon: float,
-    learning_rate: float = 2e-3,
 ) -> Iterator[training.TrainingStep]:
     """Train a network in place on the worst logits that the intervals allow; ε grows from 0 in the course of it.
 
@@ -192,7 +195,6 @@ def train_certified(
         batches: (images [N, 3, H, W] in [0, 1], labels [N]).
         steps: how many batches to take, at least 1.
         epsilon: ε in pixels from the middle of the training on; 0 trains plainly.
-        learning_rate: the one cycle's highest, as in `training.train`.
 
     Yields:
         `training.TrainingStep`, after each step.
@@ -204,16 +206,14 @@ def train_certified(
     layers = chain(network)
 
     def loss(network: nn.Module, images: Tensor, labels: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-        share = grown(progress)
+        share = epsilon_share(progress)
         logits, worst = network(images), _margins(layers, images, labels, share * epsilon)
         clean, certified = (functional.cross_entropy(scores, labels) for scores in (logits, worst))
         return (1 - share / 2) * clean + share / 2 * certified, logits
 
-    return training.train(
-        network, batches, steps=steps, learning_rate=learning_rate, weight_decay=0.0, loss=loss, exact=True
-    )
+    return training.train(network, batches, steps=steps, learning_rate=2e-3, weight_decay=0.0, loss=loss, exact=True)
 
 
-def grown(progress: float) -> float:
+def epsilon_share(progress: float) -> float:
     """The share of ε that a training has reached: 0 for its first tenth, then growing, 1 from its middle on."""
     return min(1.0, max(0.0, 2.5 * progress - 0.25))

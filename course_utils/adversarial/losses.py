@@ -72,7 +72,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, classes], goal [N]) →
 LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "margin": margin, "dlr": dlr}
 
 
-def named(name: str | Loss, allowed: tuple[str, ...] = tuple(LOSSES)) -> Loss:
+def find(name: str | Loss, allowed: tuple[str, ...] = tuple(LOSSES)) -> Loss:
     """A loss by its name; a function of one's own is taken as it is."""
     if callable(name):
         return name

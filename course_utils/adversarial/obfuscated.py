@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from course_utils import runtime, training
 from course_utils.adversarial.apgd import apgd
 from course_utils.adversarial.balls import Ball, check_one_size
-from course_utils.adversarial.pgd import loss_and_gradient, pgd
+from course_utils.adversarial.pgd import BATCH, loss_and_gradient, pgd
 from course_utils.arguments import check_number, check_whole
-
-RESULTS = runtime.DATA / "adversarial" / "obfuscated.json"  # what scripts/results_adversarial.py measured
 
 
 class Loud(nn.Module):
@@ -30,6 +28,11 @@ class Loud(nn.Module):
     Args:
         network: answers with logits.
         factor: by which they are multiplied, more than 0.
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> flat_share(network, stop.images, stop.labels), flat_share(Loud(network), stop.images, stop.labels)
+    (0.0, 1.0)
     """
 
     def __init__(self, network: nn.Module, factor: float = 1000.0):
@@ -52,6 +55,9 @@ class Rounded(nn.Module):
         levels: of brightness, 2 or more.
         straight_through: round on the way in, and on the way back pretend that nobody did: the attacker's answer
             (backward pass differentiable approximation, BPDA).
+
+    >>> Rounded(nn.Identity(), levels=3)(torch.tensor([0.1, 0.4, 0.9]))
+    tensor([0.0000, 0.5000, 1.0000])
     """
 
     def __init__(self, network: nn.Module, levels: int = 16, *, straight_through: bool = False):
@@ -71,7 +77,7 @@ class Rounded(nn.Module):
 
 
 def flat_share(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The share of pictures whose gradient is exactly 0 at every pixel, 0 to 1: the first sign of a mask."""
+    """The share of pictures whose gradient is exactly 0 at every pixel, 0 to 1: the first sign of obfuscation."""
     _, _, gradient = loss_and_gradient(network, images, labels)
     return (gradient.flatten(1).abs().amax(dim=1) == 0).float().mean().item()
 
@@ -80,7 +86,7 @@ Maker = Callable[[Tensor, Tensor], Tensor]  # (images, labels) → adversarial p
 
 
 def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 20, seed: int = 0) -> dict[str, Maker]:
-    """What an attacker tries on a defence that may be a mask, from the blind to the clever: name → maker.
+    """What an attacker tries on a defence that may only hide its gradient, from the blind to the clever: name → maker.
 
     Args:
         defence: what is attacked; for a `Rounded` one the last attack walks through the rounding.
@@ -114,10 +120,10 @@ def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 
     return found
 
 
-def held(network: nn.Module, images: Tensor, labels: Tensor, maker: Maker, batch: int = 32) -> float:
+def robust_accuracy(network: nn.Module, images: Tensor, labels: Tensor, maker: Maker) -> float:
     """The share of pictures that a network reads right when they are clean and after an attack, 0 to 1."""
     right = 0
-    for x, y in zip(images.split(batch), labels.split(batch), strict=True):
+    for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
         answers = (training.predict(network, pictures).argmax(dim=1) for pictures in (x, maker(x, y)))
         right += int(torch.stack([answer == y for answer in answers]).all(dim=0).sum())
     return right / len(images)
@@ -125,5 +131,9 @@ def held(network: nn.Module, images: Tensor, labels: Tensor, maker: Maker, batch
 
 @lru_cache(maxsize=1)
 def shipped() -> dict:
-    """What each attack found on each defence, from data/adversarial/obfuscated.json: defence → attack → still right."""
-    return json.loads(RESULTS.read_text(encoding="utf-8"))
+    """What each attack left of each defence, as scripts/results_adversarial.py measured it.
+
+    >>> shipped()["robust_accuracy"]["rounded"]["PGD, cross-entropy"]
+    1.0
+    """
+    return json.loads((runtime.DATA / "adversarial" / "obfuscated.json").read_text(encoding="utf-8"))

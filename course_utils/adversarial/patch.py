@@ -1,4 +1,4 @@
-"""Adversarial patches, stickers on a STOP sign: not a little everywhere, but whatever one likes in one small place.
+"""Adversarial patches: not a little everywhere, but whatever one likes in one small place, as a sticker on a sign.
 
 Serves notebook 8. Papers: Brown et al. 2017, arXiv:1712.09665 (adversarial patch); Athalye et al. 2018,
 arXiv:1707.07397 (expectation over transformation); Eykholt et al. 2018, arXiv:1707.08945 (stickers on a real STOP).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,11 +18,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training
-from course_utils.arguments import check_classes, check_number, check_whole
+from course_utils.arguments import check_classes, check_whole
 from course_utils.signs.backgrounds import grids
 
 FOLDER = runtime.DATA / "adversarial"
-RESULTS = FOLDER / "patch.json"  # what scripts/results_adversarial.py measured
+STRIDE = 0.05  # how far a colour moves in the first step, in [0, 1]
 DARKEST, BRIGHTEST = 0.55, 1.0  # how much of its printed colour a patch shows in the light of a scene
 
 
@@ -31,13 +31,16 @@ class Place:
     """Where a square patch sits on the sign, which reaches from -1 to 1 in both directions, y down."""
 
     x: float = 0.0
-    y: float = 0.58  # under the word
+    y: float = 0.58
     half: float = 0.32  # half its side
 
     @property
     def share(self) -> float:
         """How much of a STOP sign it covers; the octagon has the area 8·(√2 − 1)."""
         return (2 * self.half) ** 2 / (8 * (2**0.5 - 1))
+
+
+UNDER_THE_WORD = Place()
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,24 @@ class PatchStep:
     loss: Tensor  # [], mean cross-entropy of the target over the batch, before the step
 
 
-def apply(scenes: signs.Scenes, patch: Tensor, place: Place | None = None, *, light: Tensor | None = None) -> Tensor:
+def apply(scenes: signs.Scenes, patch: Tensor, place: Place = UNDER_THE_WORD, *, light: Tensor | None = None) -> Tensor:
     """The scenes with the patch on their signs, in each one's perspective, under what hangs in front of the sign.
 
     Args:
         scenes: with their poses and masks.
         patch: [3, P, P] in [0, 1].
         place: on the sign.
-        light: [N], how much of its colour it shows; 1 where left out.
+        light: [N], how much of its colour it shows; all of it where left out.
 
     Returns:
         [N, 3, S, S] in [0, 1]; differentiable with respect to the patch.
+
+    >>> from course_utils import signs
+    >>> stop = signs.render([signs.STOP], seed=3, device="cpu")
+    >>> changed = (apply(stop, torch.zeros(3, 16, 16)) != stop.images).any(dim=1).float()
+    >>> 0.02 < changed.mean() < UNDER_THE_WORD.share  # the sign does not fill its picture
+    tensor(True)
     """
-    place = place or Place()
     size, where = scenes.images.shape[-1], scenes.images.device
     x, y = grids(size, where)
     one = torch.ones(1, 1, size, size, device=where)
@@ -76,7 +84,7 @@ def apply(scenes: signs.Scenes, patch: Tensor, place: Place | None = None, *, li
     return scenes.images * (1 - looked[:, 3:] * scenes.masks) + looked[:, :3] * shade * scenes.masks
 
 
-def lights(count: int, generator: torch.Generator) -> Tensor:
+def draw_lights(count: int, generator: torch.Generator) -> Tensor:
     """How bright the patch looks in each of some scenes, [count]."""
     share = torch.rand(count, generator=generator, device=generator.device)
     return DARKEST + (BRIGHTEST - DARKEST) * share
@@ -87,11 +95,9 @@ def patch_steps(
     scenes: signs.Scenes,
     target: int,
     *,
-    place: Place | None = None,
     steps: int = 150,
     batch: int = 16,
     side: int = 16,
-    step_size: float = 0.05,
     seed: int = 0,
 ) -> Iterator[PatchStep]:
     """Train a patch that makes signs be read as the target, wherever it is seen: expectation over transformation.
@@ -103,36 +109,33 @@ def patch_steps(
         network: takes pictures in [0, 1], answers with logits; left as it was whenever an item is handed over.
         scenes: to draw from; a single one gives a patch for this very picture.
         target: the class to be read.
-        place: on the sign.
         steps: how many.
         batch: scenes a step.
         side: P, pixels of the patch.
-        step_size: how far a colour may move in a step, in [0, 1].
         seed: of the draws.
     """
     for name, count in {"steps": steps, "batch": batch, "side": side}.items():
         check_whole(name, count)
-    check_number("step_size", step_size, above=True)
     if bool((scenes.labels == target).any()):
         raise ValueError(f"the target {target} is what some of the scenes show; take another class.")
     check_classes(network, scenes.images, scenes.labels, torch.tensor([target]))
-    place = place or Place()
 
     def walk() -> Iterator[PatchStep]:
         draw = runtime.generator(seed, scenes.images.device)
         patch = torch.full((3, side, side), 0.5, device=scenes.images.device)
         speed = torch.zeros_like(patch)
         for index, (chosen, (x, y, wide), light) in enumerate(_draws(len(scenes), steps, batch, draw)):
-            moved = replace(place, x=place.x + x, y=place.y + y, half=place.half * (1 + 2 * wide))
+            place = UNDER_THE_WORD
+            place = Place(place.x + x, place.y + y, place.half * (1 + 2 * wide))
             with runtime.kept(network), torch.enable_grad():
                 asked = patch.clone().requires_grad_()
-                logits = network(apply(scenes[chosen], asked, moved, light=light))
+                logits = network(apply(scenes[chosen], asked, place, light=light))
                 loss = F.cross_entropy(logits, torch.full_like(chosen, target))
                 (gradient,) = torch.autograd.grad(loss, asked)
             yield PatchStep(index, patch, loss.detach())
             speed = 0.8 * speed + gradient / gradient.abs().mean().clamp(min=1e-12)
             shrink = 1 - 0.9 * index / steps  # long strides first, fine ones in the end
-            patch = (patch - step_size * shrink * speed.sign()).clamp(0, 1)
+            patch = (patch - STRIDE * shrink * speed.sign()).clamp(0, 1)
         yield PatchStep(steps, patch, loss.detach())
 
     return walk()
@@ -144,23 +147,23 @@ def _draws(count: int, steps: int, batch: int, draw: torch.Generator) -> Iterato
     for _ in range(steps):
         chosen.append(torch.randint(count, (batch,), generator=draw, device=draw.device))
         moves.append(0.04 * (2 * torch.rand(3, generator=draw, device=draw.device) - 1))
-        light.append(lights(batch, draw))
+        light.append(draw_lights(batch, draw))
     return zip(chosen, torch.stack(moves).tolist(), light, strict=True)
 
 
 def train_patch(network: nn.Module, scenes: signs.Scenes, target: int, **how) -> Tensor:
-    """`patch_steps`, run to its end: the patch [3, P, P]; the arguments are the same."""
+    """Run `patch_steps` to its end: the patch [3, P, P]; all arguments are those of `patch_steps`."""
     *_, last = patch_steps(network, scenes, target, **how)
     return last.patch
 
 
-def answers(network: nn.Module, scenes: signs.Scenes, patch: Tensor, place: Place | None = None, seed: int = 0):
+def predict(network: nn.Module, scenes: signs.Scenes, patch: Tensor) -> Tensor:
     """The classes [N] that a network reads in scenes with a patch, each in a light of its own."""
-    light = lights(len(scenes), runtime.generator(seed, scenes.images.device))
-    return training.predict(network, apply(scenes, patch, place, light=light)).argmax(dim=1)
+    light = draw_lights(len(scenes), runtime.generator(0, scenes.images.device))
+    return training.predict(network, apply(scenes, patch, light=light)).argmax(dim=1)
 
 
-def controls(side: int, seed: int = 0) -> dict[str, Tensor]:
+def control_patches(side: int, seed: int = 0) -> dict[str, Tensor]:
     """Patches that nobody optimised, to compare with: grey, and squares of random colours; each [3, side, side]."""
     draw = runtime.generator(seed)
     coarse = torch.rand(1, 3, 4, 4, generator=draw)
@@ -175,12 +178,20 @@ def save(patch: Tensor, name: str) -> None:
 
 
 def load(name: str) -> Tensor:
-    """A patch that ships, [3, P, P]: "caution" was printed for many scenes, "one-scene" for a single one."""
+    """A patch that ships, [3, P, P]: "caution" was made for many scenes, "one-scene" for a single one.
+
+    >>> load("caution").shape
+    torch.Size([3, 16, 16])
+    """
     pixels = np.array(Image.open(FOLDER / f"patch-{name}.png").convert("RGB"))
     return torch.from_numpy(pixels).movedim(-1, 0).float() / 255
 
 
 @lru_cache(maxsize=1)
 def shipped() -> dict:
-    """What the patches that ship did to test scenes, from data/adversarial/patch.json."""
-    return json.loads(RESULTS.read_text(encoding="utf-8"))
+    """What the patches that ship did to test scenes, as scripts/results_adversarial.py measured it.
+
+    >>> shipped()["target"]
+    'caution'
+    """
+    return json.loads((FOLDER / "patch.json").read_text(encoding="utf-8"))

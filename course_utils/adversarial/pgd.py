@@ -22,6 +22,8 @@ from course_utils.adversarial.balls import Ball, Linf, check_batch, per_picture,
 from course_utils.arguments import check_choice, check_classes, check_distance, check_one_each, check_whole
 from course_utils.runtime import generator, kept
 
+BATCH = 32  # pictures attacked at a time, where there are many
+
 
 @dataclass(frozen=True)
 class Step:
@@ -68,7 +70,7 @@ def fgsm(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Te
     """
     ball = Linf(epsilon)
     check_batch(images, labels, None, ball)
-    labels, _ = check_classes(network, images, labels, None)
+    labels, _ = check_classes(network, images, labels)
     _, _, gradient = loss_and_gradient(network, images, labels)
     return ball.project(ball.ascend(images.detach(), gradient, epsilon), images.detach())
 
@@ -118,7 +120,7 @@ def pgd_steps(
     check_choice("step", step, ("sign", "raw"), says="must be 'sign' (the ball's best step) or 'raw' (x + η∇l)")
     check_distance("step_size", step_size, ball.LARGEST if step == "sign" else math.inf)
     check_one_each("step_size", step_size, len(images))
-    attack_losses.named(loss, ("cross-entropy", "margin"))
+    attack_losses.find(loss, ("cross-entropy", "margin"))
     labels, targets = check_classes(network, images, labels, targets)
 
     centre = images.detach()  # x
@@ -191,13 +193,13 @@ def collect(
     losses = torch.stack(losses)  # [steps + 1, N]
     if not losses.isfinite().all():
         raise ValueError("the network answered with NaN or infinity; check its weights before you attack it.")
-    success, distance = succeeded(found.logits, labels, targets), ball.norm(found.images - images.detach())
+    success, distance = has_succeeded(found.logits, labels, targets), ball.norm(found.images - images.detach())
     return Attack(found.images, labels, targets, found.logits, success, distance, losses)
 
 
 def _better(old: Step, new: Step, labels: Tensor, targets: Tensor | None) -> Step:
     """Of two steps the better one, picture by picture."""
-    won, had_won = (succeeded(step.logits, labels, targets) for step in (new, old))
+    won, had_won = (has_succeeded(step.logits, labels, targets) for step in (new, old))
     gain = new.loss - old.loss if targets is None else old.loss - new.loss
     better = torch.where(won == had_won, gain > 0, won)  # [N]
     pairs = ((new.images, old.images), (new.loss, old.loss), (new.logits, old.logits))
@@ -211,7 +213,7 @@ def best_restart(step: Step, label: Tensor, target: Tensor | None) -> Tensor:
         step: of a path of `pgd_steps` over a batch that holds the picture several times.
         label, target: of the picture, [1].
     """
-    won = succeeded(step.logits, label, target)
+    won = has_succeeded(step.logits, label, target)
     strength = step.loss if target is None else -step.loss
     # Where some restart succeeded, those that did not are out of the race.
     return strength.masked_fill(won.any() & ~won, -math.inf).argmax(dim=0, keepdim=True)
@@ -234,7 +236,7 @@ def loss_and_gradient(
     with kept(network), torch.enable_grad():
         x = images.detach().requires_grad_()
         logits = network(x)
-        each = attack_losses.named(loss)(logits, goal)
+        each = attack_losses.find(loss)(logits, goal)
         # Summed, not averaged: so each picture's gradient is its own, whatever the size of the batch.
         (gradient,) = torch.autograd.grad(each.sum(), x)
     return each.detach(), logits.detach(), gradient
@@ -246,10 +248,10 @@ def loss_and_logits(
     """As `loss_and_gradient`, without the gradient: loss [N], logits [N, classes]."""
     with kept(network), torch.no_grad():
         logits = network(images)
-        return attack_losses.named(loss)(logits, goal), logits
+        return attack_losses.find(loss)(logits, goal), logits
 
 
-def succeeded(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+def has_succeeded(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """Whether an attack has what it wants, bool [N]: the target, or without one any class but the label."""
     answers = logits.argmax(dim=-1)
     return answers != labels if targets is None else answers == targets

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 from course_utils import runtime, training
 from course_utils.adversarial.balls import Ball, Linf, check_batch, check_one_size
-from course_utils.adversarial.pgd import pgd
+from course_utils.adversarial.pgd import BATCH, pgd
 from course_utils.arguments import check_classes, check_known, check_whole
 
-RESULTS = runtime.DATA / "adversarial" / "robustness.json"  # what scripts/results_adversarial.py measured
 Attacker = Callable[[nn.Module, Tensor, Tensor, Ball], Tensor]  # (network, images, labels, ball) → fooled, bool [N]
 
 
@@ -45,27 +44,28 @@ class Curve:
         return low, high
 
 
-def wilson(right: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """The band in which the true share lies, after `right` of `total` drawn pictures were right.
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The band in which the true share lies in 95 of 100 cases, after `right` of `total` drawn pictures were right.
 
     Args:
         right, total: whole numbers, 0 ≤ right ≤ total, total ≥ 1.
-        level: how often such a band holds the truth, such as 0.95.
 
     Returns:
         Its lower and upper end, 0 to 1.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    >>> low, high = wilson(77, 80)
+    >>> f"{low:.2f} to {high:.2f}"
+    '0.90 to 0.99'
     """
     if not (0 <= right <= total and total >= 1):
         raise ValueError(f"right must lie between 0 and total, and total be at least 1; got {right} of {total}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, such as 0.95; got {level}.")
-    low, high = stats.binomtest(right, total).proportion_ci(level, method="wilson")
+    low, high = stats.binomtest(right, total).proportion_ci(0.95, method="wilson")
     return float(low), float(high)
 
 
-def pgd_attacker(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross-entropy", "margin")) -> Attacker:
+def pgd_attacker(steps: int = 20, losses: Sequence[str] = ("cross-entropy", "margin")) -> Attacker:
     """PGD with steps of 2.5·ε/k, once for each loss, as an attack for `curve_steps`.
 
     The margin loss comes to what the cross-entropy left standing: where a network is very sure, the gradient of the
@@ -73,7 +73,6 @@ def pgd_attacker(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross
 
     Args:
         steps: k, at least 1.
-        seed: of the random starts.
         losses: one after the other, at least one; those that `pgd_steps` knows.
     """
     steps = check_whole("steps", steps)
@@ -84,7 +83,7 @@ def pgd_attacker(steps: int = 20, seed: int = 0, losses: Sequence[str] = ("cross
 
     def attack(network: nn.Module, images: Tensor, labels: Tensor, ball: Ball) -> Tensor:
         check_one_size("this attack", ball)
-        how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
+        how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps}
         fooled = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         for loss in losses:
             rows = (~fooled).nonzero()[:, 0]
@@ -103,7 +102,6 @@ def curve_steps(
     epsilons: Sequence[float],
     norm: type[Ball] = Linf,
     attacker: Attacker | None = None,
-    batch: int = 32,
 ) -> Iterator[Curve]:
     """Accuracy against ε, a radius more an item.
 
@@ -116,20 +114,18 @@ def curve_steps(
         epsilons: radii, growing; the first may be 0, which asks for the clean pictures.
         norm: of the balls.
         attacker: tells what an attack fools; `pgd_attacker()`, PGD of 20 steps on two losses, where left out.
-        batch: pictures attacked at a time.
     """
     if not epsilons or not epsilons[0] >= 0 or not all(a < b for a, b in pairwise(epsilons)):  # NaN neither
         raise ValueError(f"epsilons must grow from 0 or more, as in (0, 2/255, 4/255); got {list(epsilons)}.")
-    check_whole("batch", batch)
     check_batch(images, labels, None, norm(epsilons[-1]))
-    labels, _ = check_classes(network, images, labels, None)
+    labels, _ = check_classes(network, images, labels)
     attacker = attacker or pgd_attacker()
 
     def walk() -> Iterator[Curve]:
         standing = training.predict(network, images).argmax(dim=1) == labels  # [N]
         right: list[int] = []
         for epsilon in epsilons:
-            for rows in standing.nonzero()[:, 0].split(batch) if epsilon > 0 else ():
+            for rows in standing.nonzero()[:, 0].split(BATCH) if epsilon > 0 else ():
                 if len(rows):
                     standing[rows] = ~attacker(network, images[rows], labels[rows], norm(epsilon)).to(standing.device)
             right.append(int(standing.sum()))
@@ -139,14 +135,25 @@ def curve_steps(
 
 
 def curve(network: nn.Module, images: Tensor, labels: Tensor, **how) -> Curve:
-    """`curve_steps`, run to its end; the arguments are the same."""
+    """Run `curve_steps` to its end; all arguments are those of `curve_steps`.
+
+    >>> from course_utils import zoo
+    >>> from course_utils.signs import small
+    >>> network, (images, labels) = zoo.load("certify-plain", device="cpu"), small.scenes(8, seed=1)
+    >>> curve(network, images, labels, epsilons=(0, 0.25), attacker=pgd_attacker(5)).right
+    (8, 0)
+    """
     *_, last = curve_steps(network, images, labels, **how)
     return last
 
 
 @lru_cache(maxsize=1)
 def shipped() -> dict[str, Curve]:
-    """The curves of the four networks that ship, from data/adversarial/robustness.json."""
-    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    """The curves of the four networks that ship, as scripts/results_adversarial.py measured them.
+
+    >>> shipped()["signs-resnet-robust"].total
+    80
+    """
+    stored = json.loads((runtime.DATA / "adversarial" / "robustness.json").read_text(encoding="utf-8"))
     epsilons, total = tuple(n / 255 for n in stored["epsilons_255"]), stored["scenes"]
     return {name: Curve(epsilons, tuple(right), total) for name, right in stored["right"].items()}

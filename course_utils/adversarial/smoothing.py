@@ -6,7 +6,6 @@ arXiv:1902.02918; Clopper and Pearson 1934 (exact bounds of a probability).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils import runtime
-from course_utils.arguments import check_images, check_whole, is_number
+from course_utils.arguments import check_distance, check_images, check_number, check_whole, is_number
+
+BATCH = 256  # noisy copies that are asked about at a time
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ def lower_bound(successes, trials, alpha: float = 0.001) -> np.ndarray:
         return np.where(successes == 0, 0.0, beta.ppf(alpha, successes, trials - successes + 1))
 
 
-def smooth_votes(
-    network: nn.Module, images: Tensor, *, sigma: float, samples: int, seed: int = 0, batch: int = 256
-) -> Tensor:
+def smooth_votes(network: nn.Module, images: Tensor, *, sigma: float, samples: int, seed: int = 0) -> Tensor:
     """How often each class is read when Gaussian noise is added to a picture, whole numbers [N, classes].
 
     Args:
@@ -62,14 +61,14 @@ def smooth_votes(
         sigma: σ of the noise in pixels, above 0.
         samples: noisy copies of each picture, at least 1.
         seed: of the noise.
-        batch: copies asked about at a time.
     """
     check_images(images)
     check_whole("samples", samples)
-    _check_sigma(sigma)
+    check_number("sigma", sigma, above=True, says="is the strength of the noise in pixels, a number above 0")
+    check_distance("sigma", sigma, 4)
     draw, answers = runtime.generator(seed, images.device), []
     with runtime.kept(network), torch.no_grad():
-        for rows in torch.arange(len(images) * samples, device=images.device).split(batch):
+        for rows in torch.arange(len(images) * samples, device=images.device).split(BATCH):
             pictures = images[rows // samples]
             like = {"generator": draw, "device": images.device, "dtype": images.dtype}
             logits = network(pictures + sigma * torch.randn(pictures.shape, **like))
@@ -100,6 +99,10 @@ def smooth_certify(
         `Smoothed`; with p ≤ 1/2 it abstains.
 
     Source: Cohen et al. 2019, CERTIFY and theorem 1.
+
+    >>> smooth = smooth_certify(nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), torch.rand(1, 3, 4, 4), sigma=0.25)
+    >>> smooth.votes.sum()
+    tensor(1000)
     """
     _check_counts(np.asarray(0), np.asarray(1), alpha)
     chosen = smooth_votes(network, images, sigma=sigma, samples=first, seed=2 * seed).argmax(dim=1)
@@ -120,10 +123,3 @@ def _check_counts(successes: np.ndarray, trials: np.ndarray, alpha: float) -> No
         raise TypeError("successes and trials are counted: give whole numbers.")
     if (trials < 1).any() or (successes < 0).any() or (successes > trials).any():
         raise ValueError(f"there are 0 to {np.max(trials)} successes in {np.max(trials)} trials; got {successes}.")
-
-
-def _check_sigma(sigma: float) -> None:
-    if not is_number(sigma) or not 0 < sigma < math.inf:
-        raise ValueError(f"sigma, the strength of the noise in pixels, must be a number above 0; got {sigma!r}.")
-    if sigma > 4:
-        raise ValueError(f"sigma is in pixels, which run from 0 to 1; got {sigma:g}. Did you mean {sigma:g}/255?")

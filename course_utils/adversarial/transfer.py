@@ -16,10 +16,8 @@ from torch import Tensor, nn
 
 from course_utils import runtime, training
 from course_utils.adversarial.balls import Ball, check_batch, check_one_size
-from course_utils.adversarial.pgd import pgd
+from course_utils.adversarial.pgd import BATCH, pgd
 from course_utils.arguments import check_classes, check_whole
-
-RESULTS = runtime.DATA / "adversarial" / "transfer.json"  # what scripts/results_adversarial.py measured
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,6 @@ def transfer_steps(
     ball: Ball,
     steps: int = 20,
     seed: int = 0,
-    batch: int = 32,
-    **how,
 ) -> Iterator[Transfer]:
     """Attack every network by PGD and show what comes out to all of them; a source more an item.
 
@@ -56,28 +52,25 @@ def transfer_steps(
         ball: what no attack leaves; its step is 2.5·ε/k.
         steps: k.
         seed: of the random starts.
-        batch: pictures attacked at a time.
-        how: more arguments of `pgd.pgd`.
     """
     if not networks:
         raise ValueError("give at least one network, as in {'signs-resnet': zoo.load('signs-resnet')}.")
     check_batch(images, labels, None, ball)
     check_one_size("transfer", ball)
-    for name, count in {"steps": steps, "batch": batch}.items():
-        check_whole(name, count)
+    check_whole("steps", steps)
     for network in networks.values():
-        where, _ = check_classes(network, images, labels, None)
-    how = {"step_size": 2.5 * float(ball.epsilon) / steps} | how
+        classes, _ = check_classes(network, images, labels)
+    how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
 
     def walk() -> Iterator[Transfer]:
-        right = {name: training.predict(network, images).argmax(dim=1) == where for name, network in networks.items()}
+        right = {name: training.predict(network, images).argmax(dim=1) == classes for name, network in networks.items()}
         asked = torch.tensor([int(rows.sum()) for rows in right.values()])
         fooled = torch.full((len(networks), len(networks)), -1)
         for row, source in enumerate(networks.values()):
-            parts = zip(images.split(batch), where.split(batch), strict=True)
-            made = [pgd(source, x, y, ball=ball, steps=steps, seed=seed, **how).images for x, y in parts]
+            parts = zip(images.split(BATCH), classes.split(BATCH), strict=True)
+            made = torch.cat([pgd(source, x, y, **how).images for x, y in parts])
             for column, (name, victim) in enumerate(networks.items()):
-                wrong = training.predict(victim, torch.cat(made)).argmax(dim=1) != where
+                wrong = training.predict(victim, made).argmax(dim=1) != classes
                 fooled[row, column] = int((wrong & right[name]).sum())
             yield Transfer(tuple(networks), fooled.clone(), asked)
 
@@ -85,19 +78,22 @@ def transfer_steps(
 
 
 def transfer(networks: Mapping[str, nn.Module], images: Tensor, labels: Tensor, **how) -> Transfer:
-    """`transfer_steps`, run to its end; the arguments are the same."""
+    """Run `transfer_steps` to its end; all arguments are those of `transfer_steps`."""
     *_, last = transfer_steps(networks, images, labels, **how)
     return last
 
 
 @lru_cache(maxsize=4)
 def shipped(levels: int = 8) -> Transfer:
-    """The matrix of the four networks that ship, from data/adversarial/transfer.json.
+    """The matrix of the four networks that ship, as scripts/results_adversarial.py measured it.
 
     Args:
         levels: ε in 255ths, 8 or 24.
+
+    >>> shipped(8).rates.shape
+    torch.Size([4, 4])
     """
-    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    stored = json.loads((runtime.DATA / "adversarial" / "transfer.json").read_text(encoding="utf-8"))
     if str(levels) not in stored["fooled"]:
         raise ValueError(f"transfer was measured at ε = {', '.join(stored['fooled'])} (in 255ths); got {levels!r}.")
     return Transfer(tuple(stored["names"]), torch.tensor(stored["fooled"][str(levels)]), torch.tensor(stored["asked"]))

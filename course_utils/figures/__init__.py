@@ -8,14 +8,12 @@ from course_utils.figures.base import (
     WIDTH,
     Picture,
     amplified,
-    attack,
     bars,
     fitted,
     font,
     panels,
     percent,
     text,
-    top_classes,
 )
 from course_utils.figures.charts import curves, quick_curves
 from course_utils.figures.colours import (
@@ -49,7 +47,6 @@ __all__ = [
     "WIDTH",
     "Picture",
     "amplified",
-    "attack",
     "bars",
     "curves",
     "fitted",
@@ -61,6 +58,5 @@ __all__ = [
     "percent",
     "quick_curves",
     "text",
-    "top_classes",
     "use",
 ]

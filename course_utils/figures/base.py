@@ -117,19 +117,6 @@ def amplified(noise: np.ndarray) -> tuple[np.ndarray, int]:
     return np.round(255 * shown).astype(np.uint8), factor
 
 
-def top_classes(before: np.ndarray, after: np.ndarray, count: int = 5) -> list[int]:
-    """The classes worth a bar: those that one of two answers holds most likely, the first answer's favourite on top.
-
-    Args:
-        before, after: probabilities, float [classes].
-        count: how many classes.
-    """
-    before, after = np.asarray(before), np.asarray(after)
-    either = np.maximum(before, after)
-    chosen = np.argsort(-either, kind="stable")[:count]
-    return sorted(chosen.tolist(), key=lambda label: (-float(before[label] > 0.5), -float(either[label]), label))
-
-
 # ---- figures ---------------------------------------------------------------------------------------------------
 def panels(
     pictures: Sequence[np.ndarray],
@@ -225,52 +212,6 @@ def bars(
     for k, name in enumerate(names):
         text(draw, (width // 2, 64 + k * row), name, size=22, width=280)
     return np.asarray(canvas)
-
-
-def attack(
-    clean: np.ndarray,
-    noise: np.ndarray,
-    adversarial: np.ndarray,
-    class_names: Sequence[str],
-    before: np.ndarray,
-    after: np.ndarray,
-) -> np.ndarray:
-    """The slide's picture: a picture, plus noise, equals another picture; and what the network reads in the two.
-
-    Args:
-        clean, adversarial: uint8 [H, W, 3].
-        noise: float [H, W, 3], the adversarial picture less the clean one; drawn amplified, with the factor told.
-        class_names: of all classes.
-        before, after: probabilities of all classes, float [classes].
-
-    Returns:
-        uint8 [height, WIDTH, 3].
-    """
-    before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
-    if not len(class_names) == len(before) == len(after):
-        raise ValueError(
-            f"there are {len(class_names)} class names, {len(before)} probabilities before and"
-            f" {len(after)} after; give one of each a class."
-        )
-    first, second = int(before.argmax()), int(after.argmax())
-    shown, factor = amplified(noise)
-    largest = 255 * float(np.abs(np.asarray(noise)).max(initial=0.0))
-    changes = f"no pixel moves more than {round(largest, 1):g}/255" if largest > 0 else "nothing changed"
-    above = panels(
-        [clean, shown, adversarial],
-        ["picture", f"noise, amplified ×{factor}", "picture + noise"],
-        [
-            f"“{class_names[first]}”, {percent(before[first])}",
-            changes,
-            f"“{class_names[second]}”, {percent(after[second])}",
-        ],
-        colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
-        signs="+=",
-    )
-    top = top_classes(before, after)
-    names = [class_names[label] for label in top]
-    below = bars(names, before[top], after[top], titles=("the network, before", "the network, after"))
-    return np.concatenate([above, below])
 
 
 # ---- in the notebook -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils.adversarial.apgd import _Judged, apgd, apgd_steps, attack_radius, checkpoints, strongest
+from course_utils.adversarial.apgd import _Judged, apgd, apgd_ensemble, apgd_steps, attack_radius, checkpoints
 from course_utils.adversarial.balls import L1, L2, Linf
 from course_utils.adversarial.pgd import collect, pgd_steps
 from course_utils.runtime import generator
@@ -101,7 +101,7 @@ def test_steps_that_were_just_halved_are_not_halved_again_for_a_best_that_stays(
     sizes = []
     for _ in range(4):  # checkpoints; the first counts as if the steps had just been halved
         for height in range(5):
-            judged.saw(picture, torch.tensor([float(height)]), picture)
+            judged.see(picture, torch.tensor([float(height)]), picture)
         judged.halve_where_stalled()
         sizes.append(judged.step_size.item())
     assert sizes == [1.0, 0.5, 0.5, 0.25]
@@ -158,11 +158,11 @@ def test_a_targeted_apgd_reaches_its_target(network, batch):
     assert attack.success.float().mean() > 0.9
 
 
-def test_the_strongest_attack_is_no_weaker_than_its_parts(network, batch):
+def test_the_ensemble_is_no_weaker_than_its_parts(network, batch):
     images, labels = batch
     labels = torch.where(torch.arange(60) < 3, (labels + 1) % CLASSES, labels)  # three are misread from the beginning
     ball = Linf(0.008)
-    found = strongest(network, images, labels, ball=ball, steps=20, seed=3)
+    found = apgd_ensemble(network, images, labels, ball=ball, steps=20, seed=3)
     for number, loss in enumerate(("cross-entropy", "dlr")):
         alone = apgd(network, images, labels, ball=ball, steps=20, loss=loss, seed=3 + number)
         assert found.success.sum() >= alone.success.sum()
@@ -174,11 +174,11 @@ def test_the_strongest_attack_is_no_weaker_than_its_parts(network, batch):
     assert [bool(name) for name in found.found_by] == found.success.tolist()
 
 
-def test_two_classes_are_enough_for_the_strongest_attack():
+def test_two_classes_are_enough_for_the_ensemble():
     network = curved_network(classes=2)
     images = torch.rand(8, 3, 4, 4, generator=generator(1))
     labels = network(images).argmax(1)
-    assert strongest(network, images, labels, ball=Linf(0.2), steps=10).success.any()
+    assert apgd_ensemble(network, images, labels, ball=Linf(0.2), steps=10).success.any()
 
 
 def test_the_attack_s_radius_is_where_it_begins_to_succeed(network, batch):
@@ -211,7 +211,7 @@ def test_a_picture_that_withstands_the_largest_ball_is_attacked_once(network, ba
 def test_nobody_s_random_state_moves(network, batch):
     images, labels = batch
     before = torch.get_rng_state()
-    one, same = (strongest(network, images, labels, ball=Linf(0.01), steps=5, seed=7).images for _ in range(2))
+    one, same = (apgd_ensemble(network, images, labels, ball=Linf(0.01), steps=5, seed=7).images for _ in range(2))
     other = apgd(network, images, labels, ball=Linf(0.01), steps=2, seed=8).images
     assert one.equal(same)
     assert not other.equal(apgd(network, images, labels, ball=Linf(0.01), steps=2, seed=9).images)
@@ -256,13 +256,13 @@ def test_more_mistakes_get_theirs(network):
     with pytest.raises(ValueError, match=r"targets\[0\] is 0, which is that picture's true label"):
         apgd(network, IMAGES, LABELS, ball=Linf(0.1), targets=LABELS)
     with pytest.raises(ValueError, match="takes one ε for all pictures"):
-        strongest(network, IMAGES, LABELS, ball=Linf(torch.full((3,), 0.1)))
+        apgd_ensemble(network, IMAGES, LABELS, ball=Linf(torch.full((3,), 0.1)))
     with pytest.raises(ValueError, match="Did you mean 8/255"):
         attack_radius(network, IMAGES, LABELS, largest=8)
     with pytest.raises(TypeError, match="APGD is made for"):
         attack_radius(network, IMAGES, LABELS, kind=L1, largest=3.0)
     with pytest.raises(TypeError, match="APGD is made for"):
-        strongest(network, IMAGES, LABELS, ball=L1(3.0))
+        apgd_ensemble(network, IMAGES, LABELS, ball=L1(3.0))
     broken = copy.deepcopy(network)
     broken[-1].bias.data.fill_(math.nan)
     with pytest.raises(ValueError, match="the network answered with NaN"):

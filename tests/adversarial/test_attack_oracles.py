@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils import runtime, signs, zoo
-from course_utils.adversarial.apgd import apgd, strongest
+from course_utils.adversarial.apgd import apgd, apgd_ensemble
 from course_utils.adversarial.balls import L1, L2, Linf
 from course_utils.adversarial.pgd import pgd
 
@@ -135,12 +135,12 @@ def test_our_apgd_succeeds_as_often_as_torchattacks(network, street, norm, loss)
     assert not_behind(mine.success, found)
 
 
-def test_what_our_strongest_attack_leaves_standing_stands_against_apgdt_too():
+def test_what_our_ensemble_leaves_standing_stands_against_apgdt_too():
     """The robust network: their targeted APGD finds at most one picture in a hundred more (here: none of 16)."""
     torchattacks = pytest.importorskip("torchattacks")
     network, epsilon = zoo.load("signs-resnet-robust", device="cpu"), 24 / 255
     street = signs.render(16, seed=11, device="cpu")
-    found = strongest(network, street.images, street.labels, ball=Linf(epsilon), steps=8, target_classes=3)
+    found = apgd_ensemble(network, street.images, street.labels, ball=Linf(epsilon), steps=8, target_classes=3)
     stays_inside(Linf(epsilon), found.images, street.images)
     left = (~found.success).nonzero()[:, 0]
     assert 0 < len(left) < 16
@@ -152,14 +152,14 @@ def test_what_our_strongest_attack_leaves_standing_stands_against_apgdt_too():
 
 
 def stored() -> dict:
-    path = runtime.DATA / "adversarial" / "strongest.json"
+    path = runtime.DATA / "adversarial" / "ensemble.json"
     if not path.is_file():
         pytest.skip("not computed yet: make results NAMES=certify")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_the_robust_accuracy_we_report_is_within_a_point_of_the_peers():
-    """The long run, on many more pictures and steps: scripts/results_certify.py strongest."""
+    """The long run, on many more pictures and steps: scripts/results_certify.py ensemble."""
     runs = stored()["runs"]
     assert len(runs) == 2
     for run in runs.values():

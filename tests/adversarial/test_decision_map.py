@@ -1,7 +1,6 @@
 """A decision map tells what the network reads: everywhere it was asked, and nearly everywhere it was not."""
 
 import math
-import time
 
 import pytest
 import torch
@@ -181,19 +180,15 @@ def test_a_map_without_a_border_asks_only_the_coarse_grid():
 
 
 def test_a_gpu_is_asked_about_many_pictures_at_a_time():
-    assert decision_map._chunk(torch.device("cpu")) == 16
-    assert decision_map._chunk(torch.device("cuda")) == 256
+    assert decision_map._batch(torch.device("cpu")) == 16
+    assert decision_map._batch(torch.device("cuda")) == 256
 
 
-def test_the_whole_lecture_picture_takes_about_a_second(network, stop, label):
+def test_the_whole_lecture_picture_costs_a_tenth_of_its_looks(network, stop, label):
     plane = decision_map.gradient_plane(network, stop, label, ball=Linf(EPSILON))
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        found = decision_map.decision_map(network, plane, signs.STOP, reach=2 * EPSILON)
-        seconds.append(time.perf_counter() - begin)
+    found = decision_map.decision_map(network, plane, signs.STOP, reach=2 * EPSILON)
     assert found.classes.shape == (65, 65)
-    assert min(seconds) < 3  # 0.3 on a quiet machine; the least, because others may be at work beside this
+    assert found.asked < 0.1 * 65**2
 
 
 # ---- what can be wrong -------------------------------------------------------------------------------------------
@@ -205,7 +200,6 @@ def test_the_whole_lecture_picture_takes_about_a_second(network, stop, label):
         ({"reach": 0.1, "label": 2}, "label 2 is no class of this network; it knows 0 to 1"),
         ({"reach": 0.1, "points": 64}, "points must be 9, 17, 33"),
         ({"reach": 0.1, "points": 25}, "points must be 9, 17, 33"),
-        ({"reach": 0.1, "chunk": 0}, "chunk must be at least 1; got 0"),
     ],
 )
 def test_what_makes_no_map_is_refused_at_the_call(how, words):

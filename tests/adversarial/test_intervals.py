@@ -10,7 +10,7 @@ from torch import nn
 
 from course_utils import runtime, training, zoo
 from course_utils.adversarial import intervals
-from course_utils.adversarial.apgd import attack_radius, strongest
+from course_utils.adversarial.apgd import apgd_ensemble, attack_radius
 from course_utils.adversarial.balls import Linf
 from course_utils.runtime import generator
 from course_utils.signs import small
@@ -171,13 +171,13 @@ def test_training_by_intervals_makes_the_certificate_bite():
         list(intervals.train_certified(network, [(images, labels)] * 60, steps=60, epsilon=epsilon))
         assert not network.training
         assert training.accuracy(network, images, labels) == 1
-        shares.append(intervals.certified(network, images, labels, 0.1).float().mean().item())
+        shares.append(intervals.certify(network, images, labels, 0.1).float().mean().item())
     assert shares[0] < 0.1
     assert shares[1] > 0.9
 
 
 def test_the_ball_of_a_certified_training_grows_from_nothing_to_the_whole():
-    reached = [intervals.grown(step / 40) for step in range(41)]
+    reached = [intervals.epsilon_share(step / 40) for step in range(41)]
     assert reached[:5] == [0.0] * 5
     assert reached == sorted(reached)
     assert reached[20:] == [1.0] * 21
@@ -195,12 +195,12 @@ def test_a_certificate_is_empty_on_a_network_that_was_not_trained_for_it(street)
     plain, interval = (zoo.load(name, device="cpu") for name in ("certify-plain", "certify-interval"))
     assert training.accuracy(plain, *street) > 0.9
     assert training.accuracy(interval, *street) > 0.9
-    assert intervals.certified(plain, *street, 2 / 255).float().mean() < 0.05
-    assert intervals.certified(interval, *street, 2 / 255).float().mean() > 0.8
+    assert intervals.certify(plain, *street, 2 / 255).float().mean() < 0.05
+    assert intervals.certify(interval, *street, 2 / 255).float().mean() > 0.8
     alexnet = zoo.load("signs-alexnet", device="cpu")
     images = nn.functional.interpolate(street[0][:8], scale_factor=2)
     read = alexnet(images).argmax(1)
-    assert not intervals.certified(alexnet, images, read, 0.1 / 255).any()
+    assert not intervals.certify(alexnet, images, read, 0.1 / 255).any()
 
 
 def test_no_attack_succeeds_inside_a_certificate_and_outside_some_do(street):
@@ -211,8 +211,8 @@ def test_no_attack_succeeds_inside_a_certificate_and_outside_some_do(street):
     assert attacked.isfinite().float().mean() > 0.8  # a little further out there are holes
     assert proven.median() > 4 / 255
     for epsilon in (4 / 255, 12 / 255):
-        found = strongest(interval, *street, ball=Linf(epsilon), steps=10).success
-        inside = intervals.certified(interval, *street, epsilon)
+        found = apgd_ensemble(interval, *street, ball=Linf(epsilon), steps=10).success
+        inside = intervals.certify(interval, *street, epsilon)
         assert inside.equal(proven >= epsilon)
         assert not (found & inside).any()
     assert found.any()
@@ -224,8 +224,8 @@ def test_the_radius_is_the_largest_that_is_certified(street):
     radius = intervals.certified_radius(interval, images, labels, halvings=14)
     sure = radius > 0
     assert sure.float().mean() > 0.5
-    assert intervals.certified(interval, images, labels, radius)[sure].all()
-    beyond = intervals.certified(interval, images, labels, radius + 0.1 / 255)
+    assert intervals.certify(interval, images, labels, radius)[sure].all()
+    beyond = intervals.certify(interval, images, labels, radius + 0.1 / 255)
     assert not beyond[radius < 32 / 255].any()  # where the search did not end at its largest
     assert (intervals.certified_radius(interval, images, (labels + 1) % 6) == 0).all()
 
@@ -240,7 +240,7 @@ def test_the_certificates_that_ship_say_what_the_lesson_says():
     assert plain["certified"][at] == 0
     assert max(alexnet["certified"]) == 0
     for found in (plain, interval):
-        assert all(low <= high for low, high in zip(found["certified"], found["stands"], strict=True))
+        assert all(low <= high for low, high in zip(found["certified"], found["robust_accuracy"], strict=True))
         assert all(low <= high for low, high in zip(found["certified_255"], found["attacked_255"], strict=True))
 
 
@@ -281,11 +281,11 @@ IMAGES, LABELS = pictures(2), torch.tensor([0, 1])
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda n: intervals.certified(n, IMAGES, LABELS, 8), ValueError, "Did you mean 8/255"),
-        (lambda n: intervals.certified(n, IMAGES, LABELS, -0.1), ValueError, "got -0.1"),
-        (lambda n: intervals.certified(n, 255 * IMAGES, LABELS, 0.1), ValueError, r"pixels must lie in \[0, 1\]"),
-        (lambda n: intervals.certified(n, IMAGES / 0 * 0, LABELS, 0.1), ValueError, "images holds NaN"),
-        (lambda n: intervals.certified(n, IMAGES, LABELS + 9, 0.1), ValueError, "no class of this network"),
+        (lambda n: intervals.certify(n, IMAGES, LABELS, 8), ValueError, "Did you mean 8/255"),
+        (lambda n: intervals.certify(n, IMAGES, LABELS, -0.1), ValueError, "got -0.1"),
+        (lambda n: intervals.certify(n, 255 * IMAGES, LABELS, 0.1), ValueError, r"pixels must lie in \[0, 1\]"),
+        (lambda n: intervals.certify(n, IMAGES / 0 * 0, LABELS, 0.1), ValueError, "images holds NaN"),
+        (lambda n: intervals.certify(n, IMAGES, LABELS + 9, 0.1), ValueError, "no class of this network"),
         (lambda n: intervals.interval_bounds(n, IMAGES, 8.0), ValueError, "Did you mean 8/255"),
         (lambda n: intervals.interval_bounds(n, IMAGES, -0.1), ValueError, "got -0.1"),
         (lambda n: intervals.interval_bounds(n, IMAGES, torch.rand(3)), ValueError, "3 numbers for 2 pictures"),

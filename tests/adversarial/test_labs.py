@@ -3,6 +3,7 @@
 import itertools
 import re
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ import torch
 from torch import nn
 
 from course_utils import figures, images, runtime, signs, zoo
-from course_utils.adversarial.labs import attack
-from course_utils.adversarial.pgd import Step
+from course_utils.adversarial.balls import Linf
+from course_utils.adversarial.labs import attack, settings
+from course_utils.adversarial.labs.before_and_after import before_and_after
+from course_utils.adversarial.labs.moments import Side
+from course_utils.adversarial.pgd import Step, pgd
 from course_utils.labs.own import OWN
 from course_utils.labs.seeing import scene
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
@@ -102,7 +106,7 @@ def test_another_network_s_classes_are_offered_as_targets_and_the_choice_is_kept
     assert lab.controls["target"].value == "yield"
     lab.set(network="other")
     assert "thing 7" in lab.controls["target"].options
-    assert lab.controls["target"].value == attack.UNTARGETED
+    assert lab.controls["target"].value == settings.UNTARGETED
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(lab):
@@ -158,12 +162,12 @@ def test_the_lab_leaves_the_network_and_the_random_state_alone(lab):
 
 def test_before_and_after_is_the_lab_s_picture_standing_still():
     clean = scene("stop", 3, 64).images
-    shown = attack.before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
+    shown = before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
     assert shown.pixels.shape[1] == figures.WIDTH
     assert repr(shown).startswith("[A picture")
 
 
-@pytest.mark.parametrize("norm", attack.NORMS)
+@pytest.mark.parametrize("norm", settings.NORMS)
 def test_every_norm_attacks_and_never_leaves_its_ball(lab, norm):
     lab.set(norm=norm, epsilon=32, steps=3)
     assert lab.message.value == ""
@@ -172,7 +176,7 @@ def test_every_norm_attacks_and_never_leaves_its_ball(lab, norm):
     draw = lab.draw
     lab.draw = lambda view: (seen.append(view), draw(view))[1]
     lab.set(epsilon=12)
-    side, kind = seen[-1].sides[0], attack.NORMS[norm]
+    side, kind = seen[-1].sides[0], settings.NORMS[norm]
     distance = kind.ball(0).norm(side.images - side.clean).item()
     assert 0 < distance <= 12 * kind.unit * (1 + 1e-5)
 
@@ -204,7 +208,7 @@ def test_a_second_network_stands_beside_the_first(lab):
     assert pixels_of(lab).shape != alone
     assert re.match(r"one reads STOP .+two reads STOP", words(lab.headline))
     assert len(last_view(lab, second="one").sides) == 1  # itself is no second one
-    for below in (attack.BARS, attack.MAP):  # another network's classes are others: no common bars
+    for below in (settings.BARS, settings.MAP):  # another network's classes are others: no common bars
         lab.set(second="other", below=below)
         assert lab.message.value == ""
 
@@ -212,17 +216,17 @@ def test_a_second_network_stands_beside_the_first(lab):
 def test_the_map_follows_the_attack_and_shows_where_it_ended(lab):
     view = last_view(lab, epsilon=16, steps=4)
     side = view.sides[0]
-    assert side.found.done
-    assert side.found.classes[32, 32] == side.label  # x stands in the middle
-    place = side.found.plane.places(side.images)[0] / side.found.reach
+    assert side.map.done
+    assert side.map.classes[32, 32] == side.label  # x stands in the middle
+    place = side.map.plane.places(side.images)[0] / side.map.reach
     column, row = ((place + 1) / 2 * 64).round().int().tolist()
-    assert side.found.classes[row, column] == int(side.after.argmax())
-    assert last_view(lab, below=attack.BARS).sides[0].found is None
+    assert side.map.classes[row, column] == int(side.after.argmax())
+    assert last_view(lab, below=settings.BARS).sides[0].map is None
     assert len(side.losses) == len(side.path) == 5
 
 
 def test_a_picture_that_does_not_move_has_no_map(lab):
-    view = last_view(lab, epsilon=8, step=attack.RAW, step_size=0.1, random_start=False, steps=1)
+    view = last_view(lab, epsilon=8, step=settings.RAW, step_size=0.1, random_start=False, steps=1)
     assert view.sides[0].index == 1
     assert lab.message.value == ""
 
@@ -244,14 +248,14 @@ def test_a_step_brings_its_numbers_to_the_processor_once(monkeypatch):
         return lambda tensor: (copies.append(name), fetch(tensor))[1]
 
     clean, losses = torch.zeros(1, 3, 4, 4), torch.rand(6, 3)
-    side = attack.Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
+    side = Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
     path = attack._Path(side, steps=5)
     with monkeypatch.context() as patched:
         for name in ("item", "tolist", "cpu", "__int__", "__float__"):
             patched.setattr(torch.Tensor, name, counted(name))
         for index, loss in enumerate(losses):
             pictures = torch.full((3, 3, 4, 4), 0.1 * index)
-            side = path.followed(side, Step(index, pictures, loss, torch.tensor([[2.0, 0.0]] * 3)))
+            side = path.follow(side, Step(index, pictures, loss, torch.tensor([[2.0, 0.0]] * 3)))
     assert copies == ["tolist"] * 6
     assert side.losses == tuple(losses[:, losses[-1].argmax()].tolist())  # all of the one that is ahead in the end
     assert [float(picture.mean()) for picture in side.path] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -264,7 +268,7 @@ def test_a_story_moves_every_control_and_a_moved_control_ends_it(lab):
     assert {name: choices[name] for name in lab._stories["too large η"]} == lab._stories["too large η"]
     assert (choices["epsilon"], choices["step_size"], choices["norm"], choices["seed"]) == (5, 32, "L∞", 0)
     lab.controls["steps"].value = 7
-    assert lab.controls["preset"].value == attack.FREE
+    assert lab.controls["preset"].value == settings.FREE
     assert lab.controls["step_size"].value == 32
     assert "robust network" not in lab._stories  # that network is not here
 
@@ -296,7 +300,7 @@ def test_the_shipped_network_reads_stop_until_epsilon_moves():
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab = attack.AdversarialLab("signs-resnet", epsilon=5).set(below=attack.BARS)  # the maps take time
+    lab = attack.AdversarialLab("signs-resnet", epsilon=5).set(below=settings.BARS)  # the maps take time
 
     def fooled(**choices):
         return "▲ fooled" in words(lab.set(**choices).headline)
@@ -319,7 +323,7 @@ def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch)
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
 def test_the_stories_tell_what_their_names_promise(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab = attack.AdversarialLab("signs-resnet").set(below=attack.BARS)
+    lab = attack.AdversarialLab("signs-resnet").set(below=settings.BARS)
 
     def told(story):
         return words(lab.set(preset=story).headline)
@@ -337,20 +341,36 @@ def test_the_stories_tell_what_their_names_promise(monkeypatch):
 
 
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")
-def test_a_finished_attack_is_ready_soon_after_the_slider_stops(monkeypatch):
-    """PGD-20 and its drawing, in seconds of the processor: 0.2 where it was measured, the first frame 0.04."""
+def test_a_finished_attack_takes_little_more_than_its_looks_at_the_gradient(monkeypatch):
+    """PGD-20 and its two drawings: 1.3 times the bare attack where it was measured; and no look more than it needs."""
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    lab, first, whole = attack.AdversarialLab("signs-resnet"), [], []
+    lab, bare, whole = attack.AdversarialLab("signs-resnet"), [], []
+    network, label = lab._networks["signs-resnet"], torch.tensor([signs.STOP])
+    clean, asked = scene("stop", 3, 64).images, []
     for epsilon in (3, 8, 5, 9, 12):
-        begin, frames = time.thread_time(), 0
         with runtime.threads(1):
-            for view in lab.steps(**lab.choices() | {"epsilon": epsilon}):
-                side = view.sides[0]
-                if frames == 0 or side.index == view.steps:
-                    images.encode(lab.draw(view).pixels)
-                    frames += 1
-                    (first if frames == 1 else whole).append(time.thread_time() - begin)
-                if frames == 2:
-                    break
-    assert sorted(first)[2] < 0.2
-    assert sorted(whole)[2] < 0.6
+            begin = time.thread_time()
+            pgd(network, clean, label, ball=Linf(epsilon / 255), step_size=epsilon / 8 / 255)
+            bare.append(time.thread_time() - begin)
+            begin, frames = time.thread_time(), 0
+            with listening(network, asked):
+                for view in lab.steps(**lab.choices() | {"epsilon": epsilon}):
+                    ready = view.sides[0].index == view.steps
+                    if frames == 0 or ready:
+                        images.encode(lab.draw(view).pixels)
+                        frames += 1
+                    if ready:
+                        break
+            whole.append(time.thread_time() - begin)
+    assert sorted(whole)[2] < 3 * sorted(bare)[2]
+    assert len(asked) == 5 * 21  # the clean picture was asked about when the lab began
+
+
+@contextmanager
+def listening(network, asked):
+    """Write down each time that a network is asked."""
+    handle = network.register_forward_hook(lambda *_: asked.append(1))
+    try:
+        yield
+    finally:
+        handle.remove()

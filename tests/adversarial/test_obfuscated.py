@@ -1,4 +1,4 @@
-"""Masked gradients: the masks change no class, stop plain PGD, and fall to who looks behind them."""
+"""Obfuscated gradients: the defences change no class, stop plain PGD, and fall to who looks behind them."""
 
 import pytest
 import torch
@@ -49,10 +49,10 @@ def test_straight_through_changes_the_way_back_only(plain, street):
     assert obfuscated.flat_share(other, street.images, street.labels) == 0
 
 
-def test_the_masks_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
+def test_the_defences_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
     def fooled(defence, attack):
         maker = obfuscated.attackers(defence, plain, ball=BALL, steps=12)[attack]
-        return obfuscated.held(defence, *stop, maker) == 0
+        return obfuscated.robust_accuracy(defence, *stop, maker) == 0
 
     assert fooled(plain, "PGD, cross-entropy")
     assert not fooled(obfuscated.Loud(plain), "PGD, cross-entropy")
@@ -71,7 +71,7 @@ def test_no_attack_leaves_the_ball(plain, stop):
         assert 0 <= made.min() <= made.max() <= 1
 
 
-def test_what_would_be_no_mask_is_refused(plain):
+def test_what_would_be_no_defence_is_refused(plain):
     with pytest.raises(ValueError, match="factor must be more than 0"):
         obfuscated.Loud(plain, -1)
     with pytest.raises(ValueError, match="levels of brightness must be at least 2; got 1"):
@@ -84,9 +84,9 @@ def test_what_would_be_no_mask_is_refused(plain):
         obfuscated.attackers(plain, plain, ball=0.03)
 
 
-def test_what_ships_says_that_a_mask_is_no_armour():
+def test_what_ships_says_that_obfuscation_is_no_defence():
     told = obfuscated.shipped()
-    held, flat = told["held"], told["flat"]
+    held, flat = told["robust_accuracy"], told["flat"]
     assert flat["none"] == 0
     assert flat["rounded"] == 1
     assert held["none"]["PGD, cross-entropy"] < 0.1

@@ -9,7 +9,7 @@ import torch
 from torchvision import models
 
 from course_utils import images, runtime, zoo
-from course_utils.adversarial.labs.attack import before_and_after
+from course_utils.adversarial.labs import before_and_after
 from course_utils.adversarial.pgd import fgsm
 from scripts import notebooks
 

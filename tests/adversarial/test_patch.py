@@ -92,13 +92,10 @@ def test_printing_waits_for_the_device_once_and_not_in_every_step(network, scene
     assert brought == ["tolist"]
 
 
-@pytest.mark.parametrize(
-    ("how", "words"),
-    [({"steps": 0}, "steps must be at least 1; got 0"), ({"step_size": 0.0}, "step_size must be more than 0")],
-)
-def test_what_prints_nothing_is_refused(network, scenes, how, words):
-    with pytest.raises(ValueError, match=words):
-        patch.patch_steps(network, scenes, TARGET, **how)
+@pytest.mark.parametrize("name", ["steps", "batch", "side"])
+def test_what_prints_nothing_is_refused(network, scenes, name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+        patch.patch_steps(network, scenes, TARGET, **{name: 0})
 
 
 def test_the_signs_own_class_is_no_target(network, scenes):
@@ -112,7 +109,7 @@ def test_the_patches_that_ship_do_what_their_file_says(network):
     told = patch.shipped()
     fresh = signs.render([signs.STOP] * 60, seed=77, device="cpu")
     fooled = {
-        name: (patch.answers(network, fresh, pixels) == TARGET).float().mean().item()
+        name: (patch.predict(network, fresh, pixels) == TARGET).float().mean().item()
         for name, pixels in {"many scenes": patch.load("caution"), "one scene": patch.load("one-scene")}.items()
     }
     for name, share in fooled.items():

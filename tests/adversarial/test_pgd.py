@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils.adversarial.apgd import apgd, strongest
+from course_utils.adversarial.apgd import apgd, apgd_ensemble
 from course_utils.adversarial.balls import L1, L2, Linf
 from course_utils.adversarial.losses import dlr, margin, targeted_dlr
 from course_utils.adversarial.pgd import (
@@ -444,7 +444,7 @@ ATTACKS = {
         network, images, labels, ball=L1(3.0), step_size=1.0, steps=3, loss="margin", early_stop=True
     ),
     "apgd": lambda network, images, labels: apgd(network, images, labels, ball=L2(0.3), steps=6),
-    "strongest": lambda network, images, labels: strongest(network, images, labels, ball=Linf(0.01), steps=4),
+    "ensemble": lambda network, images, labels: apgd_ensemble(network, images, labels, ball=Linf(0.01), steps=4),
 }  # fmt: skip
 
 

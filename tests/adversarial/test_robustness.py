@@ -63,9 +63,7 @@ def test_the_band_holds_the_truth_about_as_often_as_it_says():
     assert 0.93 <= sum(held) / len(held) <= 0.97
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"), [((5, 4), "between 0 and total"), ((0, 0), "at least 1"), ((1, 2, 1.0), "level must lie")]
-)
+@pytest.mark.parametrize(("arguments", "words"), [((5, 4), "between 0 and total"), ((0, 0), "at least 1")])
 def test_no_band_of_nonsense(arguments, words):
     with pytest.raises(ValueError, match=words):
         robustness.wilson(*arguments)
@@ -135,7 +133,6 @@ def test_radii_have_to_grow(greys, radii):
         ({"labels": torch.zeros(2).long()}, ValueError, "a class for each picture"),
         ({"images": torch.full((10, 3, 4, 4), 120.0)}, ValueError, "divide by 255"),
         ({"epsilons": (0, 8)}, ValueError, "Did you mean 8/255"),
-        ({"batch": 0}, ValueError, "batch must be at least 1"),
     ],
 )
 def test_what_gives_no_curve_is_refused_at_the_call(greys, mistake, error, words):

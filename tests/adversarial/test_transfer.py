@@ -58,7 +58,6 @@ def test_networks_are_needed():
     ("mistake", "error", "words"),
     [
         ({"steps": 0}, ValueError, "steps must be at least 1"),
-        ({"batch": 0}, ValueError, "batch must be at least 1"),
         ({"ball": 0.03}, TypeError, r"as in Linf\(8/255\); got 0.03"),
         ({"ball": Linf(torch.full((6,), 0.03))}, ValueError, "transfer takes one ε for all pictures"),
         ({"labels": LABELS + 2}, ValueError, "label 2 is no class of this network"),

@@ -23,12 +23,6 @@ def has_colour(pixels, colour):
     return bool((pixels == wanted).all(axis=2).any())
 
 
-def attack_figure(before, after, noise=0.0, **options):
-    names = [f"class {k}" for k in range(len(before))]
-    change = np.full((64, 64, 3), noise, dtype=np.float32)
-    return figures.attack(picture(), change, picture(130), names, before, after, **options)
-
-
 # ---- pieces ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("probability", "words"),
@@ -90,11 +84,6 @@ def test_what_is_no_picture_is_refused(wrong, error):
         figures.fitted(wrong, 100)
 
 
-def test_the_first_answer_s_favourite_has_the_top_bar():
-    before, after = np.array([0.01, 0.97, 0.02]), np.array([0.005, 0.005, 0.99])
-    assert figures.top_classes(before, after, count=2) == [1, 2]
-
-
 # ---- colours ---------------------------------------------------------------------------------------------------
 @given(st.floats(min_value=0, max_value=1))
 def test_a_mixture_lies_between_its_neighbours(share):
@@ -118,21 +107,6 @@ def test_shades_go_from_end_to_end_however_many_there_are(name):
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------
-def test_the_attack_figure_is_one_picture_of_the_course_s_width():
-    pixels = attack_figure([0.9, 0.1], [0.2, 0.8], noise=8 / 255)
-    assert pixels.dtype == np.uint8
-    assert pixels.shape[1:] == (figures.WIDTH, 3)
-
-
-def test_the_attack_figure_warns_in_another_colour_only_when_the_answer_changes():
-    row = slice(380, 420)  # the line below the pictures
-    fooled = attack_figure([0.9, 0.1], [0.2, 0.8])[row, 2 * figures.WIDTH // 3 :]
-    held = attack_figure([0.9, 0.1], [0.8, 0.2])[row, 2 * figures.WIDTH // 3 :]
-    assert has_colour(fooled, figures.VERMILLION)
-    assert not has_colour(held, figures.VERMILLION)
-    assert has_colour(held, figures.BLUE)
-
-
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_a_bar_is_as_long_as_its_probability(share):
     pixels = figures.bars(["one"], [share], [share])
@@ -143,9 +117,7 @@ def test_a_bar_is_as_long_as_its_probability(share):
         assert abs(int(line.sum()) - share * half) <= 2
 
 
-def test_names_and_probabilities_must_match():
-    with pytest.raises(ValueError, match="one of each a class"):
-        figures.attack(picture(), np.zeros((64, 64, 3)), picture(), ["one"], [0.5, 0.5], [0.5, 0.5])
+def test_titles_and_pictures_must_match():
     with pytest.raises(ValueError, match="one title"):
         figures.panels([picture()], ["a", "b"])
 
@@ -155,21 +127,6 @@ def test_long_names_stay_inside_the_figure():
     pixels = figures.panels([picture()] * 4, [name] * 4, [name] * 4)
     edge = np.concatenate([pixels[:, :4], pixels[:, -4:]], axis=1)
     assert (edge == 255).all()
-
-
-def test_every_class_of_a_thousand_may_be_given():
-    before = np.full(1000, 0.001)
-    assert attack_figure(before, before[::-1]).shape[1] == figures.WIDTH
-
-
-def test_a_figure_is_composed_within_the_time_of_a_slider():
-    attack_figure([0.9, 0.1], [0.2, 0.8])  # fonts are read once
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        attack_figure([0.9, 0.1], [0.2, 0.8], noise=8 / 255)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.05
 
 
 def test_curves_are_drawn_in_the_colour_blind_palette():
@@ -298,7 +255,6 @@ def drawn_quickly() -> dict[str, np.ndarray]:
     chance = np.linspace(0.05, 1, 20)
     long = "training loss, mean of ten batches of a long name (no unit)"
     return {
-        "attack": attack_figure([0.96, 0.04], [0.2, 0.8], noise=8 / 255),
         "bars": figures.bars(["trained as usual", "against an adversary"], [0.9, 1], [0.4, 1], titles=("a", "b" * 24)),
         "panels": figures.panels([picture()] * 5, ["a long title of it"] * 5, ["and a long caption"] * 5),
         "quick": figures.quick_curves(
@@ -337,7 +293,7 @@ def ink_heights(pixels: np.ndarray) -> dict[str, int]:
 
 def test_on_stage_no_word_is_cut_at_the_edge(on_stage):
     hollow = np.add.outer(np.arange(5.0), np.arange(5.0))
-    bowls = resnet.figures.mountains({"plain": hollow, "residual": hollow}, 1.0, title="A hollow and a bowl " * 4)
+    bowls = resnet.figures.surfaces({"plain": hollow, "residual": hollow}, 1.0, title="A hollow and a bowl " * 4)
     for name, pixels in (drawn_quickly() | {"bowls": bowls}).items():
         edge = np.concatenate([pixels[:2].reshape(-1, 3), pixels[-2:].reshape(-1, 3), pixels[:, :2].reshape(-1, 3)])
         edge = np.concatenate([edge, pixels[:, -2:].reshape(-1, 3)])

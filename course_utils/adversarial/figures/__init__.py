@@ -1,4 +1,4 @@
 """Lesson 8's pictures."""
 
-from course_utils.adversarial.figures.attacks import balls, gradient_picture, matrix, rows, sieges
+from course_utils.adversarial.figures.attacks import balls, gradient_picture, matrix, robust_accuracy, rows
 from course_utils.adversarial.figures.decision_map import mountain, regions

@@ -1,6 +1,6 @@
-"""Drawings of lesson 8: the balls of three norms, transfer as a matrix, what holds against which attack, rows.
+"""Drawings of lesson 8: a picture plus noise, the balls of three norms, transfer as a matrix, robust accuracy, rows.
 
-Serves notebook 8. Papers: Okabe and Ito (2008) for the colours.
+Serves notebook 8 and its lab. Papers: Okabe and Ito (2008) for the colours.
 """
 
 from __future__ import annotations
@@ -10,12 +10,90 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, text
+from course_utils.figures.base import (
+    MARGIN,
+    WIDTH,
+    amplified,
+    bars,
+    begin,
+    fitted,
+    panels,
+    percent,
+    text,
+)
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, mixed
 from course_utils.figures.style import pen
 
 FINE = 3  # lines are drawn so many times larger, then scaled down
 LOOKS = (BLUE, VERMILLION, GREEN, PURPLE)
+
+
+def equation(
+    clean: np.ndarray,
+    noise: np.ndarray,
+    adversarial: np.ndarray,
+    class_names: Sequence[str],
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    changes: str,
+    titles: tuple[str, str] = ("picture", "picture + noise"),
+    side: int = 320,
+) -> np.ndarray:
+    """A picture, plus amplified noise, equals another picture; and what the network reads in the two.
+
+    Args:
+        clean, adversarial: uint8 [H, W, 3].
+        noise: float [H, W, 3], the adversarial picture less the clean one; the factor of its amplification is told.
+        class_names: of all classes.
+        before, after: probabilities of all classes, float [classes].
+        changes: how large the noise is, in words.
+        titles: of the two pictures.
+        side: of each, in pixels.
+
+    Returns:
+        uint8 [height, WIDTH, 3].
+    """
+    if not len(class_names) == len(before) == len(after):
+        raise ValueError(
+            f"there are {len(class_names)} class names, {len(before)} probabilities before and"
+            f" {len(after)} after; give one of each a class."
+        )
+    first, second = int(np.argmax(before)), int(np.argmax(after))
+    shown, factor = amplified(noise)
+    said = [f"“{class_names[label]}”, {percent(answer[label])}" for label, answer in ((first, before), (second, after))]
+    return panels(
+        [clean, shown, adversarial],
+        [titles[0], f"noise, amplified ×{factor}", titles[1]],
+        [said[0], changes, said[1]],
+        colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
+        signs="+=",
+        side=side,
+    )
+
+
+def probabilities(
+    class_names: Sequence[str],
+    before: np.ndarray,
+    after: np.ndarray,
+    titles: tuple[str, str] = ("the network, before", "the network, after"),
+) -> np.ndarray:
+    """Two answers back to back, for the classes that are likely in one of them."""
+    top = top_classes(before, after)
+    return bars([class_names[label] for label in top], before[top], after[top], titles=titles)
+
+
+def top_classes(before: np.ndarray, after: np.ndarray, count: int = 5) -> list[int]:
+    """The classes worth a bar: those that one of two answers holds most likely, the first answer's favourite on top.
+
+    Args:
+        before, after: probabilities, float [classes].
+        count: how many classes.
+    """
+    before, after = np.asarray(before), np.asarray(after)
+    either = np.maximum(before, after)
+    chosen = np.argsort(-either, kind="stable")[:count]
+    return sorted(chosen.tolist(), key=lambda label: (-float(before[label] > 0.5), -float(either[label]), label))
 
 
 def balls(names: Sequence[str], formulas: Sequence[str], *, title: str) -> np.ndarray:
@@ -30,7 +108,7 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str) -> np.nd
         uint8 [height, WIDTH, 3].
     """
     side, top = 300, 100
-    canvas = Image.new("RGB", (WIDTH, top + side + 60), PAPER)
+    canvas, around = begin(top + side + 60, title, y=28)
     angles = np.linspace(0, 2 * np.pi, 361)
     ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # [361, 2]
     lengths = (np.abs(ways).sum(axis=1), np.ones(len(ways)), np.abs(ways).max(axis=1))
@@ -46,15 +124,12 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str) -> np.nd
         r = 6 * FINE
         draw.ellipse((middle - r, middle - r, middle + r, middle + r), fill=INK)
         canvas.paste(plate.reduce(FINE), (left, top))
-        draw = pen(canvas)
-        text(draw, (left + side / 2, top - 22), name, size=24, bold=True, colour=LOOKS[k])
-        text(draw, (left + side / 2 + 14, top + side / 2 + 18), "x", size=22, bold=True)
-        text(draw, (left + side / 2 + 0.36 * side + 14, top + side / 2 - 16), "ε", size=22, bold=True)
-        text(draw, (left + side / 2, top + side + 26), formula, size=20, width=WIDTH / 3 - 20)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    text(draw, (MARGIN, top + side - 6), "first pixel →", size=18, colour=PALE, anchor="lm")
-    text(draw, (MARGIN, top + 6), "second pixel ↑", size=18, colour=PALE, anchor="lm")
+        text(around, (left + side / 2, top - 22), name, size=24, bold=True, colour=LOOKS[k])
+        text(around, (left + side / 2 + 14, top + side / 2 + 18), "x", size=22, bold=True)
+        text(around, (left + side / 2 + 0.36 * side + 14, top + side / 2 - 16), "ε", size=22, bold=True)
+        text(around, (left + side / 2, top + side + 26), formula, size=20, width=WIDTH / 3 - 20)
+    text(around, (MARGIN, top + side - 6), "first pixel →", size=18, colour=PALE, anchor="lm")
+    text(around, (MARGIN, top + 6), "second pixel ↑", size=18, colour=PALE, anchor="lm")
     return np.asarray(canvas)
 
 
@@ -73,9 +148,7 @@ def matrix(rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, co
     rates = np.asarray(rates, dtype=float)
     count, left, top, tall = len(names), 330, 132, 74
     wide = (WIDTH - left - MARGIN) / count
-    canvas = Image.new("RGB", (WIDTH, round(top + count * tall + 20)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(round(top + count * tall + 20), title, y=28)
     text(draw, (left + (WIDTH - left - MARGIN) / 2, 70), f"{columns} →", size=20, colour=PALE)
     text(draw, (MARGIN, top - 24), f"{rows} ↓", size=20, colour=PALE, anchor="lm", width=left - 30)
     for k, name in enumerate(names):
@@ -88,45 +161,47 @@ def matrix(rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, co
             draw.rectangle(box, fill=mixed(0.8 * np.nan_to_num(share), PAPER, VERMILLION), outline=GRID)
             if not np.isnan(share):
                 middle = (left + (c + 0.5) * wide, top + (r + 0.5) * tall)
-                text(draw, middle, f"{share:.0%}".replace("%", " %"), size=26, bold=r == c)
+                text(draw, middle, _percent(share), size=26, bold=r == c)
     return np.asarray(canvas)
 
 
-def sieges(held: Mapping[str, Mapping[str, float]], *, title: str, x_label: str) -> np.ndarray:
+def robust_accuracy(shares: Mapping[str, Mapping[str, float]], *, title: str, x_label: str) -> np.ndarray:
     """What of a network's accuracy is left under attacks of several kinds: a group a defence, a bar an attack.
 
     Args:
-        held: defence → attack → share still right, 0 to 1.
+        shares: defence → attack → share still right, 0 to 1.
         title: the figure's one message.
         x_label: what the shares are of.
 
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    every = list(dict.fromkeys(attack for attacks in held.values() for attack in attacks))
+    every = list(dict.fromkeys(attack for attacks in shares.values() for attack in attacks))
     colours = {attack: (*LOOKS, ORANGE, INK)[k % 6] for k, attack in enumerate(every)}
     left, right, row, gap, top = 420, WIDTH - 90, 38, 52, 62
-    height = top + sum(len(attacks) * row + gap for attacks in held.values()) + 52
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    height = top + sum(len(attacks) * row + gap for attacks in shares.values()) + 52
+    canvas, draw = begin(height, title, y=28)
     for quarter in range(5):
         x = left + (right - left) * quarter / 4
         draw.line((x, top, x, height - 56), fill=GRID)
         text(draw, (x, height - 42), f"{25 * quarter} %", size=18, colour=PALE)
     text(draw, ((left + right) / 2, height - 16), x_label, size=20)
     y = top
-    for defence, attacks in held.items():
+    for defence, attacks in shares.items():
         text(draw, (MARGIN, y + 24), defence, size=22, bold=True, anchor="lm", width=left - MARGIN - 10)
         y += gap - 8
         for attack, share in attacks.items():
             text(draw, (left - 14, y + row / 2), attack, size=20, anchor="rm", width=left - 2 * MARGIN)
             end = left + (right - left) * float(share)
             draw.rectangle((left, y + 5, max(end, left + 2), y + row - 5), fill=colours[attack])
-            text(draw, (end + 10, y + row / 2), f"{share:.0%}".replace("%", " %"), size=20, anchor="lm")
+            text(draw, (end + 10, y + row / 2), _percent(share), size=20, anchor="lm")
             y += row
         y += 8
     return np.asarray(canvas)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
 
 
 def rows(
@@ -150,9 +225,7 @@ def rows(
     side = (WIDTH - left - MARGIN - (count - 1) * gap) // count
     side = max(fitted(picture, side).height for row in pictures.values() for picture in row)  # a whole factor
     step = (WIDTH - left - MARGIN + gap) / count
-    canvas = Image.new("RGB", (WIDTH, 60 + len(pictures) * (side + below + gap)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(60 + len(pictures) * (side + below + gap), title, y=28)
     for r, (name, row) in enumerate(pictures.items()):
         top = 58 + r * (side + below + gap)
         lines = name.split("\n")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import MARGIN, WIDTH, font, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, font, text
 from course_utils.figures.colours import (
     BLUE,
     GREEN,
@@ -55,8 +55,7 @@ def square_regions(
     confidence: np.ndarray,
     *,
     reach: float,
-    label: int | None = None,
-    colours: Mapping[int, str] | None = None,
+    colours: Mapping[int, str],
     edge: np.ndarray | None = None,
     path: np.ndarray | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
@@ -68,8 +67,7 @@ def square_regions(
         classes: int [P, P], row = β from below, column = α.
         confidence: [P, P], 0 to 1.
         reach: α and β run from -reach to reach.
-        label: the true class, drawn in blue.
-        colours: of the classes, where several maps share them.
+        colours: of the classes, as `class_colours` gives them.
         edge: [A, 2], the ball's edge as a polygon of (α, β).
         path: [T, 2], an attack's points; the first is hollow, the last one full.
         marks: words → (α, β), dots with words beside them.
@@ -78,7 +76,6 @@ def square_regions(
     Returns:
         uint8 [side, side, 3].
     """
-    colours = colours or class_colours([classes], label)
     shares = np.stack([_enlarged(classes == number, side) for number in colours])  # [classes, side, side]
     nearest = shares.argmax(axis=0)
     paint = np.stack([blended(1.0, PAPER, colour) for colour in colours.values()]).astype(np.float32)
@@ -165,7 +162,6 @@ def regions(
     names: tuple[str, str] = ("g", "g⊥"),
     label: int | None = None,
     edge: np.ndarray | None = None,
-    path: np.ndarray | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
     unit: int = 255,
 ) -> np.ndarray:
@@ -175,14 +171,15 @@ def regions(
         class_names: of all classes.
         title: the figure's one message.
         names: of the directions along α and β.
+        label: the true class, drawn in blue.
         unit: 255 writes α and β as 255ths, 1 as plain numbers.
-        classes, confidence, reach, label, edge, path, marks: see `square_regions`.
+        classes, confidence, reach, edge, marks: see `square_regions`.
 
     Returns:
         uint8 [height, WIDTH, 3].
     """
     colours = class_colours([classes], label)
-    square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, path=path, marks=marks)
+    square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, marks=marks)
     canvas, draw = _with_axes(square, reach, names, title, unit)
     side = len(square)
     left, row = LEFT + side + 40, 38
@@ -204,15 +201,12 @@ def regions(
 def _with_axes(square: np.ndarray, reach: float, names, title: str, unit: int):
     """A canvas with a title, the square and its axes; and the drawing on it."""
     side = len(square)
-    canvas = Image.new("RGB", (WIDTH, TOP + side + BELOW), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(TOP + side + BELOW, title, y=28)
     canvas.paste(Image.fromarray(square), (LEFT, TOP))
     draw.rectangle((LEFT - 1, TOP - 1, LEFT + side, TOP + side), outline=PALE)
     for share in (0, 0.25, 0.5, 0.75, 1):
         value, at = (2 * share - 1) * reach, share * side
-        words = f"{round(value * unit, 1):g}" if unit != 1 else f"{value:.2g}"
-        words = words.replace("-", "−")
+        words = (f"{round(value * unit, 1):g}" if unit != 1 else f"{value:.2g}").replace("-", "−")
         draw.line((LEFT + at, TOP + side, LEFT + at, TOP + side + 6), fill=PALE)
         draw.line((LEFT - 6, TOP + side - at, LEFT, TOP + side - at), fill=PALE)
         text(draw, (LEFT + at, TOP + side + 20), words, size=17)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from course_utils.adversarial.figures.attacks import equation, probabilities
 from course_utils.adversarial.figures.decision_map import class_colours, square_regions
-from course_utils.figures.base import MARGIN, WIDTH, amplified, bars, panels, percent, text, top_classes
+from course_utils.figures.base import MARGIN, WIDTH, text
 from course_utils.figures.charts import quick_curves, rounded
-from course_utils.figures.colours import BLUE, PALE, PAPER, VERMILLION
+from course_utils.figures.colours import PALE, PAPER
 from course_utils.figures.style import pen
 
 EMPTY = "#EFEFEF"  # where a map will stand
@@ -61,41 +62,36 @@ def scene(sides: Sequence[Side], *, below: str, loss: str, steps: int) -> np.nda
     Returns:
         uint8 [height, WIDTH, 3].
     """
-    rows = [row(side, named=len(sides) > 1) for side in sides]
-    if below == "bars":
-        rows.append(_probabilities(sides))
-    else:
-        rows.append(_climb_and_maps(sides, loss, steps))
-    return np.concatenate(rows)
-
-
-def row(side: Side, *, named: bool) -> np.ndarray:
-    """A picture, plus amplified noise, equals another; smaller, and with the network's name, where there are two."""
-    first, second = int(np.argmax(side.before)), int(np.argmax(side.after))
-    shown, factor = amplified(side.noise)
-    return panels(
-        [side.clean, shown, side.adversarial],
-        [side.name if named else "picture", f"noise, amplified ×{factor}", side.title],
+    return np.concatenate(
         [
-            f"“{side.class_names[first]}”, {percent(side.before[first])}",
-            side.changes,
-            f"“{side.class_names[second]}”, {percent(side.after[second])}",
-        ],
-        colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
-        signs="+=",
+            *(_row(side, named=len(sides) > 1) for side in sides),
+            _probabilities(sides) if below == "bars" else _climb_and_maps(sides, loss, steps),
+        ]
+    )
+
+
+def _row(side: Side, *, named: bool) -> np.ndarray:
+    """The attack on one network; smaller, and with the network's name, where there are two."""
+    return equation(
+        side.clean,
+        side.noise,
+        side.adversarial,
+        side.class_names,
+        side.before,
+        side.after,
+        changes=side.changes,
+        titles=(side.name if named else "picture", side.title),
         side=200 if named else 320,
     )
 
 
 def _probabilities(sides: Sequence[Side]) -> np.ndarray:
     """One network before and after; or two, both after, where they know the same classes."""
-    side = sides[0]
-    before, after, titles = side.before, side.after, ("the network, before", "the network, after")
-    if len(sides) > 1 and tuple(sides[1].class_names) == tuple(side.class_names):
-        before, after = side.after, sides[1].after
+    names = sides[0].class_names
+    if len(sides) > 1 and tuple(sides[1].class_names) == tuple(names):
         titles = tuple(f"{side.name}, after" for side in sides)
-    top = top_classes(before, after)
-    return bars([side.class_names[k] for k in top], before[top], after[top], titles=titles)
+        return probabilities(names, sides[0].after, sides[1].after, titles)
+    return probabilities(names, sides[0].before, sides[0].after)
 
 
 def _climb_and_maps(sides: Sequence[Side], loss: str, steps: int) -> np.ndarray:

@@ -1,3 +1,4 @@
-"""Lesson 8's labs."""
+"""Lesson 8's lab, and its picture standing still."""
 
 from course_utils.adversarial.labs.attack import AdversarialLab
+from course_utils.adversarial.labs.before_and_after import before_and_after

@@ -1,24 +1,23 @@
 """The lab of adversarial examples: a picture, plus a little noise, and what one network or two read then.
 
-Serves notebook 8. It wires `pgd.pgd_steps` and `decision_map.map_steps` to `figures.attack_lab`; they do their work
+Serves notebook 8. It wires `pgd.pgd_steps` and `decision_map.map_steps` to `figures.lab`; they do their work
 without it. Papers: Madry et al. 2018 (PGD), arXiv:1706.06083, with the step size 2.5·ε/k of its section 5.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_utils import figures, images, runtime, zoo
-from course_utils.adversarial import decision_map
-from course_utils.adversarial.figures import lab
+from course_utils import runtime, zoo
+from course_utils.adversarial.decision_map import map_steps, path_plane
+from course_utils.adversarial.labs import moments
+from course_utils.adversarial.labs.moments import Side, View
 from course_utils.adversarial.labs.settings import (
-    BARS,
     EPSILONS,
     FREE,
     MAP,
@@ -28,9 +27,9 @@ from course_utils.adversarial.labs.settings import (
     RAW,
     STEP_SIZES,
     UNTARGETED,
-    Norm,
     controls,
-    labelled,
+    label_values,
+    plain,
     relabel,
     stories,
 )
@@ -39,46 +38,10 @@ from course_utils.labs import base
 from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
 from course_utils.layers.folding import fold
 
-ALT = "A picture, the amplified noise of an attack, their sum, and what the network answers before and after."
-LAB_ALT = (
+ALT = (
     "A picture, the amplified noise of an attack and their sum; below them the loss over the steps and a map of what "
     "is read round the picture."
 )
-
-
-@dataclass(frozen=True)
-class Side:
-    """One network under attack at one moment, with all that its drawing needs."""
-
-    network: zoo.PixelNetwork
-    clean: Tensor  # [1, 3, S, S]
-    before: Tensor  # [classes], the network's probabilities for the clean picture
-    label: int  # what the picture shows
-    target: int | None
-    index: int  # of the step
-    images: Tensor  # [1, 3, S, S], the attacked picture: of several restarts the one that is ahead
-    logits: Tensor  # [1, classes]
-    path: tuple[Tensor, ...] = ()  # all its pictures, [1, 3, S, S] each, when the attack has ended
-    losses: tuple[float, ...] = ()
-    found: decision_map.DecisionMap | None = None
-    edge: Tensor | None = None  # [A, 2], the ball on the map
-    shadow: Tensor | None = None  # [T, 2], the path on the map
-
-    @property
-    def after(self) -> Tensor:
-        """The network's probabilities for the attacked picture, [classes]."""
-        return self.logits.softmax(dim=1)[0]
-
-
-@dataclass(frozen=True)
-class View:
-    """One moment of the attack, on one network or two."""
-
-    sides: tuple[Side, ...]
-    norm: Norm
-    epsilon: float  # in units of the norm
-    steps: int  # k
-    below: str
 
 
 class AdversarialLab(SeeingLab):
@@ -110,46 +73,41 @@ class AdversarialLab(SeeingLab):
         self._stories = stories(network, [name for _, name in networks])
         if preset is not None and preset not in self._stories:
             raise ValueError(f"there is no story {preset!r}; choose one of {', '.join(map(repr, self._stories))}.")
-        start = {"network": network, "epsilon": epsilon, "steps": steps} | self._stories.get(preset, {})
+        start = plain(network) | {"epsilon": epsilon, "steps": steps} | self._stories.get(preset, {})
         column = controls(networks, [*self.scenes], preset or FREE, self._stories, start)
         column["preset"].observe(self._took_preset, "value")
-        super().__init__(column, alt=LAB_ALT)
+        super().__init__(column, alt=ALT)
 
     def steps(self, *, network, second, norm, epsilon, steps, step_size, below, **choices) -> Iterator[View]:
         """Attack the chosen picture, a step at a time, then draw the map round where it ended."""
         self._names_its_story()
         with self.quietly():
             for control, values in (("epsilon", EPSILONS), ("step_size", STEP_SIZES)):
-                relabel(self.controls[control], labelled(values, NORMS[norm]))
+                relabel(self.controls[control], label_values(values, NORMS[norm]))
         names = [network] if second in (NONE, network) else [network, second]
-        sides = [self._prepared(name, **choices) for name in names]
+        sides = [self._prepare(name, **choices) for name in names]
         self.threads = 1 if max(side.network.input_size for side in sides) <= SMALL else None  # from the next step on
         view = View(tuple(sides), NORMS[norm], epsilon, steps if epsilon else 0, below)
         if epsilon == 0:
             yield view
             return
         size = 2.5 * epsilon / steps if step_size == "auto" else step_size
-        for moment in _attacked(view, size * NORMS[norm].unit, choices):
+        for moment in _attack(view, size * NORMS[norm].unit, choices):
             yield moment
         if below == MAP:
-            yield from _mapped(moment)
+            yield from _map(moment)
 
     def must_be_seen(self, view: View) -> bool:
         """The finished attack, which shall not wait for the map."""
-        return all(side.index == view.steps and side.found is None for side in view.sides)
+        return all(side.index == view.steps and side.map is None for side in view.sides)
 
     def draw(self, view: View) -> base.Frame:
         """The slide's picture with the present step, what is below it, and what happened in one sentence."""
-        target = view.sides[0].target
-        pixels = lab.scene(
-            [_drawn(side, view) for side in view.sides],
-            below="bars" if view.below == BARS else "map",
-            loss="the true class: the attack climbs" if target is None else "the target: the attack descends",
-            steps=view.steps,
-        )
-        return base.Frame(pixels, headline(view))
+        climbs = view.sides[0].target is None
+        loss = "the true class: the attack climbs" if climbs else "the target: the attack descends"
+        return base.Frame(moments.draw(view, loss), moments.headline(view))
 
-    def _prepared(self, name: str, picture: str, upload: Any, target: str, **_others) -> Side:
+    def _prepare(self, name: str, picture: str, upload: Any, target: str, **_others) -> Side:
         """A network, asked about the clean picture; the menu of targets knows its classes."""
         network = self.load(name)
         names = network.class_names
@@ -194,30 +152,28 @@ class AdversarialLab(SeeingLab):
 
 
 # ---- the work ------------------------------------------------------------------------------------------------------
-def _attacked(view: View, step_size: float, choices: Mapping[str, Any]) -> Iterator[View]:
+def _attack(view: View, step_size: float, choices: Mapping[str, Any]) -> Iterator[View]:
     """All sides take a step by turns; of several restarts a side shows the one that is ahead."""
     restarts = choices["restarts"] if choices["random_start"] else 1  # without chance they would all be the same
-    sides, walks = list(view.sides), []
-    for side in sides:
-        many = {"device": side.clean.device, "dtype": torch.int64}
-        walks.append(
-            pgd_steps(
-                side.network,
-                side.clean.repeat(restarts, 1, 1, 1),
-                torch.full((restarts,), side.label, **many),
-                ball=view.norm.ball(view.epsilon * view.norm.unit),
-                step_size=step_size,
-                steps=view.steps,
-                targets=None if side.target is None else torch.full((restarts,), side.target, **many),
-                random_start=choices["random_start"],
-                seed=choices["seed"],
-                step="raw" if choices["step"] == RAW else "sign",
-            )
+    sides, paths = list(view.sides), [_Path(side, view.steps) for side in view.sides]
+    walks = [
+        pgd_steps(
+            side.network,
+            side.clean.repeat(restarts, 1, 1, 1),
+            path.label.expand(restarts),
+            ball=view.norm.ball(view.epsilon * view.norm.unit),
+            step_size=step_size,
+            steps=view.steps,
+            targets=None if path.target is None else path.target.expand(restarts),
+            random_start=choices["random_start"],
+            seed=choices["seed"],
+            step="raw" if choices["step"] == RAW else "sign",
         )
-    paths = [_Path(side, view.steps) for side in sides]
+        for side, path in zip(sides, paths, strict=True)
+    ]
     for index in range(view.steps + 1):
-        for number, (side, walk) in enumerate(zip(sides, walks, strict=True)):
-            sides[number] = paths[number].followed(side, next(walk))
+        for number, walk in enumerate(walks):
+            sides[number] = paths[number].follow(sides[number], next(walk))
             if index > 0 or number == len(sides) - 1:  # the first frame shows all of them at their start
                 yield replace(view, sides=tuple(sides))
 
@@ -233,14 +189,13 @@ class _Path:
         self.images: list[Tensor] = []  # of each step, [restarts, 3, S, S]
         self.losses: list[list[float]] = []  # of each step, [restarts]
 
-    def followed(self, side: Side, last: Step) -> Side:
+    def follow(self, side: Side, last: Step) -> Side:
         """The side one step later, in the restart that is ahead; its path when it is whole."""
         ahead = best_restart(last, self.label, self.target)  # [1]
         row, *losses = torch.cat([ahead.to(last.loss), last.loss]).tolist()  # the one copy to the processor
         self.images.append(last.images)
         self.losses.append(losses)
-        row = int(row)
-        here = slice(row, row + 1)
+        here = slice(row := int(row), row + 1)
         return replace(
             side,
             index=last.index,
@@ -251,97 +206,15 @@ class _Path:
         )
 
 
-def _mapped(view: View) -> Iterator[View]:
+def _map(view: View) -> Iterator[View]:
     """The decision map of each side in turn, in the plane in which its path is seen best."""
     ball, sides = view.norm.ball(view.epsilon * view.norm.unit), list(view.sides)
     for number, side in enumerate(sides):
         if torch.equal(side.images, side.clean):
             continue
         path = torch.cat(side.path)
-        plane = decision_map.path_plane(side.clean, path, ball=ball)
+        plane = path_plane(side.clean, path, ball=ball)
         side = replace(side, edge=plane.outline(ball).cpu(), shadow=plane.places(path).cpu())
-        for found in decision_map.map_steps(side.network, plane, side.label, reach=2 * float(ball.epsilon)):
-            sides[number] = replace(side, found=found)
+        for seen in map_steps(side.network, plane, side.label, reach=2 * float(ball.epsilon)):
+            sides[number] = replace(side, map=seen)
             yield replace(view, sides=tuple(sides))
-
-
-# ---- from tensors to arrays and words --------------------------------------------------------------------------------
-def _drawn(side: Side, view: View) -> lab.Side:
-    """A side as arrays."""
-    change, decision = side.images - side.clean, "no ball, no map"
-    if view.epsilon and side.found is None:
-        stuck = side.index == view.steps and not change.any()
-        decision = "the picture did not move" if stuck else "… the map follows the attack"
-    elif side.found is not None:
-        decision = lab.Map(
-            classes=side.found.classes.numpy(),
-            confidence=side.found.confidence.numpy(),
-            reach=side.found.reach,
-            edge=side.edge.numpy(),
-            path=side.shadow.numpy(),
-        )
-    return lab.Side(
-        name=side.network.name,
-        clean=images.to_pixels(side.clean)[0],
-        noise=change[0].movedim(0, -1).cpu().numpy(),
-        adversarial=images.to_pixels(side.images)[0],
-        changes=view.norm.changed(view.norm.ball(0).norm(change).item()),
-        title="picture + noise" if side.index == view.steps else f"after {side.index} of {view.steps} steps",
-        class_names=side.network.class_names,
-        label=side.label,
-        before=side.before.cpu().numpy(),
-        after=side.after.cpu().numpy(),
-        losses=side.losses,
-        decision=decision,
-    )
-
-
-def before_and_after(network: zoo.PixelNetwork, clean: Tensor, adversarial: Tensor) -> figures.Picture:
-    """The slide's picture, standing still: a picture, plus noise, equals another, and what is read in both.
-
-    Args:
-        network: what is asked.
-        clean, adversarial: one picture each, [1, 3, H, W] in [0, 1].
-    """
-    with runtime.kept(network), torch.no_grad():
-        before, after = network(torch.cat([clean, adversarial])).softmax(dim=1).cpu().numpy()  # [classes] each
-    pixels = figures.attack(
-        images.to_pixels(clean)[0],
-        (adversarial - clean)[0].movedim(0, -1).cpu().numpy(),
-        images.to_pixels(adversarial)[0],
-        network.class_names,
-        before,
-        after,
-    )
-    return figures.Picture(pixels, ALT, colours=256)
-
-
-def headline(view: View) -> str:
-    """What an attack did, a sentence for each network (HTML): "The network reads STOP (99.8 %) → YIELD (97.3 %)"."""
-    if len(view.sides) == 1:
-        return _told(view.sides[0], view, "The network")
-    return "<br>".join(_told(side, view, f"<b>{html.escape(side.network.name)}</b>") for side in view.sides)
-
-
-def _told(side: Side, view: View, who: str) -> str:
-    def says(answer: Tensor) -> str:
-        best = int(answer.argmax())
-        return f"<b>{html.escape(side.network.class_names[best].upper())}</b> ({figures.percent(answer[best])})"
-
-    first, last = int(side.before.argmax()), int(side.after.argmax())
-    if view.epsilon == 0:
-        return f"ε = 0: no change. {who} reads {says(side.before)}."
-    told = f"{who} reads {says(side.before)} → {says(side.after)}."
-    if side.index < view.steps:
-        return told
-    if first != side.label:
-        told += (
-            f" It was wrong from the beginning: this is {html.escape(side.network.class_names[side.label].upper())}."
-        )
-    elif last == first:
-        told += f' <span style="color:{figures.BLUE}">✓ not fooled</span>'
-    elif side.target is not None and last != side.target:
-        told += f' <span style="color:{figures.VERMILLION}">▲ fooled, but not into the target</span>'
-    else:
-        told += f' <span style="color:{figures.VERMILLION}">▲ fooled</span>'
-    return told

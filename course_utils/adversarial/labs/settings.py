@@ -44,7 +44,7 @@ class Norm:
         """ "8/255" or "0.8": a slider's value in pixels."""
         return f"{value:g}/255" if self.ball is Linf else f"{round(value * self.unit, 4):g}"
 
-    def changed(self, distance: float) -> str:
+    def tell(self, distance: float) -> str:
         """How large a change is, in this norm, as a caption."""
         if distance == 0:
             return "nothing changed"
@@ -67,9 +67,9 @@ FREE = "your own settings"
 
 
 # ---- the controls --------------------------------------------------------------------------------------------------
-def stories(network: str, known: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Every story whose networks are there, as the values of all controls that a story sets."""
-    plain = {
+def plain(network: str) -> dict[str, Any]:
+    """The plain settings: the values of all controls that a story sets."""
+    return {
         "network": network,
         "second": NONE,
         "norm": "L∞",
@@ -82,7 +82,11 @@ def stories(network: str, known: Sequence[str]) -> dict[str, dict[str, Any]]:
         "restarts": 1,
         "seed": 0,
     }
-    every = {name: plain | dict(changes) for name, changes in STORIES.items()}
+
+
+def stories(network: str, known: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Every story whose networks are there, as the values of all controls that it sets."""
+    every = {name: plain(network) | changes for name, changes in STORIES.items()}
     return {name: told for name, told in every.items() if {told["network"], told["second"]} <= {*known, NONE}}
 
 
@@ -96,39 +100,34 @@ def controls(
         pictures: names of the scenes.
         preset: the story that is chosen.
         told: the stories that are there.
-        start: values of controls at the beginning; plain ones where it says nothing.
+        start: the settings at the beginning.
     """
-    targets = [UNTARGETED, *signs.CLASS_NAMES]
-
-    def at(name: str, plain):
-        return start.get(name, plain)
-
-    norm = NORMS[at("norm", "L∞")]
-    sizes, radii = labelled(STEP_SIZES, norm), labelled(EPSILONS, norm)
+    targets, norm = [UNTARGETED, *signs.CLASS_NAMES], NORMS[start["norm"]]
+    sizes, radii = label_values(STEP_SIZES, norm), label_values(EPSILONS, norm)
     return {
         "preset": base.menu("story", [FREE, *told], preset, "settings that go together, set at once"),
         "picture": base.menu("picture", [*pictures, OWN], pictures[0], "the clean picture x"),
         "upload": OwnPicture(),
         "network": base.menu("network", networks, start["network"], "what is attacked"),
         "second": base.menu(
-            "beside it", [(NONE, NONE), *networks], at("second", NONE), "a second one, attacked the same way"
+            "beside it", [(NONE, NONE), *networks], start["second"], "a second one, attacked the same way"
         ),
-        "norm": base.menu("norm", list(NORMS), at("norm", "L∞"), "how a change is measured: which ball"),
+        "norm": base.menu("norm", list(NORMS), start["norm"], "how a change is measured: which ball"),
         "epsilon": base.pixel_slider("ε", radii, start["epsilon"], "the ball's radius: how far the picture may move"),
         "steps": base.whole_slider("steps k", 1, 50, start["steps"], "how many steps the attack takes"),
-        "step_size": base.pixel_slider("step η", sizes, at("step_size", "auto"), "how long one step is"),
-        "step": base.menu("step is", [SIGN, RAW], at("step", SIGN), "what η multiplies"),
-        "target": base.menu("target", targets, at("target", UNTARGETED), "what the network shall read"),
+        "step_size": base.pixel_slider("step η", sizes, start["step_size"], "how long one step is"),
+        "step": base.menu("step is", [SIGN, RAW], start["step"], "what η multiplies"),
+        "target": base.menu("target", targets, start["target"], "what the network shall read"),
         "random_start": base.switch(
-            "random start", at("random_start", True), "begin at a random point of the ball, not at x"
+            "random start", start["random_start"], "begin at a random point of the ball, not at x"
         ),
-        "restarts": base.whole_slider("restarts", 1, 10, at("restarts", 1), "random starts; the best one is shown"),
-        "seed": base.whole_number("seed", 0, 9999, at("seed", 0), "which random start"),
+        "restarts": base.whole_slider("restarts", 1, 10, start["restarts"], "random starts; the best one is shown"),
+        "seed": base.whole_number("seed", 0, 9999, start["seed"], "which random start"),
         "below": base.menu("below", [MAP, BARS], MAP, "what stands under the pictures"),
     }
 
 
-def labelled(values: Sequence, norm: Norm) -> list[tuple[str, Any]]:
+def label_values(values: Sequence, norm: Norm) -> list[tuple[str, Any]]:
     """A slider's values with the words that they have in a norm."""
     return [("2.5·ε/k" if value == "auto" else norm.words(value), value) for value in values]
 
@@ -136,6 +135,5 @@ def labelled(values: Sequence, norm: Norm) -> list[tuple[str, Any]]:
 def relabel(slider, options: Sequence[tuple[str, Any]]) -> None:
     """Other words for the same values; the value stays."""
     if tuple(options) != tuple(slider.options):
-        value = slider.value
-        slider.options = options
+        value, slider.options = slider.value, options
         slider.value = value
