@@ -105,8 +105,8 @@ def check_conv1x1(student: Callable) -> Verdict:
         student: a function of (maps, weight, bias), [N, C, H, W], [C', C] and [C'], that returns [N, C', H, W] without
             torch's convolution.
 
-    >>> check_conv1x1(conv1x1)
-    ✓ Right, in values and in gradients: one matrix, the same at every pixel. That is all a 1×1 convolution is.
+    >>> check_conv1x1(lambda maps, weight, bias: conv1x1(maps, weight))
+    ✗ The bias is missing: add bias[c] to every pixel of new channel c.
     """
     praise = "Right, in values and in gradients: one matrix, the same at every pixel. That is all a 1×1 convolution is."
     return together((_mark(student, *_numbers(number, *sizes)) for number, sizes in enumerate(_PROBLEMS)), praise)
