@@ -142,3 +142,10 @@ def test_not_implemented_is_not_yet():
 
 def test_a_wrong_signature_is_told():
     assert "must take (x, filters)" in check_inception(lambda x: x).sentence
+
+
+def test_the_right_answer_in_float32_is_right():
+    def forward(x, f):
+        return answer()(x.float(), {name: filters.float() for name, filters in f.items()})
+
+    assert check_inception(forward).right is True
