@@ -108,9 +108,8 @@ def climb_steps(
         for index in range(steps + 1):
             with torch.enable_grad():
                 images = canvas.images()  # from pixels or waves; with the padding round them
-                scores = reader.scores(
-                    transform(images, size, recipe, draw)
-                )  # the objective, of what is moved a little
+                seen = transform(images, size, recipe, draw)  # moved, turned, scaled a little
+                scores = reader.scores(seen)  # the objectives
                 goal = scores - recipe.total_variation * total_variation(images) - recipe.l2 * squared(images)
                 (gradient,) = torch.autograd.grad(goal.sum(), canvas.values)
             shown = crop(images.detach(), size).clamp(0, 1)
