@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from course_utils.arguments import check_images, check_network, check_pair, check_whole
 from course_utils.runtime import generator
-from course_utils.visualization.canvas import Fourier, Pixels, crop, noise, squared, total_variation, transform
+from course_utils.visualization.canvas import Fourier, Pixels, crop, noise, penalty, transform
 from course_utils.visualization.objectives import Objective, check_objective
 from course_utils.visualization.reader import Reader
 from course_utils.visualization.recipes import FULL, Recipe
@@ -110,7 +110,7 @@ def climb_steps(
                 images = canvas.images()  # from pixels or waves; with the padding round them
                 seen = transform(images, size, recipe, draw)  # moved, turned, scaled a little
                 scores = reader.scores(seen)  # the objectives
-                goal = scores - recipe.total_variation * total_variation(images) - recipe.l2 * squared(images)
+                goal = scores - penalty(images, recipe)
                 (gradient,) = torch.autograd.grad(goal.sum(), canvas.values)
             shown = crop(images.detach(), size).clamp(0, 1)
             yield Step(index, shown, scores.detach(), gradient.flatten(1).norm(dim=1))

@@ -190,6 +190,16 @@ def transform(images: Tensor, size: tuple[int, int], recipe: Recipe, generator: 
 
 
 # ---- what is punished ------------------------------------------------------------------------------------------
+def penalty(images: Tensor, recipe: Recipe) -> Tensor | float:
+    """What is subtracted from the scores, [N]: total variation and L2, as the recipe weighs them; nothing at 0."""
+    total = 0.0
+    if recipe.total_variation:
+        total = total + recipe.total_variation * total_variation(images)
+    if recipe.l2:
+        total = total + recipe.l2 * squared(images)
+    return total
+
+
 def total_variation(images: Tensor) -> Tensor:
     """The mean distance of neighbours, beside and below each other: pictures [N, C, H, W] → [N]."""
     below = (images[:, :, 1:] - images[:, :, :-1]).abs().mean(dim=(1, 2, 3))
