@@ -52,15 +52,10 @@ def apgd_steps(
     """Auto-PGD, a step at a time: each picture's step begins at 2ε and is halved whenever the climb stalls.
 
     Args:
-        network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
-        images: the clean pictures x, float [N, C, H, W] in [0, 1].
-        labels: their true classes y, whole numbers [N].
+        network, images, labels, targets, random_start, seed: as in `pgd.pgd_steps`.
         ball: `Linf(epsilon)` or `L2(epsilon)`.
         steps: at least 1.
         loss: one of `losses.LOSSES`, or a function like those.
-        targets: None raises the loss of the labels; classes [N] that differ from the labels are made likely.
-        random_start: begin at a random point of the ball, not at x.
-        seed: of the random start.
 
     Returns:
         Iterator over steps + 1 points; their loss need not climb, as the attack tries and goes back.

@@ -52,9 +52,7 @@ def fgsm(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Te
     """Fast gradient sign method: one step of size ε along the sign of the gradient, x + ε sign ∇l(f(x), y).
 
     Args:
-        network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
-        images: float [N, C, H, W] in [0, 1].
-        labels: true classes, whole numbers [N].
+        network, images, labels: as in `pgd_steps`.
         epsilon: largest change of a pixel, in [0, 1]; one number, or a tensor [N].
 
     Returns:
@@ -225,8 +223,7 @@ def loss_and_gradient(
     """The loss l(f(x), y) of each picture and its gradient with respect to the picture.
 
     Args:
-        network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
-        images: float [N, C, H, W].
+        network, images: as in `pgd_steps`.
         goal: the classes y, int64 [N].
         loss: one of `attack_losses.LOSSES`, or a function like those.
 

@@ -47,11 +47,7 @@ def transfer_steps(
 
     Args:
         networks: name → network, each for pictures of the same size and with the same classes.
-        images: [N, 3, H, W] in [0, 1].
-        labels: their true classes, whole numbers [N].
-        ball: what no attack leaves; its step is 2.5·ε/k.
-        steps: k.
-        seed: of the random starts.
+        images, labels, ball, steps, seed: as in `pgd.pgd_steps`; the step is 2.5·ε/k.
     """
     if not networks:
         raise ValueError("give at least one network, as in {'signs-resnet': zoo.load('signs-resnet')}.")

@@ -1,6 +1,7 @@
 """Drawings of lesson 8: a picture plus noise, the balls of three norms, transfer as a matrix, robust accuracy, rows.
 
-Serves notebook 8 and its lab. Papers: Okabe and Ito (2008) for the colours.
+Serves notebook 8 and its lab. Each gives uint8 [height, WIDTH, 3]; a title is the figure's one message.
+Papers: Okabe and Ito (2008) for the colours.
 """
 
 from __future__ import annotations
@@ -50,9 +51,6 @@ def equation(
         changes: how large the noise is, in words.
         titles: of the two pictures.
         side: of each, in pixels.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     if not len(class_names) == len(before) == len(after):
         raise ValueError(
@@ -102,10 +100,6 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str) -> np.nd
     Args:
         names: of the three norms.
         formulas: what each ball says, a line below it.
-        title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     side, top = 300, 100
     canvas, around = begin(top + side + 60, title, y=28)
@@ -139,11 +133,7 @@ def matrix(rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, co
     Args:
         rates: float [R, C], 0 to 1; NaN is left empty.
         names: of the rows and of the columns.
-        title: the figure's one message.
         rows, columns: what the rows and the columns are.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     rates = np.asarray(rates, dtype=float)
     count, left, top, tall = len(names), 330, 132, 74
@@ -170,11 +160,7 @@ def robust_accuracy(shares: Mapping[str, Mapping[str, float]], *, title: str, x_
 
     Args:
         shares: defence → attack → share still right, 0 to 1.
-        title: the figure's one message.
         x_label: what the shares are of.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     every = list(dict.fromkeys(attack for attacks in shares.values() for attack in attacks))
     colours = {attack: (*LOOKS, ORANGE, INK)[k % 6] for k, attack in enumerate(every)}
@@ -214,11 +200,7 @@ def rows(
 
     Args:
         pictures: name of the row → uint8 [H, W, 3] each; a name may have several lines.
-        title: the figure's one message.
         captions: name of the row → a line a picture.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     left, count, gap = 170, max(len(row) for row in pictures.values()), 14
     below = 34 if captions else 8

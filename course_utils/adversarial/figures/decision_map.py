@@ -1,6 +1,7 @@
 """Drawings of planes of pictures: what is read where, the loss as a mountain, the ball, a path.
 
-Serves notebook 8 and its lab. All but `mountain` is composed by Pillow, quick enough to follow a slider.
+Serves notebook 8 and its lab. All but `mountain` is composed by Pillow, quick enough to follow a slider. Each gives
+uint8, [height, WIDTH, 3] with axes, [side, side, 3] without; a title is the figure's one message.
 Papers: Okabe and Ito (2008) for the colours; the lecture's "Visualization of decision regions" for the picture.
 """
 
@@ -72,9 +73,6 @@ def square_regions(
         path: [T, 2], an attack's points; the first is hollow, the last one full.
         marks: words → (α, β), dots with words beside them.
         side: of the square, in pixels.
-
-    Returns:
-        uint8 [side, side, 3].
     """
     shares = np.stack([_enlarged(classes == number, side) for number in colours])  # [classes, side, side]
     nearest = shares.argmax(axis=0)
@@ -169,14 +167,10 @@ def regions(
 
     Args:
         class_names: of all classes.
-        title: the figure's one message.
         names: of the directions along α and β.
         label: the true class, drawn in blue.
         unit: 255 writes α and β as 255ths, 1 as plain numbers.
         classes, confidence, reach, edge, marks: see `square_regions`.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     colours = class_colours([classes], label)
     square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, marks=marks)
@@ -234,10 +228,7 @@ def mountain(
     Args:
         losses: [P, P], row = β from below, column = α.
         path: [T, 2] of (α, β); heights: [T], the loss at its points.
-        reach, title: see `regions`.
-
-    Returns:
-        uint8 [560, WIDTH, 3].
+        reach: see `square_regions`.
     """
     from matplotlib.colors import ListedColormap
     from matplotlib.ticker import MaxNLocator

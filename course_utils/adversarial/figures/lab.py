@@ -58,9 +58,6 @@ def scene(sides: Sequence[Side], *, below: str, loss: str, steps: int) -> np.nda
         below: "bars" for probabilities, "map" for the loss over the steps and the decision maps.
         loss: what the loss is of, for the title of its curve.
         steps: k, where the curve will end.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     return np.concatenate(
         [
