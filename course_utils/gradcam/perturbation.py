@@ -6,12 +6,12 @@ Serves notebook 7. Papers: Petsiuk et al. 2018, arXiv:1806.07421 (deletion, inse
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import runtime
 from course_utils.arguments import check_whole
 from course_utils.gradcam.class_score import classes, in_parts, score
+from course_utils.images import blur
 
 
 def deletion(
@@ -78,14 +78,3 @@ def _exchange(network, images: Tensor, ends, maps: Tensor, labels, steps: int, s
 
     with runtime.kept(network):
         return in_parts(curve, *ends(images), rank, labels, copies=steps + 1)
-
-
-def blur(images: Tensor, sigma: float) -> Tensor:
-    """Pictures [N, C, H, W] seen out of focus: a Gaussian of this standard deviation, in pixels."""
-    reach = max(1, round(2.5 * sigma))
-    x = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    bell = torch.exp(-0.5 * (x / sigma) ** 2)
-    bell = (bell / bell.sum()).expand(images.shape[1], 1, 1, -1)  # [C, 1, 1, 2·reach + 1]
-    padded = F.pad(images, (reach,) * 4, mode="replicate")
-    across = F.conv2d(padded, bell, groups=images.shape[1])
-    return F.conv2d(across, bell.transpose(2, 3), groups=images.shape[1])

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import trapezoid
-from scipy.ndimage import gaussian_filter
 
-from course_utils import runtime, signs, zoo
+from course_utils import images, runtime, signs, zoo
 from course_utils.gradcam import perturbation
 from course_utils.gradcam.class_score import score
 
@@ -30,7 +29,7 @@ def test_the_ends_of_the_walks(network, scenes):
     with torch.no_grad():
         grey = torch.full_like(scenes.images, 0.5)
         sure, blind = (score(network(x), scenes.labels, "probability") for x in (scenes.images, grey))
-        blurred = perturbation.blur(scenes.images, 6.4)
+        blurred = images.blur(scenes.images, 6.4)
         dim = score(network(blurred), scenes.labels, "probability")
     gone = perturbation.deletion(network, scenes.images, maps, scenes.labels, steps=5)
     come = perturbation.insertion(network, scenes.images, maps, scenes.labels, steps=5)
@@ -92,11 +91,3 @@ def test_a_walk_refuses_what_does_not_fit(network, scenes, maps, steps, error, w
     for walk in (perturbation.deletion, perturbation.insertion):
         with pytest.raises(error, match=words):
             walk(network, scenes.images, maps, scenes.labels, steps=steps)
-
-
-def test_blur_keeps_the_mean_of_what_is_flat_and_equals_scipys():
-    flat = torch.full((1, 3, 20, 20), 0.3)
-    torch.testing.assert_close(perturbation.blur(flat, 2.0), flat)
-    x = random(2, 24)[:, None]
-    theirs = np.stack([gaussian_filter(one[0].numpy(), 2.0, mode="nearest", radius=5) for one in x])
-    np.testing.assert_allclose(perturbation.blur(x, 2.0)[:, 0].numpy(), theirs, atol=1e-6)
