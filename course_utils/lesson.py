@@ -191,6 +191,9 @@ def check(**found: Parameter) -> Claims:
 
     Raises:
         ValueError: some are not allowed; the sentence names each of them.
+
+    >>> check(steps=Whole(20, 20, 1, 1000)).as_written
+    True
     """
     faults = [f"{name} {fault}" for name, one in found.items() if (fault := one.fault())]
     if faults:

@@ -38,6 +38,9 @@ def device(name: str | torch.device | None = None) -> torch.device:
 
     Raises:
         ValueError: the name is unknown, or this machine has no such device.
+
+    >>> device("cpu")
+    device(type='cpu')
     """
     wanted = name or os.environ.get("COURSE_DEVICE")
     if wanted is None:
@@ -58,6 +61,9 @@ def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
     Args:
         seed: any whole number; the same seed gives the same numbers on the same kind of device.
         device: where the numbers will be drawn.
+
+    >>> torch.rand(1, generator=generator(3)).equal(torch.rand(1, generator=generator(3)))
+    True
     """
     if isinstance(seed, bool) or not isinstance(seed, Integral):  # numpy's too
         raise TypeError(f"a seed is a whole number; got {seed!r}.")
@@ -106,7 +112,11 @@ def exact_products() -> Iterator[None]:
 
 
 def describe_machine() -> str:
-    """One line that tells the student what this machine is and what the course will run on."""
+    """One line that tells the student what this machine is and what the course will run on.
+
+    >>> describe_machine()
+    'Computing on ...'
+    """
     where = device()
     if where.type == "cuda":
         properties = torch.cuda.get_device_properties(where)
@@ -146,6 +156,10 @@ def threads(count: int | None) -> Iterator[None]:
     One thread is the better choice for a small network and one picture. Measured on two cores, a gradient of
     signs-alexnet: 3 ms with one thread, 2 with two; and while another program kept one core busy, 3 ms with one thread,
     39 with two, because threads that share a work wait for the slowest.
+
+    >>> with threads(1):
+    ...     torch.get_num_threads()
+    1
     """
     before = torch.get_num_threads()
     if count is not None:

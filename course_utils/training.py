@@ -60,7 +60,12 @@ class Pool:
         self.generator = runtime.generator(seed, where)
 
     def batches(self, size: int, shift: int = 3) -> Iterator[tuple[Tensor, Tensor]]:
-        """Random batches without end: images [size, 3, S, S] in [0, 1], shifted by up to `shift` pixels, and labels."""
+        """Random batches without end: images [size, 3, S, S] in [0, 1], shifted by up to `shift` pixels, and labels.
+
+        >>> images, labels = next(batches(torch.zeros(9, 3, 8, 8), torch.arange(9), seed=0, size=4))
+        >>> images.shape
+        torch.Size([4, 3, 8, 8])
+        """
         where = self.images.device
         while True:
             chosen = torch.randint(len(self.labels), (size,), generator=self.generator, device=where)
@@ -105,6 +110,12 @@ def train(
 
     Raises:
         ValueError: `batches` ends early.
+
+    >>> from course_utils.networks.resnet import SignsResNet
+    >>> few = signs.render(8, device="cpu")
+    >>> steps = list(train(SignsResNet(), batches(few.images, few.labels, seed=0, size=4), steps=2))
+    >>> steps[-1].index
+    1
     """
     if steps < 1:
         raise ValueError(f"training takes at least one step; got steps={steps}.")
@@ -203,13 +214,24 @@ def _next(source: Iterator, index: int, steps: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def accuracy(network: nn.Module, images: Tensor, labels: Tensor, batch: int = 256) -> float:
-    """Share of the pictures [N, 3, H, W] in [0, 1] that the network reads right, in [0, 1]."""
+    """Share of the pictures [N, 3, H, W] in [0, 1] that the network reads right, in [0, 1].
+
+    >>> from course_utils import zoo
+    >>> scenes = signs.render(20, seed=1, device="cpu")
+    >>> accuracy(zoo.load("signs-resnet", device="cpu"), scenes.images, scenes.labels) > 0.9
+    True
+    """
     return (predict(network, images, batch).argmax(dim=1) == labels.to(images.device)).float().mean().item()
 
 
 @torch.no_grad()
 def predict(network: nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Logits [N, classes] of many pictures, in batches, the network in evaluation mode."""
+    """Logits [N, classes] of many pictures, in batches, the network in evaluation mode.
+
+    >>> from course_utils import zoo
+    >>> predict(zoo.load("signs-alexnet", device="cpu"), torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 20])
+    """
     where = next(network.parameters()).device
     with runtime.kept(network):
         return torch.cat([network(part.to(where)).float().to(images.device) for part in images.split(batch)])

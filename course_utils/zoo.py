@@ -91,7 +91,11 @@ def load(name: str, *, device: str | torch.device | None = None, progress: bool 
 
 
 def shipped() -> tuple[str, ...]:
-    """The networks that ship with the course and need no download."""
+    """The networks that ship with the course and need no download.
+
+    >>> shipped()
+    ('signs-alexnet', 'signs-inception', 'signs-resnet', 'signs-resnet-robust')
+    """
     return tuple(sorted(path.stem for path in _folder().glob("*.json")))
 
 
@@ -106,7 +110,11 @@ def pretrained() -> tuple[str, ...]:
 
 
 def names() -> tuple[str, ...]:
-    """Every name that `load` knows, the ones that ship first."""
+    """Every name that `load` knows, the ones that ship first.
+
+    >>> "signs-resnet" in names() and "resnet18" in names()
+    True
+    """
     return shipped() + pretrained()
 
 
@@ -115,6 +123,9 @@ def card(name: str) -> dict:
 
     Raises:
         ValueError: there is no such network, or its card cannot be read.
+
+    >>> card("signs-resnet")["architecture"]
+    'resnet.SignsResNet'
     """
     if not isinstance(name, str):
         raise TypeError(f"a network is called by its name, one of {', '.join(names())}; got {name!r}.")

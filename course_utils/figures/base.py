@@ -66,7 +66,11 @@ def begin(height: int, title: str, width: int = WIDTH, y: int = 26) -> tuple[Ima
 
 
 def percent(probability: float) -> str:
-    """A probability as a reader says it: 0.9973 → "99.7 %"; never "100.0 %" or "0.0 %", which nobody can be sure of."""
+    """A probability as a reader says it: 0.9973 → "99.7 %"; never "100.0 %" or "0.0 %", which nobody can be sure of.
+
+    >>> percent(0.9973), percent(1.0)
+    ('99.7 %', '> 99.9 %')
+    """
     value = 100 * float(probability)
     if value >= 99.95:
         return "> 99.9 %"
@@ -109,6 +113,10 @@ def amplified(noise: np.ndarray) -> tuple[np.ndarray, int]:
 
     Returns:
         uint8 [H, W, 3], and the factor by which the noise was multiplied: the largest whole number that still fits.
+
+    >>> pixels, factor = amplified(np.full((2, 2, 3), 8 / 255))
+    >>> factor
+    15
     """
     noise = np.asarray(noise, dtype=np.float32)
     largest = float(np.abs(noise).max(initial=0.0))
@@ -141,6 +149,9 @@ def panels(
 
     Returns:
         uint8 [height, width, 3].
+
+    >>> panels([np.zeros((64, 64, 3), np.uint8)] * 2, ["before", "after"], width=800).shape[1:]
+    (800, 3)
     """
     count = len(pictures)
     if count == 0 or len(titles) != count or (captions is not None and len(captions) != count):
@@ -189,6 +200,9 @@ def bars(
 
     Returns:
         uint8 [height, width, 3].
+
+    >>> bars(["stop", "yield"], [0.9, 0.1], [0.2, 0.8], titles=("clean", "attacked")).shape
+    (136, 1120, 3)
     """
     height, row, half = 56 + 40 * len(names), 40, (width - 2 * MARGIN - 300) // 2
     canvas = Image.new("RGB", (width, height), PAPER)
@@ -223,6 +237,9 @@ class Picture:
         alt: what the picture shows, in one sentence without measured numbers.
         colours: store it with so many colours, at most 256: less than half of the bytes where shades run into each
             other or noise is shown. All of its colours where left out.
+
+    >>> Picture(np.zeros((8, 8, 3), np.uint8), "A black square.")
+    [A black square.]
     """
 
     def __init__(self, pixels: np.ndarray, alt: str, *, colours: int | None = None):

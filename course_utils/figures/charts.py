@@ -45,6 +45,9 @@ def curves(
 
     Returns:
         uint8 [460, WIDTH, 3].
+
+    >>> curves({"loss": [2.0, 1.0, 0.5]}, title="It falls", x_label="step", y_label="loss").shape
+    (460, 1120, 3)
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -106,6 +109,10 @@ def quick_curves(
 
     Returns:
         uint8 [height, width, 3].
+
+    >>> words = {"title": "It falls", "x_label": "step", "y_label": "loss"}
+    >>> quick_curves({"loss": [2.0, 1.0]}, **words, width=600, height=300).shape
+    (300, 600, 3)
     """
     lines = [(_drawable(xs), _drawable(ys, log_y)) for xs, ys in _placed(series).values()]
     across = x_range or _ends([xs for xs, _ in lines])

@@ -57,6 +57,9 @@ def heat(values: np.ndarray, colours: str = "inferno") -> np.ndarray:
 
     Returns:
         uint8 [H, W, 3].
+
+    >>> heat(np.array([[0.0, 1.0]]), "inferno").tolist()
+    [[[0, 0, 4], [252, 255, 164]]]
     """
     if colours not in HEATS:
         raise ValueError(f"there are no colours called {colours!r}; choose one of {', '.join(HEATS)}.")

@@ -42,6 +42,10 @@ def use(style: str) -> None:
 
     Raises:
         ValueError: there is no such style.
+
+    >>> use("notebook")
+    >>> used().type
+    1.0
     """
     if style not in STYLES:
         raise ValueError(f"a style of figures is one of {', '.join(map(repr, STYLES))}; got {style!r}.")

@@ -26,6 +26,10 @@ def layer_of(network: nn.Module, layer: str | nn.Module) -> nn.Module:
 
     Raises:
         ValueError: there is none; the sentence says which there are.
+
+    >>> from course_utils import zoo
+    >>> layer_of(zoo.load("signs-alexnet", device="cpu"), "features.0").out_channels
+    32
     """
     return network.get_submodule(name_of(network, layer))
 

@@ -14,6 +14,10 @@ class CertifiableNet(nn.Sequential):
     Args:
         classes: how many logits come out.
         width: filters of the first layer; the second has twice as many.
+
+    >>> import torch
+    >>> CertifiableNet()(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 6])
     """
 
     def __init__(self, classes: int = 6, width: int = 16):
