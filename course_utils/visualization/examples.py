@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from course_utils.arguments import check_whole, is_whole
 from course_utils.costs import receptive_field
@@ -107,28 +105,6 @@ def _answers(network: nn.Module, images: Tensor, layer: str) -> Tensor:
 
 
 # ---- where a layer looks ---------------------------------------------------------------------------------------
-class _Watch(TorchDispatchMode):
-    """Follows what each tensor of a run sees of the picture."""
-
-    def __init__(self, image: Tensor):
-        super().__init__()
-        window = receptive_field.Window()
-        whole = receptive_field.Field((window, window), tuple(image.shape[2:]))
-        self.fields = {id(image): (image, whole)}  # holds the tensors, so that no id comes twice
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        output = operation(*args, **(kwargs or {}))
-        inputs = [value for value in tree_leaves((args, kwargs)) if id(value) in self.fields]
-        if inputs:
-            names = (argument.name for argument in operation._schema.arguments)
-            asked = dict(zip(names, args, strict=False)) | (kwargs or {})
-            seen, word = [self.fields[id(value)][1] for value in inputs], operation.overloadpacket.__name__
-            for result in tree_leaves(output):
-                if isinstance(result, Tensor):
-                    self.fields[id(result)] = result, receptive_field.behind(word, asked, inputs, seen, result)
-        return output
-
-
 def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Field:
     """Which part of a picture each number of a layer sees.
 
@@ -144,10 +120,10 @@ def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Fie
         height, width = image.shape[2:]
         whole = (receptive_field.Window(0, height - 1, height), receptive_field.Window(0, width - 1, width))
         return receptive_field.Field(whole, (1, 1))
-    watch = _Watch(image)
-    with watch:
+    run = receptive_field.Follow(image)
+    with run:
         output = _answers(network, image, layer)
-    seen = watch.fields.get(id(output), (None, None))[1]
+    seen = run.field(output)
     if seen is None:
         raise ValueError(f"where the layer {layer!r} looks is not known: something before it rearranges the places.")
     return seen
