@@ -1,6 +1,7 @@
 """What all figures share, composed as pixels so that a slider redraws at once: type, panels, bars.
 
 Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given. Papers: none.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -147,9 +148,6 @@ def panels(
         side: the largest edge of a picture on the figure, in pixels.
         width: of the figure, in pixels.
 
-    Returns:
-        uint8 [height, width, 3].
-
     >>> panels([np.zeros((64, 64, 3), np.uint8)] * 2, ["before", "after"], width=800).shape[1:]
     (800, 3)
     """
@@ -197,9 +195,6 @@ def bars(
         titles: of the two sides.
         says: turns a value into the words at its bar.
         width: of the figure, in pixels.
-
-    Returns:
-        uint8 [height, width, 3].
 
     >>> bars(["stop", "yield"], [0.9, 0.1], [0.2, 0.8], titles=("clean", "attacked")).shape
     (136, 1120, 3)

@@ -1,6 +1,7 @@
 """Heat maps over pictures, and how good they are: the drawings of notebook 7 and its lab.
 
 Serves notebook 7. Nothing here computes: it shows what it is given. Papers: none.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -58,9 +59,6 @@ def grid(
         names: the rows' names, on the left, or none.
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
 
     >>> grid([[np.zeros((8, 8, 3), np.uint8)] * 2], title="Two black pictures").shape[1] == WIDTH
     True
@@ -120,9 +118,6 @@ def look(
         probabilities: float [classes].
         chosen: the classes that are explained; their bars stand out.
         colours: those of the maps, for the scale.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     if pictures[0].shape[1] > pictures[0].shape[0]:  # a wide scene gets all the room that there is
         pictures = [picture.repeat(4, axis=0).repeat(4, axis=1) for picture in pictures]
@@ -200,9 +195,6 @@ def scores(table: Scores, *, title: str, baselines: Collection[str]) -> np.ndarr
         title: the figure's one message.
         baselines: which rows are no methods.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> scores({"ours": {"deletion": (0.25, 0.2, 0.3)}}, title="One method", baselines=()).shape[1] == WIDTH
     True
     """
@@ -249,9 +241,6 @@ def small_curves(
         title: the figure's one message.
         y_label: of the upright axis, with its unit.
         y_range: what it spans.
-
-    Returns:
-        uint8 [460, WIDTH, 3].
 
     >>> small_curves({"left": {"a line": [(0, 0, 0), (0.9, 0.8, 1)]}}, [0, 1], title="A line", y_label="height").shape
     (460, 1120, 3)

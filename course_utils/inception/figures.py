@@ -1,6 +1,7 @@
 """The pictures of notebook 4: a module in true proportions, what its branches answer, what ablation costs, a race.
 
 Serves notebook 4 and its labs. Papers: Szegedy et al. 2015, figure 2, for the shape of the module.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -32,9 +33,6 @@ def module(cost: Account, *, title: str) -> np.ndarray:
     Args:
         cost: what it costs, as `accounting.account` says of an `Inception`.
         title: the figure's one message.
-
-    Returns:
-        uint8 [660, WIDTH, 3].
 
     >>> from course_utils.costs import accounting
     >>> from course_utils.networks.inception import MODULES, Inception
@@ -135,9 +133,6 @@ def activations(picture: np.ndarray, maps: Mapping[str, np.ndarray], off: Sequen
         maps: branch → float [channels, H', W'].
         off: branches that are ablated; they stay grey.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> activations(np.zeros((64, 64, 3), np.uint8), {"pool": np.ones((16, 8, 8))}).shape
     (294, 1120, 3)
     """
@@ -154,9 +149,6 @@ def tiles(maps: np.ndarray, colour: str) -> np.ndarray:
     Args:
         maps: float [channels, H, W], at least 0.
         colour: of the branch.
-
-    Returns:
-        uint8 [SIDE, SIDE, 3].
     """
     maps = np.asarray(maps, dtype=np.float32)
     order = np.argsort(-maps.mean(axis=(1, 2)), kind="stable")[:9]
@@ -185,9 +177,6 @@ def accuracies(before: tuple[str, float], after: tuple[str, float], share: float
     Args:
         before, after: words, and a share in [0, 1].
         share: of the scenes that were asked so far, for the second bar, in [0, 1].
-
-    Returns:
-        uint8 [120, WIDTH, 3].
     """
     canvas = Image.new("RGB", (WIDTH, 120), PAPER)
     draw = pen(canvas)
@@ -225,9 +214,6 @@ def ablations(
         columns: names of the branches.
         title: the figure's one message.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> ablations([[0.84, 0.94]], [[0.4, 0.2]], ["module a"], ["conv_3x3", "conv_5x5"], title="Both are missed").shape
     (196, 1120, 3)
     """
@@ -258,9 +244,6 @@ def costs(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable
         title: the figure's one message.
         says: turns a value into words.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> costs({"inception (3a)": (128, 303)}, title="They pay", says=lambda macs: f"{macs} M").shape
     (146, 1120, 3)
     """
@@ -288,9 +271,6 @@ def race(by_pictures: Series, by_work: Series, *, pictures: float, work: float, 
         by_work: name → (multiply-adds in billions, the same shares).
         pictures, work: the ends of the two axes.
         goal: the accuracy at which the two are compared, a level line.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     titles = "What it has learnt, picture by picture", "… and for how much work"
     if len(by_pictures) > 1:

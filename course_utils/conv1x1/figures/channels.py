@@ -2,6 +2,7 @@
 
 Serves notebook 3 and its lab. Nothing here computes: it shows what it is given.
 Papers: Okabe and Ito (2008) for the colours.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ def diverging(values: np.ndarray) -> np.ndarray:
 
     Args:
         values: float [H, W].
-
-    Returns:
-        uint8 [H, W, 3].
     """
     values = np.asarray(values, dtype=np.float32)
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
@@ -69,9 +67,6 @@ def mixture(
         new: float [H, W], the mixture.
         picture: uint8 [H, W, 3], what the channels come from.
         formula: what the mixture is, in one line.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
 
     >>> red, green, picture = np.eye(4), np.ones((4, 4)), np.zeros((4, 4, 3), np.uint8)
     >>> new, formula = red - green / 2, "red − ½ green"
@@ -128,9 +123,6 @@ def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
         weights: float [C', C].
         title: the figure's one message.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> matrix(np.eye(16), title="16 recipes").shape
     (552, 1120, 3)
     """
@@ -158,9 +150,6 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> np.ndarray:
         rows: name → maps, float [H, W] each, in every row as many.
         title: the figure's one message.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> maps({"before": [np.eye(8)] * 6, "after": [np.eye(8)] * 6}, title="Six maps, twice").shape
     (358, 1120, 3)
     """
@@ -185,9 +174,6 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str)
         rows: thing → way → share, 0 to 1; the same ways in every row.
         title: the figure's one message.
         x_label: what the shares are of.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
 
     >>> shares({"144 → 16": {"PCA": 0.65, "at random": 0.42}}, title="PCA wins", x_label="of the variance").shape
     (204, 1120, 3)

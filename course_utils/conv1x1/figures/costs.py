@@ -2,6 +2,7 @@
 
 Serves notebooks 3 and 4 and the lab of notebook 3. Nothing here computes: it shows what it is given.
 Papers: Williams et al. 2009 for the way a roofline is drawn.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -38,9 +39,6 @@ def funnel(blocks: Sequence[Block], *, title: str) -> np.ndarray:
     Args:
         blocks: from the first layer to the last.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
 
     >>> funnel([Block("convolution", 112, 112, 64), Block("inception", 28, 28, 256)], title="Down and up").shape
     (560, 1120, 3)
@@ -123,9 +121,6 @@ def bottleneck(plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, 
     Args:
         plans: the stations of the two ways: "192 maps", "5×5", "32 maps" …
         groups: quantity → (bar of the direct way, bar of the bottleneck); each quantity has its own scale.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     canvas = Image.new("RGB", (WIDTH, 176 + 106 * len(groups)), PAPER)
     draw = pen(canvas)
@@ -185,9 +180,6 @@ def roofline(points: Sequence[Point], arithmetic: float, memory: float, *, title
         arithmetic: the flat part of the roof, multiply-adds a second.
         memory: the slope, bytes a second.
         title: the figure's one message.
-
-    Returns:
-        uint8 [560, WIDTH, 3].
 
     >>> roofline([Point("5×5", 65, 3e10), Point("1×1", 4, 1e10)], 4e10, 1e10, title="What waits for memory?").shape
     (560, 1120, 3)

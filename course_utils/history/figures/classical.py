@@ -2,6 +2,7 @@
 
 Serves notebook 1 and its labs. Nothing here computes: it shows what it is given.
 Papers: Lowe 2004 (how key points are drawn), Dalal and Triggs 2005 (how cells are drawn).
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -62,9 +63,6 @@ def gradient_cells(cells: np.ndarray, *, side: int = 480) -> np.ndarray:
     Args:
         cells: [rows, columns, orientations], not negative.
         side: the largest edge of the figure, in pixels.
-
-    Returns:
-        uint8 [height, width, 3].
     """
     rows, columns, orientations = cells.shape
     edge = side // max(rows, columns)
@@ -90,9 +88,6 @@ def filter_pixels(filters: np.ndarray) -> np.ndarray:
 
     Args:
         filters: float [F, 3, k, k].
-
-    Returns:
-        uint8 [F, k, k, 3].
     """
     strongest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     shown = 0.5 + 0.5 * filters / np.maximum(strongest, 1e-12)
@@ -106,9 +101,6 @@ def tiles(pictures: np.ndarray, *, chosen: int, title: str) -> np.ndarray:
         pictures: uint8 [F, h, w, 3], such as `filter_pixels` gives.
         chosen: the one to frame.
         title: above them.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     columns, top = 16, 48
     step = (WIDTH - 2 * MARGIN) // columns
@@ -150,9 +142,6 @@ def features(
         chosen: the filter's number.
         captions: three, one under each picture.
         title: of the strip.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     side = 320  # a whole multiple of 64 and of the 32 that the layer answers
     three = [key_points(pixels, *points, side=side), gradient_cells(cells, side=side), answer]
@@ -182,9 +171,6 @@ def learning_curves(
         bands: name → (lowest, highest) around the line of that name.
         chance: what guessing would reach, in [0, 1]; drawn as a dotted line.
         live: name → (training scenes, accuracies): rings; the lines turn pale beside them.
-
-    Returns:
-        uint8 [520, WIDTH, 3].
     """
     from matplotlib.ticker import NullLocator  # here, because it is slow to import
 

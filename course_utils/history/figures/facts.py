@@ -1,6 +1,7 @@
 """Lesson 1's own drawings: the timeline, ImageNet's errors, and how sure a network is of what it never learnt.
 
 Serves notebook 1 and its labs. Nothing here computes: it shows what it is given. Papers: those of the timeline's rows.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -39,9 +40,6 @@ def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None
         entries: in the order of their years.
         chosen: index of the one that is told.
         thread: only this lane is in colour; None colours all.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     canvas = Image.new("RGB", (WIDTH, _TOP + len(LANES) * _LANE + 270), PAPER)
     draw = pen(canvas)
@@ -91,9 +89,6 @@ def imagenet(scores: Sequence[Score], *, title: str) -> np.ndarray:
     Args:
         scores: winners, those with outside data and people; see `history.read_imagenet`.
         title: the figure's one message.
-
-    Returns:
-        uint8 [520, WIDTH, 3].
     """
     height = 520
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
@@ -156,9 +151,6 @@ def answer(
         entropy: of the answer, in bits.
         usual: the median confidence and entropy on signs that it knows, drawn as marks.
         title: over the picture.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     canvas = Image.new("RGB", (WIDTH, 480), PAPER)
     draw = pen(canvas)
@@ -204,9 +196,6 @@ def certainty(rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title:
     Args:
         rows: (kind, one picture of it, uint8 [H, W, 3], confidences in [0, 1]), top to bottom.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     side, left, right = 64, 330, WIDTH - 150
     canvas = Image.new("RGB", (WIDTH, 92 + (side + 10) * len(rows) + 44), PAPER)

@@ -1,6 +1,7 @@
 """Jacobians as pictures of matrices, and a table of what becomes of a gradient.
 
 Serves notebook 05 and its lab of the gradient. Nothing here computes. Papers: none.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ def matrices(values: Sequence[np.ndarray], titles: Sequence[str], *, signs: str 
         values: float [rows, columns] each.
         titles, signs: as in `panels`.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
     >>> matrices([np.eye(4), -np.eye(4)], ["I", "−I"]).shape
     (440, 1120, 3)
     """
@@ -40,9 +38,6 @@ def diverging(values: np.ndarray) -> np.ndarray:
 
     Args:
         values: float [rows, columns], -1 to 1.
-
-    Returns:
-        uint8 [rows, columns, 3].
     """
     lifted = np.sign(values) * np.clip(np.abs(values), 0, 1) ** 0.6
     return np.round(blended(0.5 + 0.5 * lifted, BLUE, PAPER, VERMILLION)).astype(np.uint8)
@@ -60,9 +55,6 @@ def fates(columns: Sequence[str], rows: Mapping[str, Sequence[float]], *, title:
         columns: their heads.
         rows: head of the row → what is left of the gradient, one share a column.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
 
     >>> fates(["one block", "fifty"], {"plain": [0.5, 1e-15]}, title="Fifty blocks are too many").shape
     (228, 1120, 3)

@@ -1,6 +1,7 @@
 """Loss surfaces: from above, as contours that sharpen while they are computed, and in three dimensions.
 
 Serves notebook 05 and its lab. Nothing here computes a loss. Paper: Li et al. 2018, figures 1 and 5.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -28,9 +29,6 @@ def contours(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> n
         losses: of each surface, name → [P, P], row = β from below, column = α; NaN where not known yet.
         reach: α and β run from -reach to reach.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     count, top, side = len(losses), 96, 430
     gap = (WIDTH - LEFT - 110 - count * side) // max(1, count)
@@ -121,9 +119,6 @@ def surfaces(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> n
         losses: of each surface, name → [P, P], row = β, column = α.
         reach: α and β run from -reach to reach.
         title: the figure's one message.
-
-    Returns:
-        uint8 [560, WIDTH, 3].
 
     >>> hollow = np.linspace(-1, 1, 9) ** 2
     >>> surfaces({"a bowl": 0.01 + hollow + hollow[:, None]}, reach=1, title="Round a minimum").shape

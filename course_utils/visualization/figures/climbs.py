@@ -1,6 +1,7 @@
 """What a network likes to see: the ladder of regularisers, many filters, one network's optimum shown to the others.
 
 Serves notebook 6. Nothing here computes: it shows what it is given.
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -37,9 +38,6 @@ def ladder(
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
         width: of the figure, in pixels; lesson 6's six rungs make a narrow one.
-
-    Returns:
-        uint8 [height, width, 3].
     """
     if not rows or len(names) != len(rows) or any(len(row) != len(steps) for row in rows):
         counts = f"{len(rows)} rows of {sorted({len(row) for row in rows})}, {len(names)} names and {len(steps)} steps"
@@ -70,9 +68,6 @@ def sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], *, title: str) 
         pictures: uint8 [H, W, 3] each, at least one.
         titles: one a picture.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     if not len(pictures) or len(pictures) != len(titles):
         raise ValueError(f"give pictures and a title for each; got {len(pictures)} pictures, {len(titles)} titles.")
@@ -105,9 +100,6 @@ def exchange(
         title: the figure's one message.
         names: of the networks; "\\n" begins a new line.
         label: the name of the class.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     count, values = len(pictures), np.asarray(probabilities, dtype=float)
     if not count or len(names) != count or values.shape != (count, count):

@@ -2,6 +2,7 @@
 
 Serves notebook 6 and its labs. Nothing here computes: it shows what it is given.
 Papers: Zeiler and Fergus 2014, figure 2 (patches beside what a filter looks for).
+Each figure is uint8 [height, width, 3].
 """
 
 from __future__ import annotations
@@ -71,9 +72,6 @@ def top_examples(
         patches: what is inside the boxes, uint8 [h, w, 3] each.
         notes: a few words under each column.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     if not len(pictures) == len(boxes) == len(patches):
         counts = f"{len(pictures)} pictures, {len(boxes)} boxes and {len(patches)} patches"
@@ -109,9 +107,6 @@ def agreement(
         patches: for each row some, uint8 [h, w, 3] each.
         names, notes: of the rows, a few words each: the second line stands below the first.
         title: the figure's one message.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     left, gap = 210, 44
     side = min(120, (WIDTH - left - gap - MARGIN) // (max(map(len, patches)) + 1) - 10)
@@ -214,9 +209,6 @@ def maps(
         titles, captions: three each, over and under the pictures.
         below: the words over the wall.
         chosen: which of the wall is the one above, to be framed; None where it is not among them.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
     """
     above = panels([picture, warm, alone], titles, captions, side=320)
     return np.concatenate([above, _wall(others, names, below, chosen)])
