@@ -15,12 +15,14 @@ from PIL import Image
 from scripts import notebooks
 
 LAB = """
-class Lab(widgets.VBox):
+class Lab:  # no widget itself, which ipywidgets 7 would show its own way
+    widget = widgets.VBox([widgets.IntSlider(description="ε")])
+
     def _repr_mimebundle_(self, **_):
-        view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
+        view = {"model_id": self.widget.model_id, "version_major": 2, "version_minor": 0}
         return {"application/vnd.jupyter.widget-view+json": view, "image/png": PICTURE, "text/plain": "a lab"}
 
-Lab([widgets.IntSlider(description="ε")])
+Lab()
 """.strip()
 SMALL = """
 import base64, io, sys, ipywidgets as widgets

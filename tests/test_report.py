@@ -17,9 +17,10 @@ from tests import offline
 
 WIDGET = """
 import ipywidgets
-class Lab(ipywidgets.IntSlider):
+class Lab:
+    slider = ipywidgets.IntSlider()
     def _repr_mimebundle_(self, **_):
-        view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
+        view = {"model_id": self.slider.model_id, "version_major": 2, "version_minor": 0}
         return {"application/vnd.jupyter.widget-view+json": view, "image/png": PICTURE, "text/plain": "a lab"}
 Lab()
 """.strip()
