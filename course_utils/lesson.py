@@ -1,12 +1,14 @@
-"""What may stand in a lesson's cell of parameters, whoever wrote it: a student, or papermill. Serves all notebooks.
+"""What may stand in a lesson's cell of parameters, and the guard of the sentences that were written for its values.
 
-    as_written = parameters.check(
-        network_name=parameters.Choice(network_name, "signs-resnet", zoo.shipped()),
-        epsilon=parameters.Number(epsilon, 8 / 255, 0, 1, unit="pixels run from 0 to 1"),
-        steps=parameters.Whole(steps, 20, 1, 1000),
+    claim = lesson.check(
+        network_name=lesson.Choice(network_name, "signs-resnet", zoo.shipped()),
+        epsilon=lesson.Number(epsilon, 8 / 255, 0, 1, unit="pixels run from 0 to 1"),
+        steps=lesson.Whole(steps, 20, 1, 1000),
     )
+    claim("the attack turns STOP into another sign", answer != signs.STOP)
 
-A wrong value stops the lesson at that cell, with a sentence, before anything was computed from it.
+Serves all notebooks. A wrong value stops the lesson at that cell, with a sentence, before anything was computed from
+it. A claim that does not hold stops a test; a student reads what is different here, and the lesson goes on.
 """
 
 from __future__ import annotations
