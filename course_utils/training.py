@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from course_utils import runtime, signs
+from course_utils.arguments import check_whole
 
-Attack = Callable[[nn.Module, Tensor, Tensor, float], Tensor]  # (network, images, labels, progress) → images
-Loss = Callable[[nn.Module, Tensor, Tensor, float], tuple[Tensor, Tensor]]  # the same → loss, logits [N, classes]
+MakeImages = Callable[[nn.Module, Tensor, Tensor, float], Tensor]  # (network, images, labels, progress) → images
+MakeLoss = Callable[[nn.Module, Tensor, Tensor, float], tuple[Tensor, Tensor]]  # the same → loss, logits [N, classes]
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,7 @@ class Pool:
         self.generator = runtime.generator(seed, where)
 
     def batches(self, size: int, shift: int = 3) -> Iterator[tuple[Tensor, Tensor]]:
-        """Random batches without end: images [size, 3, S, S] in [0, 1], shifted by up to `shift` pixels, and labels.
-
-        >>> images, labels = next(batches(torch.zeros(9, 3, 8, 8), torch.arange(9), seed=0, size=4))
-        >>> images.shape
-        torch.Size([4, 3, 8, 8])
-        """
+        """Random batches without end: images [size, 3, S, S] in [0, 1], shifted by up to `shift` pixels, and labels."""
         where = self.images.device
         while True:
             chosen = torch.randint(len(self.labels), (size,), generator=self.generator, device=where)
@@ -86,8 +82,8 @@ def train(
     learning_rate: float = 2e-3,
     weight_decay: float = 0.01,
     label_smoothing: float = 0.0,
-    attack: Attack | None = None,
-    loss: Loss | None = None,
+    attack: MakeImages | None = None,
+    loss: MakeLoss | None = None,
     averaging: float = 0.0,
     exact: bool = False,
 ) -> Iterator[TrainingStep]:
@@ -117,41 +113,48 @@ def train(
     >>> steps[-1].index
     1
     """
-    if steps < 1:
-        raise ValueError(f"training takes at least one step; got steps={steps}.")
-    where = next(network.parameters()).device
-    order = torch.contiguous_format if exact else torch.channels_last
-    precision = torch.float32 if exact else runtime.fast_dtype(where)
-    network.to(memory_format=order)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.15)
-    mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True) if averaging else None
-    source, seconds = iter(batches), 0.0
-    try:
-        for index in range(steps):
-            begin = time.perf_counter()
-            images, labels = _next(source, index, steps)
-            images = images.to(where, memory_format=order)
-            labels = labels.to(where)
-            with torch.autocast(where.type, precision, enabled=precision != torch.float32):
-                if attack is not None:
-                    images = attack(network, images, labels, index / steps)
-                network.train()
-                if loss is None:
-                    logits = network(images)
-                    asked = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
-                else:
-                    asked, logits = loss(network, images, labels, index / steps)
-            _descend(asked, network, optimizer, schedule)
-            if mean is not None and index > 0.2 * steps:  # the first weights are not worth remembering
-                mean.update_parameters(network)
-            right = (logits.argmax(dim=1) == labels).float().mean().item()
-            seconds += time.perf_counter() - begin
-            yield TrainingStep(index, asked.item(), right, seconds)
-        if mean is not None:
-            network.load_state_dict(mean.module.state_dict())
-    finally:
-        network.eval()
+    steps = check_whole("steps", steps)
+
+    def walk() -> Iterator[TrainingStep]:
+        where = next(network.parameters()).device
+        order = torch.contiguous_format if exact else torch.channels_last
+        precision = torch.float32 if exact else runtime.fast_dtype(where)
+        network.to(memory_format=order)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.15)
+        mean = (
+            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True)
+            if averaging
+            else None
+        )
+        source, seconds = iter(batches), 0.0
+        try:
+            for index in range(steps):
+                begin = time.perf_counter()
+                images, labels = _next(source, index, steps)
+                images = images.to(where, memory_format=order)
+                labels = labels.to(where)
+                with torch.autocast(where.type, precision, enabled=precision != torch.float32):
+                    if attack is not None:
+                        images = attack(network, images, labels, index / steps)
+                    network.train()
+                    if loss is None:
+                        logits = network(images)
+                        asked = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+                    else:
+                        asked, logits = loss(network, images, labels, index / steps)
+                _descend(asked, network, optimizer, schedule)
+                if mean is not None and index > 0.2 * steps:  # the first weights are not worth remembering
+                    mean.update_parameters(network)
+                right = (logits.argmax(dim=1) == labels).float().mean().item()
+                seconds += time.perf_counter() - begin
+                yield TrainingStep(index, asked.item(), right, seconds)
+            if mean is not None:
+                network.load_state_dict(mean.module.state_dict())
+        finally:
+            network.eval()
+
+    return walk()
 
 
 def train_by_turns(
@@ -189,7 +192,12 @@ def train_by_turns(
 
 
 def batches(images: Tensor, labels: Tensor, seed: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Random batches without end, out of pictures [N, 3, H, W] and labels [N]; equal seeds give equal batches."""
+    """Random batches without end, out of pictures [N, 3, H, W] and labels [N]; equal seeds give equal batches.
+
+    >>> images, labels = next(batches(torch.zeros(9, 3, 8, 8), torch.arange(9), seed=0, size=4))
+    >>> images.shape
+    torch.Size([4, 3, 8, 8])
+    """
     draw = runtime.generator(seed)
     while True:
         rows = torch.randint(len(labels), (size,), generator=draw).to(images.device)
