@@ -12,14 +12,14 @@ from tqdm import tqdm
 from course_utils import conv1x1, runtime, signs, zoo
 
 NETWORK, LAYER, KEPT = "signs-alexnet", "features.4", 16
-STEPS, SEED, SCENES, SCENES_SEED, TEST_SCENES, TEST_SEED = 600, 0, 2000, 300, 1000, 301
+STEPS, SEED, SCENES, SCENES_SEED, TEST_SCENES, TEST_SCENES_SEED = 600, 0, 2000, 300, 1000, 301
 
 
 def main() -> None:
     """Learn the squeeze, read the test scenes through it, store both."""
     network = zoo.load(NETWORK, device="cpu")
     scenes = signs.render(SCENES, seed=SCENES_SEED, device="cpu")
-    test = signs.render(TEST_SCENES, seed=TEST_SEED, device="cpu")
+    test = signs.render(TEST_SCENES, seed=TEST_SCENES_SEED, device="cpu")
     learning = conv1x1.learn(network, LAYER, scenes.images, scenes.labels, k=KEPT, steps=STEPS, seed=SEED)
     path = list(tqdm(learning, total=STEPS, mininterval=10))
     squeeze = path[-1].squeeze
@@ -30,7 +30,7 @@ def main() -> None:
         "steps": STEPS,
         "seed": SEED,
         "scenes": f"signs.render({SCENES}, seed={SCENES_SEED})",
-        "test": f"signs.render({TEST_SCENES}, seed={TEST_SEED})",
+        "test": f"signs.render({TEST_SCENES}, seed={TEST_SCENES_SEED})",
         "accuracy": round(conv1x1.accuracy_through(network, LAYER, squeeze, test.images, test.labels), 4),
         "losses": [round(moment.loss, 3) for moment in path],
     }

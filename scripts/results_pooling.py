@@ -22,7 +22,7 @@ from course_utils.pooling import shifts
 STEPS, BATCH, SCENES, LEARNING_RATE = 1200, 64, 16_384, 3e-3
 SEEDS = (1,)  # of the first weights and of the order of the scenes; of more (--seeds 1 2 3) only the means are kept
 TRAVELS, TRAVELS_SEED = 400, signs.TEST_SEED
-TEST_SCENES, TEST_SEED = 2000, 2 * signs.TEST_SEED
+TEST_SCENES, TEST_SCENES_SEED = 2000, 2 * signs.TEST_SEED
 
 
 def trained(kind: str, seed: int, pool: training.Pool) -> tuple[zoo.PixelNetwork, str]:
@@ -91,7 +91,7 @@ def main() -> None:
     wanted = parser.parse_args()
     pool = training.Pool(SCENES, (shifts.WORLD,), size=shifts.WINDOW, seed=1, device="cpu")
     travel = shifts.render_travels(TRAVELS, seed=TRAVELS_SEED)
-    test = signs.render(TEST_SCENES, size=shifts.WINDOW, seed=TEST_SEED, dials=shifts.WORLD, device="cpu")
+    test = signs.render(TEST_SCENES, size=shifts.WINDOW, seed=TEST_SCENES_SEED, dials=shifts.WORLD, device="cpu")
     path = shifts.RESULTS
     found = json.loads(path.read_text(encoding="utf-8"))["kinds"] if path.is_file() else {}
     for kind in wanted.kinds or KINDS:
