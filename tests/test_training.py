@@ -194,5 +194,7 @@ def test_a_pool_draws_shifted_scenes_of_its_own(pool):
 def test_too_few_batches_or_steps_are_told(pool):
     with pytest.raises(ValueError, match="ended after 1 of 3 steps"):
         list(training.train(tiny_network(), itertools.islice(pool.batches(4), 1), steps=3))
-    with pytest.raises(ValueError, match="at least one step"):
-        next(training.train(tiny_network(), pool.batches(4), steps=0))
+    with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
+        training.train(tiny_network(), pool.batches(4), steps=0)
+    with pytest.raises(TypeError, match="steps must be a whole number of at least 1; got 'a'"):
+        training.train(tiny_network(), pool.batches(4), steps="a")
