@@ -88,7 +88,7 @@ def try_out(
     except NotImplementedError:
         return not_yet
     except Exception as trouble:
-        return _judge(student, trouble, takes, writes, explain, where)
+        return _judge(student, given, trouble, takes, writes, explain, where)
     if answer is None or answer is Ellipsis:
         return not_yet
     if any(old is not None and not torch.equal(old, now) for old, now in zip(before, given, strict=True)):
@@ -98,16 +98,20 @@ def try_out(
     return answer
 
 
-def _judge(student: Callable, trouble: Exception, takes: str, writes: str, explain: Callable, where: str) -> Verdict:
+def _judge(
+    student: Callable, given: tuple, trouble: Exception, takes: str, writes: str, explain: Callable, where: str
+) -> Verdict:
     """What to say of an exception, from what is sure to what is only told on."""
     told = " ".join(str(trouble).split())[:160]
     if isinstance(trouble, TypeError) and "ellipsis" in told.lower():
         return Verdict(None, "Not yet: one of the gaps still holds the three dots.")
     try:
-        count = len(inspect.signature(student).parameters)
+        signature = inspect.signature(student)
     except (TypeError, ValueError):
         return wrong(f"Give your function itself, of ({takes}).")
-    if isinstance(trouble, TypeError) and count != len(takes.split(", ")):
+    try:
+        signature.bind(*given)
+    except TypeError:
         return wrong(f"Your function must take ({takes}), in this order.")
     if sentence := explain(trouble):
         return wrong(sentence)

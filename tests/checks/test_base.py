@@ -63,6 +63,15 @@ def test_every_trouble_gets_a_sentence(student, sentence):
     assert verdict.sentence.startswith(sentence)
 
 
+def test_a_type_error_inside_is_no_wrong_number_of_arguments():
+    def g(x, times, scale=1.0):
+        return x.sum("a", "b")
+
+    assert marked(g).sentence.startswith("Your function stopped with TypeError: ")
+    assert marked(lambda *given: given[0] + "a").sentence.startswith("Your function stopped with TypeError: ")
+    assert marked(lambda x, *, times: x).sentence == "Your function must take (x, times), in this order."
+
+
 def test_chance_begins_anew_each_time_and_is_put_back():
     state = torch.get_rng_state()
     first, second = (marked(lambda x, times: torch.rand(3)) for _ in range(2))
