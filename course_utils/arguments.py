@@ -169,6 +169,13 @@ def check_one_image(name: str, images: Tensor) -> None:
         raise ValueError(f"{name} must be one picture [1, C, H, W] (a batch's first is images[:1]); got {got}.")
 
 
+def check_alike(first_name: str, first: Tensor, second_name: str, second: Tensor) -> None:
+    """Two tensors of the same shape, such as two batches of maps."""
+    if first.shape != second.shape:
+        shapes = f"{list(first.shape)} and {list(second.shape)}"
+        raise ValueError(f"{first_name} and {second_name} must have the same shape; got {shapes}.")
+
+
 # ---- networks, labels and classes --------------------------------------------------------------------------------
 def check_network(network: nn.Module) -> None:
     """A network, of whatever kind."""

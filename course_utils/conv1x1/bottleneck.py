@@ -91,6 +91,7 @@ def with_reduction(direct: Conv, reduced: int) -> tuple[Conv, Conv]:
     >>> round(direct.macs / sum(conv.macs for conv in with_reduction(direct, reduced=16)), 1)
     9.7
     """
+    reduced = check_whole("reduced", reduced)
     return replace(direct, out_channels=reduced, kernel=1), replace(direct, in_channels=reduced)
 
 

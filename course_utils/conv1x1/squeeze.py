@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime, training
-from course_utils.arguments import check_whole
+from course_utils.arguments import check_alike, check_whole
 from course_utils.conv1x1.conv1x1 import conv1x1
 from course_utils.layers.find import layer_of
 from course_utils.layers.hooks import hear, replace
@@ -74,8 +74,7 @@ def pca(maps: Tensor, k: int) -> Squeeze:
     >>> round(explained_variance(maps, pca(maps, 3)(maps)), 3)
     1.0
     """
-    channels = maps.shape[1]
-    k = check_whole("k", k, 1, channels, says=f"is how many of {channels} maps are left, 1 to {channels}")
+    k = _check_left(k, maps)
     pixels = _pixels(maps)
     mean = pixels.mean(dim=0)
     _, axes = torch.linalg.eigh((pixels - mean).T @ (pixels - mean))  # the smallest first
@@ -89,6 +88,7 @@ def project_at_random(maps: Tensor, k: int, seed: int = 0) -> Squeeze:
     >>> project_at_random(torch.rand(1, 64, 8, 8), k=16).down.shape
     torch.Size([16, 64])
     """
+    k = _check_left(k, maps)
     down = torch.randn(k, maps.shape[1], generator=runtime.generator(seed), dtype=torch.float64)
     return fit_rebuild(maps, down)
 
@@ -99,7 +99,7 @@ def select_maps(maps: Tensor, k: int) -> Squeeze:
     >>> select_maps(torch.rand(1, 3, 8, 8) * torch.tensor([0.1, 1, 0.1])[:, None, None], k=1).down.tolist()
     [[0.0, 1.0, 0.0]]
     """
-    order = _pixels(maps).var(dim=0).argsort(descending=True)[:k]
+    order = _pixels(maps).var(dim=0).argsort(descending=True)[: _check_left(k, maps)]
     return fit_rebuild(maps, torch.eye(maps.shape[1], device=maps.device)[order])
 
 
@@ -113,8 +113,14 @@ def explained_variance(maps: Tensor, rebuilt: Tensor) -> float:
     >>> explained_variance(maps, maps)
     1.0
     """
+    check_alike("maps", maps, "rebuilt", rebuilt)
     before, after = _pixels(maps), _pixels(rebuilt)
     return float(1 - (before - after).square().sum() / (before - before.mean(dim=0)).square().sum())
+
+
+def _check_left(k: int, maps: Tensor) -> int:
+    channels = maps.shape[1]
+    return check_whole("k", k, 1, channels, says=f"is how many of {channels} maps are left, 1 to {channels}")
 
 
 def _pixels(maps: Tensor) -> Tensor:

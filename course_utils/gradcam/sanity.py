@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import runtime
+from course_utils.arguments import check_alike
 from course_utils.gradcam.saliency import normalise
 from course_utils.layers.find import layer_of
 from course_utils.layers.hooks import watch
@@ -64,7 +65,7 @@ def randomise(network: nn.Module, parts: list[str], seed: int = 0) -> nn.Module:
     forgetful = copy.deepcopy(network)
     chosen = [layer_of(forgetful, name) for name in parts]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)  # layers draw from torch's own generator, on the processor
+        torch.default_generator.manual_seed(seed)  # layers draw from torch's own generator, on the processor
         for part in chosen:
             for layer in part.modules():
                 if hasattr(layer, "reset_parameters"):
@@ -87,6 +88,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     >>> rank_correlation(maps, maps.exp())
     tensor([1.])
     """
+    check_alike("first", first, "second", second)
     ranks = []
     for maps in (first, second):
         flat = maps.flatten(1).contiguous()
@@ -107,6 +109,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
     Source: Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity"; in windows of
     7×7 pixels.
     """
+    check_alike("first", first, "second", second)
     x, y = (maps[:, None].to(runtime.exact_dtype(maps.device)) for maps in (first, second))
     x_mean, y_mean = F.avg_pool2d(x, 7, 1), F.avg_pool2d(y, 7, 1)
     fair = 49 / 48  # the sample's variance, not the window's

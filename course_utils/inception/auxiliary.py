@@ -64,6 +64,8 @@ def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight
     >>> list(norms)[:3]
     ['conv1', 'conv2', 'inception_3a']
     """
+    if not isinstance(network, GoogLeNet):
+        raise TypeError(f"network must be the course's GoogLeNet(aux=True); got {type(network).__name__}.")
     if network.aux1 is None:
         raise ValueError("this GoogLeNet has no auxiliary classifiers; build it with aux=True.")
     asked = copy.deepcopy(network).train()

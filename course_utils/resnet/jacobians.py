@@ -86,6 +86,8 @@ def gradient_norms(network: nn.Module, images: Tensor, labels: Tensor) -> dict[i
     >>> list(gradient_norms(SmallResNet(8), torch.rand(2, 3, 8, 8), torch.tensor([0, 1])))
     [1, 3, 5, 7]
     """
+    if not hasattr(network, "parts"):
+        raise TypeError(f"network must tell its parts, as resnet.SmallResNet does; got {type(network).__name__}.")
     layers, signals, depth = [], [], 0
     with runtime.kept(network), _batch_statistics(network), torch.enable_grad():
         x = images.detach().requires_grad_()

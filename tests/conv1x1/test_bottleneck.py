@@ -96,3 +96,5 @@ def test_what_is_no_whole_number_and_no_rounds_are_refused():
         bottleneck.Conv(8, 8.0, 3, 8)
     with pytest.raises(ValueError, match="rounds must be at least 1; got 0"):
         next(bottleneck.time_by_turns([bottleneck.Conv(1, 1, 1, 1)], rounds=0))
+    with pytest.raises(ValueError, match="reduced must be at least 1; got 0"):
+        bottleneck.with_reduction(bottleneck.Conv(8, 8, 3, 8), 0)

@@ -91,16 +91,23 @@ def test_a_squeeze_is_two_1x1_convolutions(maps):
         assert torch.allclose(up(down(maps)), squeeze(maps), atol=1e-4)
 
 
+@pytest.mark.parametrize("squeeze", [pca, select_maps, project_at_random])
 @pytest.mark.parametrize("k", [0, 65])
-def test_a_squeeze_to_no_such_number_is_refused(maps, k):
+def test_a_squeeze_to_no_such_number_is_refused(maps, k, squeeze):
     with pytest.raises(ValueError, match=f"k is how many of 64 maps are left, 1 to 64; got {k}"):
-        pca(maps, k)
+        squeeze(maps, k)
 
 
-@pytest.mark.parametrize("k", [True, 2.0])
-def test_a_squeeze_to_no_whole_number_is_refused(maps, k):
+@pytest.mark.parametrize("squeeze", [pca, select_maps, project_at_random])
+@pytest.mark.parametrize("k", [True, 2.5])
+def test_a_squeeze_to_no_whole_number_is_refused(maps, k, squeeze):
     with pytest.raises(TypeError, match=f"k must be a whole number from 1 to 64; got {k}"):
-        pca(maps, k)
+        squeeze(maps, k)
+
+
+def test_what_is_rebuilt_has_the_shape_of_the_maps(maps):
+    with pytest.raises(ValueError, match="maps and rebuilt must have the same shape; got "):
+        explained_variance(maps, maps[:, :1])
 
 
 # ---- inside a network --------------------------------------------------------------------------------------------

@@ -83,6 +83,12 @@ def test_ssim_is_scikit_images():
     torch.testing.assert_close(sanity.ssim(first, first), torch.ones(3))
 
 
+@pytest.mark.parametrize("alike", [sanity.rank_correlation, sanity.ssim])
+def test_maps_of_two_shapes_are_not_compared(alike):
+    with pytest.raises(ValueError, match=r"first and second must have the same shape; got \[1, 8, 8\] and \[1, 9, 9\]"):
+        alike(random(1, 8, seed=1), random(1, 9, seed=1))
+
+
 class NoFloat64(TorchDispatchMode):
     """Refuses float64, as Apple's GPU does."""
 

@@ -44,3 +44,8 @@ def test_the_gradients_are_those_of_the_weighted_losses_and_nothing_changes(goog
 def test_a_network_without_the_two_classifiers_is_refused():
     with pytest.raises(ValueError, match="no auxiliary classifiers; build it with aux=True"):
         auxiliary.gradient_norms(inception.GoogLeNet(5, aux=False), torch.zeros(1, 3, 224, 224), torch.tensor([0]))
+
+
+def test_another_network_is_refused():
+    with pytest.raises(TypeError, match=r"must be the course's GoogLeNet.*; got Linear"):
+        auxiliary.gradient_norms(nn.Linear(3, 2), torch.zeros(1, 3, 224, 224), torch.tensor([0]))

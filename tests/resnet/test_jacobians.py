@@ -129,6 +129,11 @@ def test_the_norms_are_those_of_backward():
     assert list(jacobians.gradient_norms(network, images, labels).values()) == pytest.approx(expected)
 
 
+def test_a_network_that_does_not_tell_its_parts_is_refused():
+    with pytest.raises(TypeError, match=r"network must tell its parts, as resnet\.SmallResNet does; got Linear"):
+        jacobians.gradient_norms(nn.Linear(3, 2), *batch())
+
+
 def at_both_ends(**how):
     """The gradient at the first layer of 50, as a share of that at the last block; pictures large enough that padding
     hardly matters."""
