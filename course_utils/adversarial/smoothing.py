@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils import runtime
-from course_utils.arguments import check_distance, check_images, check_number, check_whole, is_number
+from course_utils.arguments import check_images, check_number, check_whole, is_number
 
 BATCH = 256  # noisy copies that are asked about at a time
 
@@ -64,8 +64,9 @@ def smooth_votes(network: nn.Module, images: Tensor, *, sigma: float, samples: i
     """
     check_images(images)
     check_whole("samples", samples)
-    check_number("sigma", sigma, above=True, says="is the strength of the noise in pixels, a number above 0")
-    check_distance("sigma", sigma, 4)
+    check_number(
+        "sigma", sigma, 0, 4, above=True, says="is the strength of the noise, above 0 and up to 4 (pixels: 0 to 1)"
+    )
     draw, answers = runtime.generator(seed, images.device), []
     with runtime.kept(network), torch.no_grad():
         for rows in torch.arange(len(images) * samples, device=images.device).split(BATCH):
@@ -105,6 +106,7 @@ def smooth_certify(
     tensor(1000)
     """
     _check_counts(np.asarray(0), np.asarray(1), alpha)
+    check_whole("first", first)
     chosen = smooth_votes(network, images, sigma=sigma, samples=first, seed=2 * seed).argmax(dim=1)
     votes = smooth_votes(network, images, sigma=sigma, samples=samples, seed=2 * seed + 1)
     counted = votes.gather(1, chosen[:, None])[:, 0].cpu().numpy()

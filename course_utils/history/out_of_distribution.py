@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_utils import runtime, signs, zoo
-from course_utils.arguments import check_classes, check_known, check_whole
+from course_utils.arguments import check_known, check_whole
 from course_utils.history.drawings import FURS, draw_cat, draw_limit_of_40, place
 from course_utils.signs.backgrounds import Dice, street
 from course_utils.signs.drawings import VARIANTS, Make
@@ -145,9 +145,11 @@ def lead_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0) -> Tenso
     >>> network.class_names[ask(network, led).labels[0]]
     'stop'
     """
+    last = len(network.class_names) - 1
+    label = check_whole("label", label, 0, last, says=f"is a class of this network, 0 to {last}")
     where = network.mean.device
     x = draw("noise", size=network.input_size, seed=seed).to(where)
-    goal, _ = check_classes(network, x, torch.tensor([label], device=where))
+    goal = torch.tensor([label], device=where)
     lowest, highest = (x - 32 / 255).clamp(min=0), (x + 32 / 255).clamp(max=1)
     with runtime.kept(network), torch.enable_grad():
         for _ in range(16):

@@ -144,13 +144,18 @@ IMAGES = pictures(2)
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=0, samples=9), ValueError, "sigma.*above 0; got 0"),
-        (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=64, samples=9), ValueError, "Did you mean 64/255"),
+        (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=0, samples=9), ValueError, "sigma.*above 0 .*; got 0"),
+        (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=8, samples=9), ValueError, "above 0 and up to 4.*; got 8"),
         (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=0.1, samples=0), ValueError, "samples must be at least 1"),
         (
             lambda n: smoothing.smooth_certify(n, IMAGES, sigma=0.1, alpha=0),
             ValueError,
             "alpha.*between 0 and 1; got 0",
+        ),
+        (
+            lambda n: smoothing.smooth_certify(n, IMAGES, sigma=1, first=0),
+            ValueError,
+            "first must be at least 1; got 0",
         ),
         (lambda _: smoothing.lower_bound(5, 4), ValueError, "0 to 4 successes in 4 trials; got 5"),
         (lambda _: smoothing.lower_bound(0.5, 4), TypeError, "give whole numbers"),

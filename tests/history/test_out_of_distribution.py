@@ -105,5 +105,7 @@ def test_what_cannot_be_drawn_is_refused(arguments, message):
 
 
 def test_noise_is_led_to_a_class_that_there_is(network):
-    with pytest.raises(ValueError, match="label 20 is no class of this network; it knows 0 to 19"):
+    with pytest.raises(ValueError, match="label is a class of this network, 0 to 19; got 20"):
         out_of_distribution.lead_noise(network, 20)
+    with pytest.raises(TypeError, match=r"label must be a whole number from 0 to 19; got 2\.5"):
+        out_of_distribution.lead_noise(network, 2.5)
