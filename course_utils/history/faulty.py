@@ -89,7 +89,7 @@ def small_cnn(seed: int = 0) -> nn.Module:
     torch.Size([1, 20])
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         layers: list[nn.Module] = []
         for inside, outside in ((3, 10), (10, 20), (20, 40)):
             layers += [nn.Conv2d(inside, outside, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
