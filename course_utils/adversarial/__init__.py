@@ -15,6 +15,8 @@ from course_utils.adversarial import (
     smoothing,
     transfer,
 )
+
+# In this face `apgd` and `pgd` are functions and hide their modules: inside the package import from the module.
 from course_utils.adversarial.apgd import apgd, apgd_steps, attack_radius
 from course_utils.adversarial.balls import L1, L2, Ball, Linf
 from course_utils.adversarial.pgd import (

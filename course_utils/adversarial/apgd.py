@@ -52,7 +52,7 @@ def apgd_steps(
     """Auto-PGD, a step at a time: each picture's step begins at 2ε and is halved whenever the climb stalls.
 
     Args:
-        network, images, labels, targets, random_start, seed: as in `pgd.pgd_steps`.
+        network, images, labels, targets, random_start, seed: as in `pgd_steps`.
         ball: `Linf(epsilon)` or `L2(epsilon)`.
         steps: at least 1.
         loss: one of `losses.LOSSES`, or a function like those.
@@ -134,7 +134,7 @@ def apgd(
     """Run `apgd_steps` to its end and keep each picture's best point; all arguments are those of `apgd_steps`.
 
     Returns:
-        The attack, as `pgd.pgd` gives it.
+        The attack, as `pgd` gives it.
 
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
@@ -261,4 +261,4 @@ def attack_radius(
 def _check_kind(ball: Ball) -> None:
     """Refuse a ball for which the paper has no rules."""
     if not isinstance(ball, (Linf, L2)):
-        raise TypeError(f"APGD is made for Linf(epsilon) and L2(epsilon); got {ball!r}, so attack it by pgd.pgd.")
+        raise TypeError(f"APGD is made for Linf(epsilon) and L2(epsilon); got {ball!r}, so attack it by pgd.")

@@ -78,7 +78,7 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
     Along g as the ball measures it: the sign of the gradient in Linf, its direction in L2, its largest numbers in L1.
 
     Args:
-        network, images, labels: as in `pgd.pgd_steps`, for one picture [1, C, H, W].
+        network, images, labels: as in `pgd_steps`, for one picture [1, C, H, W].
         ball: whose norm counts.
         seed: of g⊥.
 
@@ -213,7 +213,7 @@ def map_steps(
     square may be missed; `full` asks everywhere.
 
     Args:
-        network: as in `pgd.pgd_steps`, left as it was whenever an item is handed over.
+        network: as in `pgd_steps`, left as it was whenever an item is handed over.
         plane: of the pictures.
         label: the class whose loss is kept.
         reach: α and β run from -reach to reach, in the unit of ε.

@@ -5,6 +5,8 @@ conv1x1.conv1x1(maps, weight)
 """
 
 from course_utils.conv1x1 import bottleneck, figures
+
+# In this face `conv1x1` is the function and hides its module: inside the package import from the module.
 from course_utils.conv1x1.conv1x1 import as_matrix, conv1x1, share_on_object
 from course_utils.conv1x1.squeeze import (
     Learning,

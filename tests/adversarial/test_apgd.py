@@ -235,7 +235,11 @@ def test_the_loop_may_be_left_and_its_step_sizes_are_per_picture(network, batch,
 IMAGES, LABELS = torch.rand(3, 3, 4, 4, generator=generator(2)), torch.arange(3)
 MISTAKES = {
     "ball a number": ({"ball": 0.03}, TypeError, r"L1\(epsilon\), as in Linf\(8/255\); got 0.03"),
-    "ball without rules": ({"ball": L1(3.0)}, TypeError, r"made for Linf\(epsilon\) and L2\(epsilon\); got L1"),
+    "ball without rules": (
+        {"ball": L1(3.0)},
+        TypeError,
+        r"made for Linf\(epsilon\) and L2\(epsilon\); got L1.*attack it by pgd\.$",
+    ),
     "no steps": ({"steps": 0}, ValueError, "steps must be at least 1; got 0"),
     "unknown loss": ({"loss": "ce"}, ValueError, "there is no loss 'ce'; choose one of"),
     "NaN": ({"images": IMAGES / 0 * 0}, ValueError, "images holds NaN"),

@@ -1,6 +1,6 @@
 """The lab of adversarial examples: a picture, plus a little noise, and what one network or two read then.
 
-Serves notebook 8. It wires `pgd.pgd_steps` and `decision_map.map_steps` to `figures.lab`; they do their work
+Serves notebook 8. It wires `pgd_steps` and `decision_map.map_steps` to `figures.lab`; they do their work
 without it. Papers: Madry et al. 2018 (PGD), arXiv:1706.06083, with the step size 2.5·ε/k of its section 5.
 """
 
