@@ -26,6 +26,7 @@ from course_utils.networks.pixels import PixelNetwork
 from course_utils.networks.pooled import SignsPoolNet
 from course_utils.networks.resnet import SignsResNet, SmallResNet
 
+# The keys are the labels that the cards carry, not paths to the modules, which may move.
 ARCHITECTURES = {  # what a card may name, and nothing else is ever called
     "alexnet.SignsAlexNet": SignsAlexNet,
     "certify.CertifiableNet": CertifiableNet,

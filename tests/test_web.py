@@ -1,4 +1,4 @@
-"""What `downloads` promises: a file whole and right, or one sentence. The server is a loopback one."""
+"""What `web` promises: a file whole and right, or one sentence. The server is a loopback one."""
 
 from __future__ import annotations
 

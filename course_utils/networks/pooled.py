@@ -40,7 +40,7 @@ def blur2d(images: Tensor, stride: int | tuple[int, int] = 1) -> Tensor:
 
 
 class BlurPool2d(nn.Module):
-    """`pooling.blur_pool2d` as a layer: a 2×2 maximum at every pixel, a blur, and of that every second pixel."""
+    """Zhang's MaxBlurPool: a 2×2 maximum at every pixel, a blur, and of that every second pixel."""
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C, ⌈(H - 1) / 2⌉, ⌈(W - 1) / 2⌉]
         return blur2d(F.max_pool2d(x, 2, stride=1), stride=2)

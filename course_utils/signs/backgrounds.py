@@ -1,6 +1,6 @@
 """Procedural streets, out of focus, for signs to stand in: sky, buildings, foliage, road, poles and other clutter.
 
-Serves `signs.py`, and by it every notebook. Everything is batched arithmetic on coordinate grids and noise, drawn on
+Serves `scenes.py`, and by it every notebook. Everything is batched arithmetic on coordinate grids and noise, drawn on
 the device. Source of the idea of octave noise: Perlin 1985, "An image synthesizer".
 """
 

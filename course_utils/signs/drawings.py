@@ -1,6 +1,6 @@
 """The road signs themselves: vector drawings after the signs' legal geometry, each rasterised when it is first needed.
 
-Serves `signs.py`, and by it every notebook. Source of the geometry: German road traffic regulations (StVO, annexes 2
+Serves `scenes.py`, and by it every notebook. Source of the geometry: German road traffic regulations (StVO, annexes 2
 and 3, signs 205–294) and the lettering of DIN 1451; numbers: Stallkamp et al. 2012, the German benchmark GTSRB.
 """
 

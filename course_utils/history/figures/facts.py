@@ -87,7 +87,7 @@ def imagenet(scores: Sequence[Score], *, title: str) -> np.ndarray:
     """ImageNet's winning top-5 errors as bars by year, and the people who tried as lines.
 
     Args:
-        scores: winners, those with outside data and people; see `history.read_imagenet`.
+        scores: winners, those with outside data and people; see `facts.read_imagenet`.
         title: the figure's one message.
     """
     height = 520
