@@ -91,7 +91,7 @@ def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 
     Args:
         defence: what is attacked; for a `Rounded` one the last attack walks through the rounding.
         other: a network that nobody defended and that reads the same classes.
-        ball, steps, seed: as in `apgd.apgd_steps`; PGD's step is 2.5·ε/k.
+        ball, steps, seed: as in `apgd_steps`; PGD's step is 2.5·ε/k.
     """
     check_one_size("an attacker", ball)
     check_whole("steps", steps)

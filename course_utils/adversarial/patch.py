@@ -116,6 +116,7 @@ def patch_steps(
     """
     for name, count in {"steps": steps, "batch": batch, "side": side}.items():
         check_whole(name, count)
+    target = check_whole("target", target, 0)
     if bool((scenes.labels == target).any()):
         raise ValueError(f"the target {target} is what some of the scenes show; take another class.")
     check_classes(network, scenes.images, scenes.labels, torch.tensor([target]))

@@ -108,7 +108,7 @@ def curve_steps(
     Only what still stands is attacked again: a picture that falls in a small ball falls in every larger one.
 
     Args:
-        network, images, labels: as in `pgd.pgd_steps`.
+        network, images, labels: as in `pgd_steps`.
         epsilons: radii, growing; the first may be 0, which asks for the clean pictures.
         norm: of the balls.
         attacker: tells what an attack fools; `pgd_attacker()`, PGD of 20 steps on two losses, where left out.

@@ -47,7 +47,7 @@ def transfer_steps(
 
     Args:
         networks: name → network, each for pictures of the same size and with the same classes.
-        images, labels, ball, steps, seed: as in `pgd.pgd_steps`; the step is 2.5·ε/k.
+        images, labels, ball, steps, seed: as in `pgd_steps`; the step is 2.5·ε/k.
     """
     if not networks:
         raise ValueError("give at least one network, as in {'signs-resnet': zoo.load('signs-resnet')}.")

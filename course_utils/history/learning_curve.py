@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, signs, training, zoo
-from course_utils.arguments import check_choice, check_whole
+from course_utils.arguments import check_choice, check_known, check_whole
 from course_utils.history import classical
 
 WORDS, PLACED, HOG, CNN = METHODS = ("SIFT words", "SIFT words, placed", "HOG", "CNN")
@@ -49,7 +49,7 @@ def small_network(seed: int) -> nn.Sequential:
         return [convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.MaxPool2d(2)]
 
     with torch.random.fork_rng(devices=[]):  # the layers draw their first weights from torch's own generator
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return nn.Sequential(
             *block(3, 16, 5, stride=2),  # [N, 16, 16, 16]
             *block(16, 32, 3),  # [N, 32, 8, 8]
@@ -121,6 +121,7 @@ class Curves:
 
     def mean(self, method: str) -> list[float]:
         """Mean accuracy over the seeds, at each size."""
+        check_known("method", method, self.accuracies)
         return np.mean(self.accuracies[method], axis=0).tolist()
 
     def band(self, method: str) -> tuple[list[float], list[float]]:

@@ -57,7 +57,7 @@ def pair(seed: int = 0, device=None) -> dict[str, PixelNetwork]:
     networks = {}
     for name in (WITH, WITHOUT):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             body = SmallInception(len(signs.CLASSES), reduce=name == WITH)
         how = {"class_names": signs.CLASS_NAMES, "input_size": SIZE, "mean": signs.MEAN, "std": signs.STD}
         networks[name] = PixelNetwork(body, name=name, **how).to(runtime.device(device)).eval()

@@ -53,7 +53,7 @@ def render_travels(count: int, *, seed: int, batch: int = 256) -> Travel:
     >>> render_travels(2, seed=5, batch=64).images.shape
     torch.Size([2, 3, 96, 128])
     """
-    check_whole("count", count, says="asks for at least one scene")
+    check_whole("count", count, says="must be at least 1 scene")
     images, labels, found, block = [], [], 0, 0
     while found < count:
         scenes = signs.render(batch, size=WINDOW + FARTHEST, seed=seed + block, dials=WORLD, device="cpu")

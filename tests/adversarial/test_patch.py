@@ -103,6 +103,8 @@ def test_the_signs_own_class_is_no_target(network, scenes):
         patch.patch_steps(network, scenes, signs.STOP)
     with pytest.raises(ValueError, match="target 99 is no class of this network; it knows 0 to 19"):
         patch.train_patch(network, scenes, 99)
+    with pytest.raises(TypeError, match=r"target must be a whole number of at least 0; got 2\.5"):
+        patch.patch_steps(network, scenes, 2.5)
 
 
 def test_the_patches_that_ship_do_what_their_file_says(network):

@@ -154,3 +154,7 @@ def test_a_curve_is_asked_for_a_size_that_it_has():
     curves = Curves([20, 60], {WORDS: [[0.1, 0.2]]}, 40)
     with pytest.raises(ValueError, match="the size is one of 20, 60; got 50"):
         curves.at(WORDS, 50)
+    with pytest.raises(ValueError, match="there is no method 'nix'; choose one of "):
+        curves.at("nix", 20)
+    with pytest.raises(ValueError, match="there is no method 'a'; choose one of "):
+        curves.crossing("a", "b")

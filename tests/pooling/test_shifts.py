@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_travels(travel):
     again = shifts.render_travels(2, seed=5)
     assert torch.equal(again.images, travel.images[:2])
     assert torch.equal(again.labels, travel.labels[:2])
-    with pytest.raises(ValueError, match="at least one scene"):
+    with pytest.raises(ValueError, match="count must be at least 1 scene; got 0"):
         shifts.render_travels(0, seed=5)
 
 
