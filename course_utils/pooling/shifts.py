@@ -128,14 +128,14 @@ def standard_error(values: Tensor) -> Tensor:
     return values.std(dim=0) / math.sqrt(len(values))
 
 
-def results() -> dict[str, dict[str, Any]]:
+def load_results() -> dict[str, dict[str, Any]]:
     """What the four networks of notebook 2 said to 400 scenes: kind → numbers, from scripts/results_pooling.py.
 
     `right` (1 or 0, at shift 0), `consistency` and `wobble` hold a number for each scene; `same` (the share of scenes
     with the class of shift 0), `score` (the mean probability of the true class) and their standard errors a number for
     each shift.
 
-    >>> list(results())
+    >>> list(load_results())
     ['max', 'average', 'blur', 'stride']
     """
     return json.loads(RESULTS.read_text(encoding="utf-8"))["kinds"]

@@ -87,7 +87,7 @@ def test_a_network_ships_for_each_kind_and_is_as_good_as_its_results_say(kind):
     network = zoo.load(f"pooling-{kind}", device="cpu")
     assert f"pooling-{kind}" in zoo.extras()
     assert zoo.card(f"pooling-{kind}")["bytes"] < 500_000
-    promised = shifts.results()[kind]["accuracy"]
+    promised = shifts.load_results()[kind]["accuracy"]
     fresh = signs.render(300, size=shifts.WINDOW, seed=2**42, dials=shifts.WORLD, device="cpu")
     right = training.accuracy(network, fresh.images, fresh.labels)
     assert abs(right - promised) < 3.5 * (promised * (1 - promised) / 300) ** 0.5 + 0.01
@@ -113,6 +113,6 @@ def first_travels():
 @pytest.mark.parametrize("kind", pooling.KINDS)
 def test_the_stored_results_are_those_of_the_networks_that_ship(kind, first_travels):
     again = shifts.ask(zoo.load(f"pooling-{kind}", device="cpu"), first_travels)
-    stored = shifts.results()[kind]
+    stored = shifts.load_results()[kind]
     np.testing.assert_allclose(again.wobble().numpy(), stored["wobble"][:12], atol=0.01)
     assert np.abs(again.consistency().numpy() - np.array(stored["consistency"][:12])).max() < 0.15
