@@ -162,10 +162,10 @@ def load(path: Path) -> Curves:
     return Curves(**facts)
 
 
-def shipped() -> Curves:
+def load_curves() -> Curves:
     """The curves that ship with the course.
 
-    >>> curves = shipped()
+    >>> curves = load_curves()
     >>> curves.at(CNN, 20) < curves.at(HOG, 20), curves.at(CNN, 6000) > curves.at(HOG, 6000)
     (True, True)
     """

@@ -110,7 +110,7 @@ def test_curves_are_stored_and_read_again(tmp_path):
 
 
 def test_the_shipped_curves_are_whole():
-    curves = learning_curve.shipped()
+    curves = learning_curve.load_curves()
     assert tuple(curves.sizes) == learning_curve.SIZES
     assert curves.test_scenes >= 1000
     assert curves.made["recipes"] == learning_curve.RECIPES
@@ -125,7 +125,7 @@ def test_the_shipped_curves_are_whole():
 @pytest.mark.slow
 def test_a_run_today_lies_on_the_shipped_curves(monkeypatch):
     monkeypatch.setattr(learning_curve, "training_steps", as_shipped)
-    curves = learning_curve.shipped()
+    curves = learning_curve.load_curves()
     *_, last = learning_curve.compare((20, 60), seed=0, test_scenes=200)
     for method in METHODS:
         for size, accuracy in zip(*last.points(method), strict=True):

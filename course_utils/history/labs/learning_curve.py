@@ -35,7 +35,7 @@ class LearningCurveLab(started.StartedLab):
     """
 
     def __init__(self):
-        self._curves = learning_curve.shipped()
+        self._curves = learning_curve.load_curves()
         self._last: tuple[int, np.ndarray] | None = None  # how many readings were drawn, and the drawing
         controls = {
             "sizes": base.menu("train on", list(SHORTER), next(iter(SHORTER)), "how far the training set grows"),
@@ -73,7 +73,7 @@ def picture(curves: Curves, progress: Progress | None = None) -> figures.Picture
     """The learning curves, standing still; with a comparison under way, its readings as rings.
 
     Args:
-        curves: such as `learning_curve.shipped()`.
+        curves: such as `learning_curve.load_curves()`.
         progress: of a comparison.
     """
     live = None if progress is None else {method: progress.points(method) for method in METHODS}
