@@ -37,7 +37,7 @@ def ablate_each(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, 
 
 def seconds_a_step() -> dict[str, float]:
     """Forward and backward pass of one batch in float32 on one core: the processor's time, the median of 15."""
-    networks, times = race.pair(device="cpu"), {}
+    networks, times = race.build_pair(device="cpu"), {}
     images = torch.rand(race.BATCH, 3, race.SIZE, race.SIZE).to(memory_format=torch.channels_last)
     labels = torch.zeros(race.BATCH, dtype=torch.long)
     with runtime.threads(1):
@@ -58,9 +58,9 @@ def make_race() -> None:
     told = {race.WITH: [], race.WITHOUT: []}
     leaning = []
     for seed in SEEDS:
-        networks, curves = race.pair(seed), {name: [] for name in told}
+        networks, curves = race.build_pair(seed), {name: [] for name in told}
         bar = tqdm(total=2 * STEPS, desc=f"race, seed {seed}", mininterval=20, unit="step")
-        for name, _, right in race.race(networks, known, test, steps=STEPS, seed=seed):
+        for name, _, right in race.race_steps(networks, known, test, steps=STEPS, seed=seed):
             bar.update()
             if right is not None:
                 curves[name].append(round(right, 4))

@@ -91,13 +91,13 @@ def activations(network: nn.Module, images: Tensor, module: str) -> dict[str, Te
 
 
 @lru_cache(maxsize=1)
-def shipped(network: str = "signs-inception") -> dict[str, dict[str, float]]:
+def load_table(network: str = "signs-inception") -> dict[str, dict[str, float]]:
     """Fill → branch that alone is off ("" for none) → share of 2,000 scenes that is read right; see data/inception.
 
     Raises:
         ValueError: it was measured for another network.
 
-    >>> shipped()["zero"]["inception_b.conv_5x5"]
+    >>> load_table()["zero"]["inception_b.conv_5x5"]
     0.5355
     """
     told = json.loads((runtime.DATA / "inception" / "branches.json").read_text(encoding="utf-8"))

@@ -44,7 +44,7 @@ class Races:
     leaning: list[Mapping[str, float]]  # seed → branch of WITH that is off ("" for none) → share that is right
 
 
-def pair(seed: int = 0, device=None) -> dict[str, PixelNetwork]:
+def build_pair(seed: int = 0, device=None) -> dict[str, PixelNetwork]:
     """The two networks, with the same branches and the same shapes; only the reductions differ.
 
     Args:
@@ -76,7 +76,7 @@ def scenes(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.cat(images), torch.cat(labels)
 
 
-def race(
+def race_steps(
     networks: Mapping[str, PixelNetwork],
     known: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
@@ -87,7 +87,7 @@ def race(
     """Train networks in place, by turns, on the very same batches; leave the loop whenever you like.
 
     Args:
-        networks: name → network, as `pair` gives it; one alone will do too.
+        networks: name → network, as `build_pair` gives it; one alone will do too.
         known: pictures [N, 3, 32, 32] in [0, 1] and labels [N], to train with.
         test: the same, to measure with.
         steps: of each network.
@@ -105,13 +105,13 @@ def race(
 
 
 @lru_cache(maxsize=1)
-def work() -> dict[str, int]:
+def count_work() -> dict[str, int]:
     """Multiply-adds of one training step of each network: a forward pass, and a backward pass that costs two.
 
-    >>> {name: accounting.count(macs) for name, macs in work().items()}
+    >>> {name: accounting.count(macs) for name, macs in count_work().items()}
     {'with 1×1 reductions': '1.37 G', 'without': '5.31 G'}
     """
-    return {name: 3 * BATCH * accounting.account(network).macs for name, network in pair(device="cpu").items()}
+    return {name: 3 * BATCH * accounting.account(network).macs for name, network in build_pair(device="cpu").items()}
 
 
 def steps_to(goal: float, steps: Sequence[int], accuracies: Sequence[float]) -> float:
@@ -129,10 +129,10 @@ def steps_to(goal: float, steps: Sequence[int], accuracies: Sequence[float]) -> 
 
 
 @lru_cache(maxsize=1)
-def shipped() -> Races:
+def load_races() -> Races:
     """The trainings that `python scripts/results_inception.py race` wrote to data/inception/race.json.
 
-    >>> shipped().made["seeds"]
+    >>> load_races().made["seeds"]
     [0, 1, 2, 3]
     """
     return Races(**json.loads((runtime.DATA / "inception" / "race.json").read_text(encoding="utf-8")))

@@ -101,7 +101,7 @@ def test_a_silent_network_has_nothing_to_go_by(network, street):
 
 def test_the_table_that_ships_is_what_the_network_does(network):
     """On other scenes, within three standard errors of both; for the branches of which the lesson speaks."""
-    told = branches.shipped("signs-inception")
+    told = branches.load_table("signs-inception")
     assert set(told) == set(branches.FILLS)
     assert all(set(table) == {"", *branches.names(network)} for table in told.values())
     street = signs.render(300, seed=12345, device="cpu")
@@ -111,4 +111,4 @@ def test_the_table_that_ships_is_what_the_network_does(network):
         expected = told[fill][branch]
         assert abs(right - expected) < 3 * (expected * (1 - expected) * (1 / 300 + 1 / 2000)) ** 0.5 + 0.01
     with pytest.raises(ValueError, match="there is none for 'signs-resnet'"):
-        branches.shipped("signs-resnet")
+        branches.load_table("signs-resnet")

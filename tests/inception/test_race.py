@@ -17,7 +17,7 @@ def scenes():
 
 
 def test_the_two_networks_differ_in_nothing_but_the_reductions():
-    pair = race.pair(seed=3, device="cpu")
+    pair = race.build_pair(seed=3, device="cpu")
     with_1x1, without = (pair[name].body for name in (race.WITH, race.WITHOUT))
     for name in ("inception_a", "inception_b"):
         assert getattr(with_1x1, name).widths == getattr(without, name).widths
@@ -33,7 +33,7 @@ def test_building_a_pair_leaves_the_random_state_alone_and_is_repeatable():
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    one, two = race.pair(1, device="cpu"), race.pair(1, device="cpu")
+    one, two = race.build_pair(1, device="cpu"), race.build_pair(1, device="cpu")
     assert torch.equal(torch.rand(2), expected)
     for name in one:
         assert all(torch.equal(a, b) for a, b in zip(one[name].parameters(), two[name].parameters(), strict=True))
@@ -51,8 +51,8 @@ def test_scenes_come_in_blocks_and_from_their_seed():
 
 def test_both_are_trained_by_turns_and_measured_now_and_then(scenes, monkeypatch):
     monkeypatch.setattr(race, "EVERY", 2)
-    pair = race.pair(device="cpu")
-    turns = list(race.race(pair, scenes, scenes, steps=5))
+    pair = race.build_pair(device="cpu")
+    turns = list(race.race_steps(pair, scenes, scenes, steps=5))
     assert [(name, step.index) for name, step, _ in turns] == [(name, k) for k in range(5) for name in pair]
     assert [right is not None for _, _, right in turns[::2]] == [False, True, False, True, True]
     for network in pair:
@@ -64,25 +64,25 @@ def test_both_are_trained_by_turns_and_measured_now_and_then(scenes, monkeypatch
 
 def test_both_see_the_very_same_batches(scenes, monkeypatch):
     seen = {name: [] for name in (race.WITH, race.WITHOUT)}
-    pair = race.pair(device="cpu")
+    pair = race.build_pair(device="cpu")
     for name, network in pair.items():
         network.register_forward_pre_hook(lambda module, given, name=name: seen[name].append(given[0].sum().item()) if module.training else None)  # fmt: skip  # noqa: E501
-    for _ in race.race(pair, scenes, scenes, steps=3, seed=9):
+    for _ in race.race_steps(pair, scenes, scenes, steps=3, seed=9):
         pass
     assert seen[race.WITH] == seen[race.WITHOUT]
     assert len(set(seen[race.WITH])) == 3
 
 
 def test_leaving_the_race_leaves_two_usable_networks(scenes):
-    pair = race.pair(device="cpu")
-    turns = race.race(pair, scenes, scenes, steps=5)
+    pair = race.build_pair(device="cpu")
+    turns = race.race_steps(pair, scenes, scenes, steps=5)
     next(turns)
     turns.close()
     assert not any(network.training for network in pair.values())
 
 
 def test_the_work_of_a_step_is_three_forward_passes_of_a_batch():
-    work = race.work()
+    work = race.count_work()
     body = inception.SmallInception(len(signs.CLASSES))
     assert work[race.WITH] == 3 * 64 * accounting.account(body, 32).macs
     assert 3.8 < work[race.WITHOUT] / work[race.WITH] < 3.9
@@ -95,7 +95,7 @@ def test_where_the_goal_is_reached_is_found_between_two_measurements():
 
 
 def test_the_race_that_ships_reaches_equal_accuracy_for_a_quarter_of_the_work():
-    shipped, work = race.shipped(), race.work()
+    shipped, work = race.load_races(), race.count_work()
     needed, ends = {}, {}
     for name, runs in shipped.test.items():
         assert len(runs) == 4

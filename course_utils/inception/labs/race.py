@@ -55,7 +55,7 @@ class RaceLab(started.StartedLab):
 
     def waiting(self, network, steps, seed) -> base.Frame:
         """A run that ships, to its end; another seed, another run, as far as there are some."""
-        shipped = race.shipped()
+        shipped = race.load_races()
         *_, whole = shipped.steps
         runs = {name: runs[seed % len(runs)] for name, runs in shipped.test.items() if network in (BOTH, name)}
         measured = {name: tuple(zip(shipped.steps, run, strict=True)) for name, run in runs.items()}
@@ -72,10 +72,10 @@ class RaceLab(started.StartedLab):
                 yield Stage(steps, rendered=len(blocks) * race.BLOCK / race.SCENES)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
         test = race.scenes(race.TEST_SCENES, seed=signs.TEST_SEED)
-        pair = {name: one for name, one in race.pair(seed).items() if network in (BOTH, name)}
+        pair = {name: one for name, one in race.build_pair(seed).items() if network in (BOTH, name)}
         measured, seconds = dict.fromkeys(pair, ()), dict.fromkeys(pair, 0.0)
         *_, last = pair
-        for name, step, right in race.race(pair, self._scenes, test, steps=steps, seed=seed):
+        for name, step, right in race.race_steps(pair, self._scenes, test, steps=steps, seed=seed):
             seconds[name] = step.seconds
             if right is not None:
                 measured[name] += ((step.index + 1, right),)
@@ -96,7 +96,7 @@ class RaceLab(started.StartedLab):
 
 
 def _draw_curves(steps: int, measured: Measured) -> np.ndarray:
-    thousand, billions = race.BATCH / 1e3, {name: macs / 1e9 for name, macs in race.work().items()}
+    thousand, billions = race.BATCH / 1e3, {name: macs / 1e9 for name, macs in race.count_work().items()}
     by_pictures, by_work = {}, {}
     for name, billion in billions.items():
         at, right = zip(*measured[name], strict=True) if measured.get(name) else ((), ())
@@ -112,7 +112,7 @@ def _headline(stage: Stage) -> str:
         return f"The road-sign scenes are rendered first: {stage.rendered:.0%} …"
     told = []
     for name, points in stage.measured.items():
-        spent = accounting.count(stage.done * race.work()[name])
+        spent = accounting.count(stage.done * race.count_work()[name])
         right = f"{100 * points[-1][1]:.0f} % right" if points else "…"
         told.append(f"<b>{name}</b>: {right}, {stage.seconds[name]:.0f} s, {spent} multiply-adds")
     return f"step {stage.done} of {stage.steps}; {'; '.join(told)}."
