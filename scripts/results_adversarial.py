@@ -21,7 +21,7 @@ from course_utils.adversarial.balls import Linf
 from course_utils.layers import folding
 
 EPSILON, STEPS = 8 / 255, 20
-TEST_SEED = signs.TEST_SEED + 8
+SCENES_SEED = signs.TEST_SEED + 8
 CURVE_SCENES, CURVE_255, CURVE_STEPS = 80, (0, 1, 2, 3, 4, 6, 8, 12, 16, 24), 10
 TRANSFER_SCENES, TRANSFER_255, DEFENCE_SCENES = 60, (8, 24), 40
 PATCH_TARGET, PATCH_SIDE, PATCH_STEPS, PATCH_BATCH = "caution", 16, 150, 12
@@ -38,13 +38,13 @@ def load(name: str) -> nn.Module:
 
 def scenes(count: int, labels=None) -> signs.Scenes:
     """Test scenes of the default world."""
-    return signs.render(labels or count, seed=TEST_SEED, device="cpu").to(runtime.device())
+    return signs.render(labels or count, seed=SCENES_SEED, device="cpu").to(runtime.device())
 
 
 def make_robustness() -> None:
     """Accuracy against ε, PGD on two losses."""
     street = scenes(CURVE_SCENES)
-    how = {"epsilons_255": list(CURVE_255), "scenes": CURVE_SCENES, "scenes_seed": TEST_SEED}
+    how = {"epsilons_255": list(CURVE_255), "scenes": CURVE_SCENES, "scenes_seed": SCENES_SEED}
     told = {
         "made": made("robustness", attack=f"PGD-{CURVE_STEPS} on cross-entropy, then on the margin"),
         **how,
@@ -63,7 +63,7 @@ def make_transfer() -> None:
     """Every network attacked, all of them asked; in the usual ball and in one three times as large."""
     street = scenes(TRANSFER_SCENES)
     networks = {name: load(name) for name in zoo.shipped()}
-    told = {"made": made("transfer", attack=f"PGD-{STEPS}", scenes=TRANSFER_SCENES, scenes_seed=TEST_SEED)}
+    told = {"made": made("transfer", attack=f"PGD-{STEPS}", scenes=TRANSFER_SCENES, scenes_seed=SCENES_SEED)}
     told |= {"names": list(networks), "fooled": {}}
     for levels in TRANSFER_255:
         found = transfer.transfer(networks, street.images, street.labels, ball=Linf(levels / 255), steps=STEPS)
@@ -77,12 +77,14 @@ def make_obfuscated() -> None:
     street, plain, other = scenes(DEFENCE_SCENES), load("signs-resnet"), load("signs-inception")
     defences = {"none": plain, "loud": obfuscated.Loud(plain), "rounded": obfuscated.Rounded(plain)}
     told = {
-        "made": made("obfuscated", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=DEFENCE_SCENES, scenes_seed=TEST_SEED),
+        "made": made(
+            "obfuscated", attack=f"PGD-{STEPS}", epsilon_255=8, scenes=DEFENCE_SCENES, scenes_seed=SCENES_SEED
+        ),
         "network": "signs-resnet", "other": "signs-inception", "flat": {}, "robust_accuracy": {},
     }  # fmt: skip
     for name, defence in defences.items():
         makers = {"clean": lambda images, _labels: images}
-        makers |= obfuscated.attackers(defence, other, ball=Linf(EPSILON), steps=STEPS)
+        makers |= obfuscated.makers(defence, other, ball=Linf(EPSILON), steps=STEPS)
         told["flat"][name] = obfuscated.flat_share(defence, street.images, street.labels)
         told["robust_accuracy"][name] = {
             attack: round(obfuscated.robust_accuracy(defence, street.images, street.labels, maker), 4)
@@ -99,7 +101,7 @@ def make_patch() -> None:
     test = scenes(PATCHED_SCENES, [signs.STOP] * PATCHED_SCENES)
     told = {
         "made": made(
-            "patch", steps=PATCH_STEPS, scenes=TRAINING_SCENES, test_scenes=PATCHED_SCENES, scenes_seed=TEST_SEED
+            "patch", steps=PATCH_STEPS, scenes=TRAINING_SCENES, test_scenes=PATCHED_SCENES, scenes_seed=SCENES_SEED
         ),
         "target": PATCH_TARGET, "share of the sign": round(patch.Place().share, 4), "right": {}, "fooled": {},
     }  # fmt: skip

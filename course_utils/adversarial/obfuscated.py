@@ -85,7 +85,7 @@ def flat_share(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 Maker = Callable[[Tensor, Tensor], Tensor]  # (images, labels) → adversarial pictures
 
 
-def attackers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 20, seed: int = 0) -> dict[str, Maker]:
+def makers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 20, seed: int = 0) -> dict[str, Maker]:
     """What an attacker tries on a defence that may only hide its gradient, from the blind to the clever: name → maker.
 
     Args:
@@ -128,10 +128,10 @@ def robust_accuracy(network: nn.Module, images: Tensor, labels: Tensor, maker: M
 
 
 @lru_cache(maxsize=1)
-def shipped() -> dict:
+def load_results() -> dict:
     """What each attack left of each defence, as scripts/results_adversarial.py measured it.
 
-    >>> shipped()["robust_accuracy"]["rounded"]["PGD, cross-entropy"]
+    >>> load_results()["robust_accuracy"]["rounded"]["PGD, cross-entropy"]
     1.0
     """
     return json.loads((runtime.DATA / "adversarial" / "obfuscated.json").read_text(encoding="utf-8"))

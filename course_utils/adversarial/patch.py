@@ -189,10 +189,10 @@ def load(name: str) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def shipped() -> dict:
+def load_results() -> dict:
     """What the patches that ship did to test scenes, as scripts/results_adversarial.py measured it.
 
-    >>> shipped()["target"]
+    >>> load_results()["target"]
     'caution'
     """
     return json.loads((FOLDER / "patch.json").read_text(encoding="utf-8"))

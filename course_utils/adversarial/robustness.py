@@ -146,10 +146,10 @@ def curve(network: nn.Module, images: Tensor, labels: Tensor, **how) -> Curve:
 
 
 @lru_cache(maxsize=1)
-def shipped() -> dict[str, Curve]:
+def load_curves() -> dict[str, Curve]:
     """The curves of the four networks that ship, as scripts/results_adversarial.py measured them.
 
-    >>> shipped()["signs-resnet-robust"].total
+    >>> load_curves()["signs-resnet-robust"].total
     80
     """
     stored = json.loads((runtime.DATA / "adversarial" / "robustness.json").read_text(encoding="utf-8"))

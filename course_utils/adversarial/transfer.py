@@ -80,13 +80,13 @@ def transfer(networks: Mapping[str, nn.Module], images: Tensor, labels: Tensor, 
 
 
 @lru_cache(maxsize=4)
-def shipped(levels: int = 8) -> Transfer:
+def load_transfer(levels: int = 8) -> Transfer:
     """The matrix of the four networks that ship, as scripts/results_adversarial.py measured it.
 
     Args:
         levels: ε in 255ths, 8 or 24.
 
-    >>> shipped(8).rates.shape
+    >>> load_transfer(8).rates.shape
     torch.Size([4, 4])
     """
     stored = json.loads((runtime.DATA / "adversarial" / "transfer.json").read_text(encoding="utf-8"))

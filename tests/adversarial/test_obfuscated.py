@@ -51,7 +51,7 @@ def test_straight_through_changes_the_way_back_only(plain, street):
 
 def test_the_defences_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
     def fooled(defence, attack):
-        maker = obfuscated.attackers(defence, plain, ball=BALL, steps=12)[attack]
+        maker = obfuscated.makers(defence, plain, ball=BALL, steps=12)[attack]
         return obfuscated.robust_accuracy(defence, *stop, maker) == 0
 
     assert fooled(plain, "PGD, cross-entropy")
@@ -63,7 +63,7 @@ def test_the_defences_stop_pgd_and_fall_to_the_clever_attacks(plain, stop):
 
 def test_no_attack_leaves_the_ball(plain, stop):
     images, labels = stop
-    makers = obfuscated.attackers(obfuscated.Rounded(plain), plain, ball=BALL, steps=2)
+    makers = obfuscated.makers(obfuscated.Rounded(plain), plain, ball=BALL, steps=2)
     assert len(makers) >= 4
     for maker in makers.values():
         made = maker(images, labels)
@@ -79,13 +79,13 @@ def test_what_would_be_no_defence_is_refused(plain):
     with pytest.raises(TypeError, match=r"levels of brightness must be a whole number of at least 2; got 2\.5"):
         obfuscated.Rounded(plain, 2.5)
     with pytest.raises(ValueError, match="steps must be at least 1"):
-        obfuscated.attackers(plain, plain, ball=BALL, steps=0)
+        obfuscated.makers(plain, plain, ball=BALL, steps=0)
     with pytest.raises(TypeError, match=r"got 0\.03"):
-        obfuscated.attackers(plain, plain, ball=0.03)
+        obfuscated.makers(plain, plain, ball=0.03)
 
 
 def test_what_ships_says_that_obfuscation_is_no_defence():
-    told = obfuscated.shipped()
+    told = obfuscated.load_results()
     held, flat = told["robust_accuracy"], told["flat"]
     assert flat["none"] == 0
     assert flat["rounded"] == 1

@@ -108,7 +108,7 @@ def test_the_signs_own_class_is_no_target(network, scenes):
 
 
 def test_the_patches_that_ship_do_what_their_file_says(network):
-    told = patch.shipped()
+    told = patch.load_results()
     fresh = signs.render([signs.STOP] * 60, seed=77, device="cpu")
     fooled = {
         name: (patch.predict(network, fresh, pixels) == TARGET).float().mean().item()

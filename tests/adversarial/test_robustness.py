@@ -156,7 +156,7 @@ def test_an_attacker_without_steps_or_losses_is_none(mistake, words):
 
 # ---- what ships --------------------------------------------------------------------------------------------------
 def test_the_curves_that_ship_fall_and_only_the_robust_network_holds():
-    curves = robustness.shipped()
+    curves = robustness.load_curves()
     assert set(curves) == set(zoo.shipped())
     for found in curves.values():
         assert list(found.right) == sorted(found.right, reverse=True)

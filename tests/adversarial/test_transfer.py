@@ -72,7 +72,7 @@ def test_what_cannot_be_transferred_is_refused_at_the_call(mistake, error, words
 
 @pytest.mark.parametrize("levels", [8, 24])
 def test_the_matrix_that_ships_is_one_of_the_networks_that_ship(levels):
-    found = transfer.shipped(levels)
+    found = transfer.load_transfer(levels)
     assert found.names == zoo.shipped()
     assert ((found.fooled >= 0) & (found.fooled <= found.asked)).all()
     plain = [k for k, name in enumerate(found.names) if name != "signs-resnet-robust"]
@@ -83,7 +83,7 @@ def test_the_matrix_that_ships_is_one_of_the_networks_that_ship(levels):
 
 
 def test_a_larger_ball_transfers_better_and_only_measured_ones_ship():
-    small, large = (transfer.shipped(levels).rates for levels in (8, 24))
+    small, large = (transfer.load_transfer(levels).rates for levels in (8, 24))
     assert large.sum() > small.sum()
     with pytest.raises(ValueError, match="measured at"):
-        transfer.shipped(9)
+        transfer.load_transfer(9)
