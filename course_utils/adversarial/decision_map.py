@@ -121,6 +121,12 @@ def attack_plane(
 
     Raises:
         ValueError: the three lie on one line.
+
+    >>> from course_utils.adversarial.balls import Linf
+    >>> x = torch.full((1, 3, 8, 8), 0.5)
+    >>> one = x + 0.1 * torch.eye(8)
+    >>> attack_plane(x, one, x + 0.1, ball=Linf(0.2)).names
+    ('to one attack', 'to another')
     """
     x = _one("images", images)
     first, second = _one("one", one) - x, _one("other", other) - x
@@ -139,6 +145,12 @@ def path_plane(images: Tensor, path: Tensor, *, ball: Ball) -> Plane:
 
     Raises:
         ValueError: the path ends where it began, at x.
+
+    >>> from course_utils.adversarial.balls import Linf
+    >>> x = torch.full((1, 3, 8, 8), 0.5)
+    >>> path = torch.stack([x[0], x[0] + 0.1 * torch.eye(8), x[0] + 0.1])
+    >>> path_plane(x, path, ball=Linf(0.2)).names
+    ("to the attack's end", 'where its path bends')
     """
     x = _one("images", images)
     change = path - x

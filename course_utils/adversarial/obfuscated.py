@@ -77,7 +77,13 @@ class Rounded(nn.Module):
 
 
 def flat_share(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The share of pictures whose gradient is exactly 0 at every pixel, 0 to 1: the first sign of obfuscation."""
+    """The share of pictures whose gradient is exactly 0 at every pixel, 0 to 1: the first sign of obfuscation.
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> 0 <= flat_share(network, stop.images, stop.labels) <= 1
+    True
+    """
     _, _, gradient = loss_and_gradient(network, images, labels)
     return (gradient.flatten(1).abs().amax(dim=1) == 0).float().mean().item()
 

@@ -112,6 +112,12 @@ def pgd_steps(
         Iterator over steps + 1 points: the start (index 0) and the point after each step.
 
     Source: Madry et al. 2018, arXiv:1706.06083, section 2.1.
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> path = pgd_steps(network, stop.images, stop.labels, ball=Linf(8 / 255), step_size=2 / 255, steps=3)
+    >>> [step.index for step in path]
+    [0, 1, 2, 3]
     """
     check_batch(images, labels, targets, ball)
     steps = check_whole("steps", steps)
@@ -229,6 +235,12 @@ def loss_and_gradient(
 
     Returns:
         loss [N], logits [N, classes], gradient [N, C, H, W].
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> loss, logits, gradient = loss_and_gradient(network, stop.images, stop.labels)
+    >>> gradient.shape
+    torch.Size([1, 3, 64, 64])
     """
     with kept(network), torch.enable_grad():
         x = images.detach().requires_grad_()
@@ -242,7 +254,14 @@ def loss_and_gradient(
 def loss_and_logits(
     network: nn.Module, images: Tensor, goal: Tensor, loss: str | attack_losses.Loss = "cross-entropy"
 ) -> tuple[Tensor, Tensor]:
-    """As `loss_and_gradient`, without the gradient: loss [N], logits [N, classes]."""
+    """As `loss_and_gradient`, without the gradient: loss [N], logits [N, classes].
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> loss, logits = loss_and_logits(network, stop.images, stop.labels)
+    >>> loss.shape, logits.shape
+    (torch.Size([1]), torch.Size([1, 20]))
+    """
     with kept(network), torch.no_grad():
         logits = network(images)
         return attack_losses.find(loss)(logits, goal), logits

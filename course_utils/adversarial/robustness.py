@@ -74,6 +74,11 @@ def pgd_attacker(steps: int = 20, losses: Sequence[str] = ("cross-entropy", "mar
     Args:
         steps: k, at least 1.
         losses: one after the other, at least one; those that `pgd_steps` knows.
+
+    >>> from course_utils import signs, zoo
+    >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
+    >>> pgd_attacker(steps=5)(network, stop.images, stop.labels, Linf(8 / 255)).shape
+    torch.Size([1])
     """
     steps = check_whole("steps", steps)
     if not losses:

@@ -184,6 +184,9 @@ def check_ascent(student: Callable) -> Verdict:
 
     Returns:
         The verdict; `right` is None where the exercise was not begun.
+
+    >>> check_ascent(lambda network, image, *rest: 3)
+    ✗ Return the picture, a tensor; you return int.
     """
     return together((_mark(student, problem) for problem in _problems()), _RIGHT)
 

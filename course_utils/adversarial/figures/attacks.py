@@ -100,6 +100,9 @@ def balls(names: Sequence[str], formulas: Sequence[str], *, title: str) -> np.nd
     Args:
         names: of the three norms.
         formulas: what each ball says, a line below it.
+
+    >>> balls(["L1", "L2", "L∞"], ["Σ|δ| ≤ ε", "‖δ‖ ≤ ε", "max|δ| ≤ ε"], title="Three balls").shape[1:]
+    (1120, 3)
     """
     side, top = 300, 100
     canvas, around = begin(top + side + 60, title, y=28)
@@ -134,6 +137,9 @@ def matrix(rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, co
         rates: float [R, C], 0 to 1; NaN is left empty.
         names: of the rows and of the columns.
         rows, columns: what the rows and the columns are.
+
+    >>> matrix(np.eye(2), ["a", "b"], title="Who fools whom", rows="made for", columns="shown to").shape[1:]
+    (1120, 3)
     """
     rates = np.asarray(rates, dtype=float)
     count, left, top, tall = len(names), 330, 132, 74
@@ -161,6 +167,9 @@ def robust_accuracy(shares: Mapping[str, Mapping[str, float]], *, title: str, x_
     Args:
         shares: defence → attack → share still right, 0 to 1.
         x_label: what the shares are of.
+
+    >>> robust_accuracy({"plain": {"PGD": 0.1}}, title="What is left", x_label="share of the scenes").shape[1:]
+    (1120, 3)
     """
     every = list(dict.fromkeys(attack for attacks in shares.values() for attack in attacks))
     colours = {attack: (*LOOKS, ORANGE, INK)[k % 6] for k, attack in enumerate(every)}
@@ -201,6 +210,9 @@ def rows(
     Args:
         pictures: name of the row → uint8 [H, W, 3] each; a name may have several lines.
         captions: name of the row → a line a picture.
+
+    >>> rows({"STOP": [np.zeros((64, 64, 3), np.uint8)] * 3}, title="Three attacks").shape[1:]
+    (1120, 3)
     """
     left, count, gap = 170, max(len(row) for row in pictures.values()), 14
     below = 34 if captions else 8
@@ -234,6 +246,9 @@ def gradient_picture(gradient: np.ndarray) -> np.ndarray:
 
     Returns:
         uint8 [H, W, 3].
+
+    >>> gradient_picture(np.zeros((8, 8, 3))).shape
+    (8, 8, 3)
     """
     gradient = np.asarray(gradient, dtype=np.float64)
     largest = float(np.quantile(np.abs(gradient), 0.99)) or 1.0

@@ -171,6 +171,10 @@ def regions(
         label: the true class, drawn in blue.
         unit: 255 writes α and β as 255ths, 1 as plain numbers.
         classes, confidence, reach, edge, marks: see `square_regions`.
+
+    >>> classes = np.zeros((9, 9), dtype=int)
+    >>> regions(classes, np.ones((9, 9)), ["stop", "yield"], reach=0.03, title="One class").shape[1:]
+    (1120, 3)
     """
     colours = class_colours([classes], label)
     square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, marks=marks)
@@ -229,6 +233,9 @@ def mountain(
         losses: [P, P], row = β from below, column = α.
         path: [T, 2] of (α, β); heights: [T], the loss at its points.
         reach: see `square_regions`.
+
+    >>> mountain(np.random.default_rng(0).random((9, 9)), reach=0.03, title="The loss").shape[1:]
+    (1120, 3)
     """
     from matplotlib.colors import ListedColormap
     from matplotlib.ticker import MaxNLocator

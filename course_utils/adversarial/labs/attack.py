@@ -56,6 +56,9 @@ class AdversarialLab(SeeingLab):
 
     Raises:
         ValueError: there is no such story.
+
+    >>> AdversarialLab(steps=5)
+    [A lab: ...]
     """
 
     def __init__(

@@ -25,7 +25,11 @@ KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORAN
 # ---- the funnel --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Block:
-    """The maps behind one layer: its kind (see `KINDS`), their height, their width, their number."""
+    """The maps behind one layer: its kind (see `KINDS`), their height, their width, their number.
+
+    >>> Block("1×1", 28, 28, 64).channels
+    64
+    """
 
     kind: str
     height: int
@@ -165,7 +169,11 @@ def _plan(draw: ImageDraw.ImageDraw, x: float, y: float, stations: Sequence[str]
 # ---- a roofline --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Point:
-    """What was measured of one piece of work: multiply-adds a byte, multiply-adds a second, and its name."""
+    """What was measured of one piece of work: multiply-adds a byte, multiply-adds a second, and its name.
+
+    >>> Point("3×3", 100.0, 2e10).intensity
+    100.0
+    """
 
     name: str
     intensity: float

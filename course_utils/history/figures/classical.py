@@ -88,6 +88,9 @@ def filter_pixels(filters: np.ndarray) -> np.ndarray:
 
     Args:
         filters: float [F, 3, k, k].
+
+    >>> filter_pixels(np.ones((16, 3, 5, 5))).shape
+    (16, 5, 5, 3)
     """
     strongest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     shown = 0.5 + 0.5 * filters / np.maximum(strongest, 1e-12)
@@ -101,6 +104,9 @@ def tiles(pictures: np.ndarray, *, chosen: int, title: str) -> np.ndarray:
         pictures: uint8 [F, h, w, 3], such as `filter_pixels` gives.
         chosen: the one to frame.
         title: above them.
+
+    >>> tiles(np.zeros((16, 5, 5, 3), np.uint8), chosen=3, title="Filters").shape[2]
+    3
     """
     columns, top = 16, 48
     step = (WIDTH - 2 * MARGIN) // columns

@@ -89,6 +89,10 @@ def imagenet(scores: Sequence[Score], *, title: str) -> np.ndarray:
     Args:
         scores: winners, those with outside data and people; see `facts.read_imagenet`.
         title: the figure's one message.
+
+    >>> from course_utils.history import facts
+    >>> imagenet(facts.read_imagenet(), title="Top-5 errors").shape[1:]
+    (1120, 3)
     """
     height = 520
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
@@ -196,6 +200,9 @@ def certainty(rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title:
     Args:
         rows: (kind, one picture of it, uint8 [H, W, 3], confidences in [0, 1]), top to bottom.
         title: the figure's one message.
+
+    >>> certainty([("noise", np.zeros((8, 8, 3), np.uint8), [0.2, 0.4])], title="How sure?").shape[1:]
+    (1120, 3)
     """
     side, left, right = 64, 330, WIDTH - 150
     canvas = Image.new("RGB", (WIDTH, 92 + (side + 10) * len(rows) + 44), PAPER)
@@ -278,7 +285,11 @@ def _lines(words: str, size: int, bold: bool, room: int) -> tuple[str, ...]:
 
 
 def duration(days: float) -> str:
-    """A number of days as a person says it: "40 minutes", "3 hours", "12 days", "5 months", "2.5 years"."""
+    """A number of days as a person says it: "40 minutes", "3 hours", "12 days", "5 months", "2.5 years".
+
+    >>> duration(12.2)
+    '12 days'
+    """
     for unit, length in (("years", 365.25), ("months", 30.44), ("days", 1.0), ("hours", 1 / 24)):
         if days >= 1.95 * length:
             count = days / length

@@ -29,6 +29,9 @@ def throughput(groups: Sequence[tuple[str, Sequence[Row]]], *, title: str) -> np
 
     Returns:
         uint8 [height, WIDTH, 3].
+
+    >>> throughput([("convolution", [("1 core", 40.0, 60.0, "arithmetic")])], title="GFLOP/s").shape[1:]
+    (1120, 3)
     """
     values = [value for _, rows in groups for _, reached, limit, _ in rows for value in (reached, limit)]
     first = math.floor(math.log10(min(values) / 1.5))

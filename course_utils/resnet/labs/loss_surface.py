@@ -30,6 +30,9 @@ class LossSurfaceLab(started.StartedLab):
     """Walk away from two trained networks along two random directions, and see how soon the loss climbs.
 
     Before the first start the lab shows the fine surfaces that ship.
+
+    >>> LossSurfaceLab()
+    [A lab: ...]
     """
 
     def __init__(self):

@@ -43,6 +43,9 @@ class TwinsLab(started.StartedLab):
     """Train twins of one depth: the same layers, the same first weights, the same batches; only "+ x" differs.
 
     Before the first start the lab shows a run that ships.
+
+    >>> TwinsLab()
+    [A lab: ...]
     """
 
     def __init__(self):

@@ -38,6 +38,10 @@ def ladder(
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
         width: of the figure, in pixels; lesson 6's six rungs make a narrow one.
+
+    >>> small = np.zeros((64, 64, 3), np.uint8)
+    >>> ladder([[small, small]], title="A rung", names=["naive"], steps=[1, 50]).shape[1:]
+    (1120, 3)
     """
     if not rows or len(names) != len(rows) or any(len(row) != len(steps) for row in rows):
         counts = f"{len(rows)} rows of {sorted({len(row) for row in rows})}, {len(names)} names and {len(steps)} steps"
@@ -68,6 +72,9 @@ def sheet(pictures: Sequence[np.ndarray], titles: Sequence[str], *, title: str) 
         pictures: uint8 [H, W, 3] each, at least one.
         titles: one a picture.
         title: the figure's one message.
+
+    >>> sheet([np.zeros((64, 64, 3), np.uint8)] * 9, ["filter"] * 9, title="A layer").shape[1:]
+    (1120, 3)
     """
     if not len(pictures) or len(pictures) != len(titles):
         raise ValueError(f"give pictures and a title for each; got {len(pictures)} pictures, {len(titles)} titles.")

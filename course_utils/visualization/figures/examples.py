@@ -28,6 +28,9 @@ def fewer_shades(pixels: np.ndarray, shades: int = 32) -> np.ndarray:
     Args:
         pixels: uint8 [H, W, 3].
         shades: of each colour, 2 to 256; black and white stay what they are.
+
+    >>> fewer_shades(np.array([[[0, 128, 255]]], np.uint8), shades=2).tolist()
+    [[[0, 255, 255]]]
     """
     steps = np.round(np.arange(256) * (shades - 1) / 255)  # of each of the 256 shades
     return np.round(steps * 255 / (shades - 1)).astype(np.uint8)[pixels]
@@ -72,6 +75,10 @@ def top_examples(
         patches: what is inside the boxes, uint8 [h, w, 3] each.
         notes: a few words under each column.
         title: the figure's one message.
+
+    >>> small = np.zeros((32, 32, 3), np.uint8)
+    >>> top_examples([small], [(0, 0, 8, 8)], [small], ["0.9"], title="What excites it").shape[1:]
+    (1120, 3)
     """
     if not len(pictures) == len(boxes) == len(patches):
         counts = f"{len(pictures)} pictures, {len(boxes)} boxes and {len(patches)} patches"
@@ -107,6 +114,10 @@ def agreement(
         patches: for each row some, uint8 [h, w, 3] each.
         names, notes: of the rows, a few words each: the second line stands below the first.
         title: the figure's one message.
+
+    >>> small = np.zeros((32, 32, 3), np.uint8)
+    >>> agreement([small], [[small] * 4], names=["filter 3"], notes=["agrees"], title="Made and found").shape[1:]
+    (1120, 3)
     """
     left, gap = 210, 44
     side = min(120, (WIDTH - left - gap - MARGIN) // (max(map(len, patches)) + 1) - 10)

@@ -88,6 +88,9 @@ class VisualizationLab(LayersLab):
         layer: of signs-alexnet, at the beginning; `layers.find.outer_layers` lists those of the menu.
         filter: at the beginning.
         steps: of a climb at the beginning, 1 to 256.
+
+    >>> VisualizationLab(steps=4)
+    [A lab: ...]
     """
 
     def __init__(self, *, layer: str = "features.3", filter: int = 5, steps: int = 48):

@@ -38,6 +38,9 @@ class DreamLab(LookingLab):
 
     Args:
         steps: in each octave, at the beginning; few, so that the first picture is quick.
+
+    >>> DreamLab(steps=2)
+    [A lab: ...]
     """
 
     ALL = -1

@@ -39,6 +39,9 @@ class MapsLab(LookingLab):
     Args:
         layer: of signs-alexnet, at the beginning; `layers.find.outer_layers` lists those of the menu.
         filter: at the beginning.
+
+    >>> MapsLab(filter=3)
+    [A lab: ...]
     """
 
     def __init__(self, *, layer: str = "features.3", filter: int = 5):
