@@ -21,6 +21,7 @@ from course_utils.figures.style import extra, finish, settle, sheet, stronger, u
 Series = Mapping[str, Sequence]  # name → values, or name → (x values, values)
 Range = tuple[float, float]
 LOOKS = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
+EDGE = 0.04  # between an axis and the words of a legend, as a share of the axes
 CORNERS = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
 
 
@@ -165,7 +166,10 @@ class _Chart:
             left = (16 - self.left) / self.wide
             _dress(self.axes, *words, x=left, y=1 + 14 / self.tall)
             self.axes.xaxis.set_label_coords(0.5, (34 + extra(24) - self.below) / self.tall)
-            self.axes.yaxis.set_label_coords(left + (16 + extra(30)) / self.wide, 0.5)
+            # A label that is longer than its axis ends below the title, if it can.
+            long = self.tall < 11 * used().type * len(words[2]) < self.tall + self.below
+            self.axes.yaxis.label.set_horizontalalignment("right" if long else "center")
+            self.axes.yaxis.set_label_coords(left + (16 + extra(30)) / self.wide, 1.0 if long else 0.5)
             settle(self.canvas)
         self.words, self.range = words, range
         self.background = self.canvas.copy_from_bbox(self.figure.bbox)
@@ -239,7 +243,8 @@ def _emptiest_corner(lines, limits: tuple[Range, Range], log_y: bool, legend: tu
 
     def crowd(corner: str) -> tuple[int, int]:  # of the legend itself, then of the air round it
         far = np.abs(right - CORNERS[corner][0]), np.abs(high - CORNERS[corner][1])
-        return tuple(int(((far[0] < legend[0] + air) & (far[1] < legend[1] + air)).sum()) for air in (0, 0.1))
+        beside = far[1] > EDGE  # a line along the edge runs between the axis and the words
+        return tuple(int((beside & (far[0] < legend[0] + air) & (far[1] < legend[1] + air)).sum()) for air in (0, 0.1))
 
     return min(CORNERS, key=crowd)
 

@@ -104,7 +104,7 @@ class TwinsLab(started.StartedLab):
             series | {"guessing: ln 6": ([0, now.steps - 1], [small.GUESSING] * 2)},
             title="Same layers, same first weights, same scenes: only “+ x” differs",
             x_label="step",
-            y_label=f"training loss, mean of {WINDOW} batches",
+            y_label=f"loss, mean of {WINDOW} batches",
             x_range=(0, now.steps - 1),
             y_range=(0, TOP),
         )
