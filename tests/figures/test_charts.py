@@ -1,5 +1,6 @@
 """What stands at the axes of a chart can be read."""
 
+import numpy as np
 import pytest
 
 from course_utils.figures import charts
@@ -31,3 +32,12 @@ def test_no_number_of_a_logarithmic_axis_reaches_its_name(low):
     )
     beside = pixels[60:-60, 30:60].min(axis=(0, 2)) == 255  # columns of paper between the name and the numbers
     assert beside.sum() >= 4
+
+
+def test_a_line_along_the_axis_does_not_chase_the_legend_onto_a_curve():
+    steps = np.arange(200.0)
+    falling, level = 2.0 * np.exp(-steps / 15), np.full(200, 1.8)
+    lines, limits = [(steps, falling), (steps, level)], ((0.0, 199.0), (0.0, 2.4))
+    assert charts._emptiest_corner(lines, limits, False, (0.3, 0.3)) == "lower right"
+    risen = [(steps, falling + 0.3), (steps, level)]  # in the words' way, not below them: now it counts
+    assert charts._emptiest_corner(risen, limits, False, (0.3, 0.3)) != "lower right"
