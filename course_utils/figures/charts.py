@@ -61,13 +61,13 @@ def curves(
     if log_y:
         axes.set_yscale("log")
     axes.margins(x=0.02)
-    _dress(axes, title, x_label, y_label)
+    dress(axes, title, x_label, y_label)
     _legend(axes)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     return finish(canvas)
 
 
-def _dress(axes, title: str, x_label: str, y_label: str, **place: float) -> None:
+def dress(axes, title: str, x_label: str, y_label: str, **place: float) -> None:
     """The course's look for axes of matplotlib; the title stands where it has room, or at x and y."""
     axes.set_title(title, fontsize=18, fontweight="bold", loc="left", **place)
     axes.set_xlabel(x_label, fontsize=16)
@@ -164,7 +164,7 @@ class _Chart:
             self.canvas.draw()
         else:  # in fixed places, or matplotlib measures every word of the axes whenever it draws them
             left = (16 - self.left) / self.wide
-            _dress(self.axes, *words, x=left, y=1 + 14 / self.tall)
+            dress(self.axes, *words, x=left, y=1 + 14 / self.tall)
             self.axes.xaxis.set_label_coords(0.5, (34 + extra(24) - self.below) / self.tall)
             # A label that is longer than its axis ends below the title, if it can.
             long = self.tall < 11 * used().type * len(words[2]) < self.tall + self.below
