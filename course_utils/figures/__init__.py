@@ -3,60 +3,7 @@
 Serves all eight notebooks and their labs. Nothing here computes: it shows what it is given. Papers: none.
 """
 
-from course_utils.figures.base import (
-    MARGIN,
-    WIDTH,
-    Picture,
-    amplified,
-    bars,
-    fitted,
-    font,
-    panels,
-    percent,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, Picture, amplified, bars, fitted, font, panels, percent, text
 from course_utils.figures.charts import curves, quick_curves
-from course_utils.figures.colours import (
-    BLUE,
-    GREEN,
-    GRID,
-    HEATS,
-    INK,
-    ORANGE,
-    PALE,
-    PURPLE,
-    VERMILLION,
-    heat,
-    map_pixels,
-    overlaid,
-)
+from course_utils.figures.colours import BLUE, GREEN, HEATS, INK, ORANGE, PURPLE, VERMILLION, heat, map_pixels, overlaid
 from course_utils.figures.style import STYLES, use
-
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "GRID",
-    "HEATS",
-    "INK",
-    "MARGIN",
-    "ORANGE",
-    "PALE",
-    "PURPLE",
-    "STYLES",
-    "VERMILLION",
-    "WIDTH",
-    "Picture",
-    "amplified",
-    "bars",
-    "curves",
-    "fitted",
-    "font",
-    "heat",
-    "map_pixels",
-    "overlaid",
-    "panels",
-    "percent",
-    "quick_curves",
-    "text",
-    "use",
-]

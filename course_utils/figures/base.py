@@ -39,14 +39,7 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 def text(draw: ImageDraw.ImageDraw, at, words: str, *, size=22, bold=False, colour=INK, anchor="mm", width=None):
     """Write one line on a Pillow drawing; where it is wider than `width` pixels, in a smaller type, at last cut short.
 
-    Args:
-        draw: where.
-        at: (x, y) in pixels, of the `anchor`: Pillow's two letters, "mm" for the middle, "lm" for the left edge …
-        words: the line.
-        size: of the type in pixels.
-        bold: whether it is.
-        colour: of the type.
-        width: pixels it may take at most.
+    It stands with its `anchor` (Pillow's two letters, "mm" for the middle, "lm" for the left edge …) at (x, y).
     """
     size = type_size(draw, at, words, size, lambda one: font(one, bold), anchor, width)
     while width and size > 14 and draw.textlength(words, font=font(size, bold)) > width:
@@ -90,12 +83,7 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
 
 
 def fitted(pixels: np.ndarray, side: int) -> Image.Image:
-    """A picture scaled to fit a square: small ones by whole factors, so that every pixel is seen as a square.
-
-    Args:
-        pixels: uint8 [H, W, 3].
-        side: pixels that the longer edge may take.
-    """
+    """A picture, uint8 [H, W, 3], of at most side × side: small ones by whole factors, so that pixels stay squares."""
     picture = Image.fromarray(_checked(pixels))
     longer = max(picture.size)
     if 2 * longer <= side:
@@ -122,8 +110,7 @@ def amplified(noise: np.ndarray) -> tuple[np.ndarray, int]:
     noise = np.asarray(noise, dtype=np.float32)
     largest = float(np.abs(noise).max(initial=0.0))
     factor = max(1, int(0.5 / largest + 1e-3)) if largest > 0 else 1
-    shown = np.clip(0.5 + factor * noise, 0, 1)
-    return np.round(255 * shown).astype(np.uint8), factor
+    return np.round(255 * np.clip(0.5 + factor * noise, 0, 1)).astype(np.uint8), factor
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------
@@ -140,13 +127,10 @@ def panels(
     """Pictures in a row, a title above each and a line below.
 
     Args:
-        pictures: uint8 [H, W, 3] each; at least one.
-        titles: one a picture.
-        captions: one a picture, or none at all.
+        pictures: uint8 [H, W, 3] each; at least one, with one title and, if there are any, one caption each.
         colours: of the captions; dark grey where left out.
         signs: characters between the pictures, such as "+=": one picture plus a second equals a third.
-        side: the largest edge of a picture on the figure, in pixels.
-        width: of the figure, in pixels.
+        side: the largest edge of a picture on the figure, in pixels, of which it is `width` wide.
 
     >>> panels([np.zeros((64, 64, 3), np.uint8)] * 2, ["before", "after"], width=800).shape[1:]
     (800, 3)
@@ -191,9 +175,8 @@ def bars(
 
     Args:
         names: of the classes, top to bottom.
-        before, after: their probabilities, 0 to 1.
+        before, after: their probabilities, 0 to 1; `says` turns one into the words at its bar.
         titles: of the two sides.
-        says: turns a value into the words at its bar.
         width: of the figure, in pixels.
 
     >>> bars(["stop", "yield"], [0.9, 0.1], [0.2, 0.8], titles=("clean", "attacked")).shape
@@ -202,11 +185,9 @@ def bars(
     height, row, half = 56 + 40 * len(names), 40, (width - 2 * MARGIN - 300) // 2
     canvas = Image.new("RGB", (width, height), PAPER)
     draw = pen(canvas)
-    for way, (title, values, colour) in enumerate(
-        ((titles[0], before, BLUE), (titles[1], after, VERMILLION)),
-    ):
-        edge, sense = (width // 2 - 150, -1) if way == 0 else (width // 2 + 150, 1)
-        near, far = ("rm", "lm") if way == 0 else ("lm", "rm")
+    sides = (titles[0], before, BLUE, -1, "rm", "lm"), (titles[1], after, VERMILLION, 1, "lm", "rm")
+    for title, values, colour, sense, near, far in sides:
+        edge = width // 2 + sense * 150
         text(draw, (edge + sense * half, 24), "100 %", size=16, colour=PALE, anchor=far)
         text(draw, (edge, 24), title, size=22, bold=True, colour=colour, anchor=near)
         for quarter in range(5):

@@ -1,9 +1,8 @@
 """Lines over axes: `curves` for what stands still, `quick_curves` for what a slider or a training redraws.
 
-Serves all eight notebooks and their labs. Papers: none. Both are matplotlib's; the second keeps its figure and draws
-axes and words anew only where they change: measured on one core
-4 ms a redraw, 25 with new axes (hand-made ones, by Pillow, took 8).
-Each figure is uint8 [height, width, 3].
+Serves all eight notebooks and their labs. Papers: none. Each figure is uint8 [height, width, 3]. Both are matplotlib's;
+the second keeps its figure and draws axes and words anew only where they change: measured on one core 4 ms a redraw, 25
+with new axes (hand-made ones, by Pillow, took 8).
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ def curves(
 
     Args:
         series: name → values, or name → (x values, values).
-        title: the figure's one message.
-        x_label, y_label: with their units.
+        title: the figure's one message; the labels tell the units.
         x: where the values stand, for all; 0, 1, 2 … where left out.
         log_y: a logarithmic upright axis.
         bands: name → (lower, upper) round the line of that name.
@@ -99,10 +97,7 @@ def quick_curves(
     """The same picture, quick enough to follow a slider; values that are not finite leave a gap.
 
     Args:
-        series: name → values, or name → (x values, values); an empty one stands in the legend only.
-        title: the figure's one message.
-        x_label, y_label: with their units.
-        log_y: a logarithmic upright axis.
+        series: as in `curves`; an empty one stands in the legend only.
         x_range, y_range: what the axes span; where left out, the values, upright up to the next round number.
         width, height: in pixels.
 
@@ -116,14 +111,15 @@ def quick_curves(
     longest = max((len(name) for name in series), default=0)
     wide, tall = used().type * (80 + 12 * longest), used().type * 32 * len(series)  # pixels of the legend, about
     corner = _emptiest_corner(lines, limits, log_y, (wide / width, tall / (height - 130)))
-    chart = _kept_chart(width, height, tuple(series), used().type, threading.get_ident())
+    chart = _Chart(width, height, tuple(series), used().type, threading.get_ident())
     return chart.drawn(lines, (title, x_label, y_label), (*limits, log_y, corner))
 
 
+@lru_cache(maxsize=8)  # one for each size, each style and each thread: no two draw on the same at once
 class _Chart:
     """Axes that stay between two pictures, because to draw them takes ten times as long as to draw the lines."""
 
-    def __init__(self, width: int, height: int, names: Sequence[str]):
+    def __init__(self, width: int, height: int, names: tuple[str, ...], _type_size: float, _thread: int):
         self.figure, self.canvas = sheet(width, height)
         self.left, self.below = 100 + extra(140), 74 + extra(30)  # pixels for the words beside the axes and below
         self.wide, self.tall = width - self.left - 24, height - self.below - 56
@@ -173,12 +169,6 @@ class _Chart:
             settle(self.canvas)
         self.words, self.range = words, range
         self.background = self.canvas.copy_from_bbox(self.figure.bbox)
-
-
-@lru_cache(maxsize=8)
-def _kept_chart(width: int, height: int, names: tuple[str, ...], type_size: float, thread: int) -> _Chart:
-    """One for each size, each style and each thread: no two draw on the same at once."""
-    return _Chart(width, height, names)
 
 
 def _placed(series: Series, x: Sequence[float] | None = None) -> dict[str, tuple[Sequence, Sequence]]:

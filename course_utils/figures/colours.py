@@ -24,10 +24,7 @@ def blended(shares: np.ndarray | float, *colours: str) -> np.ndarray:
 
     Args:
         shares: float [...], 0 to 1.
-        colours: "#RRGGBB", two at least, at equal distances.
-
-    Returns:
-        float [..., 3], 0 to 255.
+        colours: "#RRGGBB", two at least, at equal distances; what comes is float [..., 3], 0 to 255.
     """
     places = np.linspace(0, 1, len(colours))
     channels = zip(*(ImageColor.getrgb(colour) for colour in colours), strict=True)
@@ -49,14 +46,7 @@ def shades(name: str, steps: int = 256) -> np.ndarray:
 
 # ---- maps --------------------------------------------------------------------------------------------------------
 def heat(values: np.ndarray, colours: str = "inferno") -> np.ndarray:
-    """A map in colours.
-
-    Args:
-        values: float [H, W] in [0, 1].
-        colours: one of `HEATS`.
-
-    Returns:
-        uint8 [H, W, 3].
+    """A map, float [H, W] in [0, 1], in one of the `HEATS`, as uint8 [H, W, 3].
 
     >>> heat(np.array([[0.0, 1.0]]), "inferno").tolist()
     [[[0, 0, 4], [252, 255, 164]]]
@@ -68,16 +58,13 @@ def heat(values: np.ndarray, colours: str = "inferno") -> np.ndarray:
 
 
 def overlaid(pixels: np.ndarray, values: np.ndarray, *, opacity: float = 0.6, colours: str = "inferno") -> np.ndarray:
-    """A map over the picture, which turns grey below it, so that red paint is not taken for heat.
+    """A map over the picture, which turns grey below it, so that red paint is not taken for heat; uint8 [H, W, 3].
 
     Args:
         pixels: uint8 [H, W, 3].
         values: float [H, W] in [0, 1].
         opacity: 0 shows the picture alone, in its colours; 1 the map alone.
         colours: one of `HEATS`.
-
-    Returns:
-        uint8 [H, W, 3].
     """
     picture = np.asarray(pixels, dtype=np.float32)
     if picture.shape[:2] != np.shape(values):
@@ -88,14 +75,7 @@ def overlaid(pixels: np.ndarray, values: np.ndarray, *, opacity: float = 0.6, co
 
 
 def map_pixels(maps: np.ndarray) -> np.ndarray:
-    """Activations as grey pictures: black is 0, white the strongest answer of each map.
-
-    Args:
-        maps: float [F, h, w], not negative.
-
-    Returns:
-        uint8 [F, h, w, 3].
-    """
+    """Activations, float [F, h, w], as grey pictures [F, h, w, 3]: black is 0, white each map's strongest answer."""
     strongest = maps.max(axis=(1, 2), keepdims=True)
     shown = np.round(255 * maps / np.maximum(strongest, 1e-12)).astype(np.uint8)
     return np.repeat(shown[..., None], 3, axis=3)

@@ -40,9 +40,6 @@ def use(style: str) -> None:
     Args:
         style: "notebook", or "stage": larger words, thicker lines and stronger greys, for the back row.
 
-    Raises:
-        ValueError: there is no such style.
-
     >>> use("notebook")
     >>> used().type
     1.0
@@ -110,52 +107,32 @@ class _Pen(ImageDraw.ImageDraw):
 def type_size(draw: ImageDraw.ImageDraw, at, words: str, size: int, face, anchor: str, width=None) -> int:
     """The size of type for a line of words: the style's, or less where it would cover what is drawn already.
 
-    Args:
-        draw: a pen.
-        at: (x, y) in pixels, of the anchor.
-        words: the line.
-        size: of the type in a notebook, in pixels.
-        face: size → the typeface of that size.
-        anchor: Pillow's two letters.
-        width: pixels that the line may take at most.
+    Arguments are those of `base.text`; `face` gives the typeface of a size.
     """
     largest = size + extra(size)
     if largest <= size or not isinstance(draw, _Pen) or not words:
         return size
 
-    def box(one: int) -> tuple[int, int, int, int]:
-        left, top, right, bottom = draw.textbbox(at, words, font=face(one), anchor=anchor)
-        return int(left) - 5, int(top) - 2, int(right) + 6, int(bottom) + 3  # a little air round the words
+    def below(one: int) -> np.ndarray:
+        """What lies under the words in that size, with a little air round them: [pixels, 3]."""
+        left, top, right, bottom = map(int, draw.textbbox(at, words, font=face(one), anchor=anchor))
+        paper = draw.canvas.crop((left - 5, top - 2, right + 6, bottom + 3))  # beyond the canvas it is black: no room
+        return np.asarray(paper.convert("RGB")).astype(np.int16).reshape(-1, 3)
 
-    usual, widest = box(size), box(largest)
-    left, top = min(usual[0], widest[0]), min(usual[1], widest[1])
-    right, bottom = max(usual[2], widest[2]), max(usual[3], widest[3])
-    paper = draw.canvas.crop((left, top, right, bottom)).convert("RGB")  # beyond the canvas it is black: no room
-    pixels = np.asarray(paper).astype(np.int16)
-    ground = np.median(_part(pixels, usual, left, top).reshape(-1, 3), axis=0)
-    ink = (np.abs(pixels - ground) > FAINT).any(axis=-1)
-    before = _part(ink, usual, left, top).sum()
+    ground = np.median(below(size), axis=0)
+    before = (np.abs(below(size) - ground) > FAINT).any(axis=1).sum()
     for one in range(largest, size, -1):
         fits = width is None or draw.textlength(words, font=face(one)) <= width
-        if fits and _part(ink, box(one), left, top).sum() <= before:
+        if fits and (np.abs(below(one) - ground) > FAINT).any(axis=1).sum() <= before:
             return one
     return size
 
 
-def _part(pixels: np.ndarray, box: tuple[int, int, int, int], left: int, top: int) -> np.ndarray:
-    """What lies inside a box, of pixels whose corner is at (left, top)."""
-    return pixels[max(box[1] - top, 0) : box[3] - top, max(box[0] - left, 0) : box[2] - left]
-
-
 # ---- matplotlib --------------------------------------------------------------------------------------------------
 def sheet(width: int, height: int, **options):
-    """An empty figure of matplotlib of that many pixels, and the canvas to draw it on.
+    """An empty figure of matplotlib of that many pixels, with options of its `Figure`, and the canvas to draw it on.
 
     Type, lines and dots of matplotlib are measured in points: more pixels a point, and all of them grow.
-
-    Args:
-        width, height: in pixels.
-        options: of matplotlib's `Figure`, such as layout="constrained".
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -114,7 +114,7 @@ TABLE = {
 def test_the_scores_show_methods_baselines_and_the_best_of_the_blind():
     pixels = drawings.scores(TABLE, title="A comparison", baselines=("blind", "blinder"))
     assert has(pixels, paler(figures.BLUE)) > 200
-    assert has(pixels, paler(figures.PALE)) > 300
+    assert has(pixels, paler(figures.colours.PALE)) > 300
     shifted = {name: dict(kinds) for name, kinds in TABLE.items()}
     shifted["blind"] = {"pointing game": (0.7, 0.6, 0.8), "deletion": (0.2, 0.15, 0.25)}
     assert (pixels != drawings.scores(shifted, title="A comparison", baselines=("blind", "blinder"))).any()

@@ -31,7 +31,7 @@ def test_a_branch_that_is_off_costs_scenes_and_is_drawn_grey(branch_lab):
     assert right < 45
     after = pixels_of(branch_lab)
     assert (after != before).any()
-    grey = np.abs(after[100:110, 690:700] - np.array(ImageColor.getrgb(figures.GRID))).max()
+    grey = np.abs(after[100:110, 690:700] - np.array(ImageColor.getrgb(figures.colours.GRID))).max()
     assert grey < 12  # the fourth panel; JPEG
     assert branch_lab.message.value == ""
 
