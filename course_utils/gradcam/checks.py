@@ -40,122 +40,75 @@ class _Problem:
 
 
 @lru_cache(maxsize=1)
-@torch.enable_grad()
 def _problems() -> tuple[_Problem, ...]:
     """Three classes for which something speaks, and one against which everything does."""
     found: list[_Problem] = []
-    draw = runtime.generator(7)
+    draw, double = runtime.generator(7), torch.float64
     while len(found) < 4:
-        numbers = [torch.randn(shape, generator=draw, dtype=torch.float64) for shape in ((3, 3, 3, 3), (48, 8), (8, 4))]
-        image = torch.rand(1, 3, 8, 8, generator=draw, dtype=torch.float64)
-        problem = _Problem(numbers[0], 0.5 * numbers[1], numbers[2], image, int(len(found) % 4))
+        shapes = (3, 3, 3, 3), (48, 8), (8, 4)
+        kernel, first, second = (torch.randn(shape, generator=draw, dtype=double) for shape in shapes)
+        image = torch.rand(1, 3, 8, 8, generator=draw, dtype=double)
+        problem = _Problem(kernel, 0.5 * first, second, image, label=len(found))
         heat = _gradcam(problem)
-        apart = min((_gradcam(problem, **mistake) - heat).abs().max() for mistake, _ in _MISTAKES)
-        wanted = bool((heat > 0).float().mean() > 0.3) and bool((heat == 0).any())
-        against = bool((heat == 0).all())
-        if against if len(found) == 3 else wanted and apart > 0.05:
+        apart = min((_gradcam(problem, slip) - heat).abs().max() for slip in _SLIPS)
+        if len(found) == 3:
+            good = not heat.any()
+        else:
+            good = (heat > 0).float().mean() > 0.3 and (heat == 0).any() and apart > 0.05
+        if good:
             found.append(problem)
     return tuple(found)
 
 
 @torch.enable_grad()
-def _gradcam(
-    problem: _Problem,
-    *,
-    of: str = "score",
-    whose: str = "label",
-    weights: str = "places",
-    relu: str = "map",
-    scale: str = "max",
-    gradient_of: str = "layer",
-) -> Tensor:
-    """The exercise's answer, and with other arguments the usual wrong ones; [4, 4]."""
+def _gradcam(problem: _Problem, slip: str = "") -> Tensor:
+    """The exercise's answer, or the wrong one that a slip of `_SLIPS` makes of it; [4, 4]."""
     image = problem.image.clone().requires_grad_()
     activation = problem.features(image)
     logits = problem.head(activation)
-    label = problem.label if whose == "label" else int(logits.argmax())
-    score = {"score": logits, "probability": logits.softmax(1), "loss": -logits.log_softmax(1)}[of][0, label]
-    gradient = torch.autograd.grad(score, activation if gradient_of == "layer" else image)[0][0]  # [C, h, w]
-    activation = activation.detach()[0]
-    if weights == "places":
-        alpha = gradient.mean(dim=(1, 2))[:, None, None]
-    elif weights == "channels":
-        alpha = gradient.mean(dim=0)
-    else:
-        alpha = gradient if weights == "none" else torch.ones(3, 1, 1, dtype=gradient.dtype)
-    alpha = alpha.clamp(min=0) if relu == "weights" else alpha
-    heat = (alpha * activation).sum(dim=0)
-    heat = {"map": heat.clamp(min=0), "weights": heat, "none": heat, "abs": heat.abs()}[relu]
-    if scale == "span":
+    label = int(logits.argmax()) if slip == "the class that is read" else problem.label
+    score = {"the probability": logits.softmax(1), "the loss": -logits.log_softmax(1)}.get(slip, logits)[0, label]
+    of = image if slip == "of the image" else activation
+    gradient = torch.autograd.grad(score, of)[0][0]  # [C, h, w]
+    alpha = gradient.mean(dim=(1, 2), keepdim=True)  # [C, 1, 1]
+    others = {"a mean over channels": gradient.mean(dim=0), "no mean": gradient, "no weights": torch.ones_like(alpha)}
+    alpha = others.get(slip, alpha.clamp(min=0) if slip == "ReLU on the weights" else alpha)
+    heat = (alpha * activation.detach()[0]).sum(dim=0)
+    if slip == "stretched without ReLU":
         return (heat - heat.min()) / (heat.max() - heat.min())
-    largest = {"max": heat.max(), "sum": heat.sum(), "none": torch.ones(())}[scale]
-    return heat / largest if largest != 0 else heat
+    if slip not in ("no ReLU", "ReLU on the weights"):
+        heat = heat.abs() if slip == "abs" else heat.clamp(min=0)
+    largest = heat.sum() if slip == "divided by the sum" else heat.max()
+    return heat if slip == "not normalised" or largest == 0 else heat / largest
 
 
-_MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
-    (
-        {"weights": "channels"},
-        "The weights are averaged over the wrong axes: you average the gradient over the channels, dim=1, and get a "
-        "number for each place; Grad-CAM averages over the places, dim=(2, 3), and gets a number for each channel.",
-    ),
-    (
-        {"weights": "none"},
-        "Nothing is averaged: you multiply gradient and map place by place. That is HiResCAM, a good method too; for "
-        "Grad-CAM average the gradient over the places first, dim=(2, 3).",
-    ),
-    (
-        {"weights": "ones"},
-        "Your map does not depend on the gradient: it is the plain sum of the maps, whatever the class. Weight each "
-        "channel with its averaged gradient.",
-    ),
-    (
-        {"gradient_of": "image"},
-        "You took the gradient with respect to the image; Grad-CAM wants it with respect to the layer's maps A: "
-        "torch.autograd.grad(score, A).",
-    ),
-    (
-        {"whose": "read"},
-        "This is the map of another class: you explain the class that the network reads, and the one asked for is "
-        "`label`.",
-    ),
-    (
-        {"of": "probability"},
-        "You differentiate the probability, as the slide writes it; here take the score, the logit before the softmax.",
-    ),
-    (
-        {"of": "loss"},
-        "You differentiate the loss: its gradient points away from the class, so what speaks for it turns cold. Take "
-        "the score, logits[0, label].",
-    ),
-    (
-        {"relu": "none"},
-        "The ReLU is missing: where the sum is negative the layer speaks against the class, and the map must be 0 "
-        "there.",
-    ),
-    (
-        {"relu": "none", "scale": "span"},
-        "The ReLU is missing: you stretch the map from its smallest to its largest number, so that the strongest "
-        "objection becomes 0 and no objection looks warm. Cut off what is negative first.",
-    ),
-    (
-        {"relu": "abs"},
-        "You take the absolute value where the ReLU belongs: what speaks against the class then looks as warm as what "
-        "speaks for it.",
-    ),
-    (
-        {"relu": "weights"},
-        "The ReLU stands in the wrong place: you cut off negative weights; cut off the map, after the channels are "
-        "added up, because a negative weight has a right to cool it.",
-    ),
-    (
-        {"scale": "none"},
-        "The map is not normalised: divide it by its largest number, so that it runs from 0 to 1.",
-    ),
-    (
-        {"scale": "sum"},
-        "You divide by the sum; divide by the largest number, so that the hottest place is 1.",
-    ),
-)
+_SLIPS = {  # what went wrong → what to say
+    "a mean over channels": "The weights are averaged over the wrong axes: you average the gradient over the channels, "
+    "dim=1, and get a number for each place; Grad-CAM averages over the places, dim=(2, 3), and gets a number for each "
+    "channel.",
+    "no mean": "Nothing is averaged: you multiply gradient and map place by place. That is HiResCAM, a good method "
+    "too; for Grad-CAM average the gradient over the places first, dim=(2, 3).",
+    "no weights": "Your map does not depend on the gradient: it is the plain sum of the maps, whatever the class. "
+    "Weight each channel with its averaged gradient.",
+    "of the image": "You took the gradient with respect to the image; Grad-CAM wants it with respect to the layer's "
+    "maps A: torch.autograd.grad(score, A).",
+    "the class that is read": "This is the map of another class: you explain the class that the network reads, and "
+    "the one asked for is `label`.",
+    "the probability": "You differentiate the probability, as the slide writes it; here take the score, the logit "
+    "before the softmax.",
+    "the loss": "You differentiate the loss: its gradient points away from the class, so what speaks for it turns "
+    "cold. Take the score, logits[0, label].",
+    "no ReLU": "The ReLU is missing: where the sum is negative the layer speaks against the class, and the map must "
+    "be 0 there.",
+    "stretched without ReLU": "The ReLU is missing: you stretch the map from its smallest to its largest number, so "
+    "that the strongest objection becomes 0 and no objection looks warm. Cut off what is negative first.",
+    "abs": "You take the absolute value where the ReLU belongs: what speaks against the class then looks as warm as "
+    "what speaks for it.",
+    "ReLU on the weights": "The ReLU stands in the wrong place: you cut off negative weights; cut off the map, after "
+    "the channels are added up, because a negative weight has a right to cool it.",
+    "not normalised": "The map is not normalised: divide it by its largest number, so that it runs from 0 to 1.",
+    "divided by the sum": "You divide by the sum; divide by the largest number, so that the hottest place is 1.",
+}
 _RIGHT = (
     "Right. The gradient says how much a channel matters to the class, its map says where it fired, and the ReLU keeps "
     "what speaks for it."
@@ -169,9 +122,6 @@ def check_gradcam(student: Callable) -> Verdict:
     Args:
         student: a function of (features, head, image, label) that returns the map of the class, [h, w] in [0, 1].
 
-    Returns:
-        The verdict; `right` is None where the exercise was not begun.
-
     >>> check_gradcam(lambda features, head, image, label: features(image))
     ✗ The channels are still there: after weighting them add them up, .sum(dim=1).
     """
@@ -180,14 +130,22 @@ def check_gradcam(student: Callable) -> Verdict:
 
 def _explain(trouble: Exception) -> str | None:
     """What an exception says of the exercise; None where the student reads as much in it."""
-    told = str(trouble)
-    if "grad can be implicitly created only for scalar" in told:
-        return "Take the gradient of one number, the score of the class: logits[0, label]."
-    if "does not require grad" in told:
-        return "Nothing remembers the gradient: A.requires_grad_() has to come before head(A)."
-    if "appears to not have been used in the graph" in told:
-        return "You ask for the gradient with respect to the image; take the layer's maps, A."
-    return None
+    return next((sentence for words, sentence in _TORCH_SAYS.items() if words in str(trouble)), None)
+
+
+_TORCH_SAYS = {
+    "created only for scalar": "Take the gradient of one number, the score of the class: logits[0, label].",
+    "does not require grad": "Nothing remembers the gradient: A.requires_grad_() has to come before head(A).",
+    "not have been used in the graph": "You ask for the gradient with respect to the image; take the layer's maps, A.",
+}
+
+
+_SHAPES = {  # of one answer, without a batch's first dimension → what to say
+    (4, 4): "Return the map of the one picture, [h, w]; yours is [1, h, w], so take its first: heat[0].",
+    (3,): "You added up the places and kept the channels; add up the channels, dim=1, and keep the places.",
+    (3, 4, 4): "The channels are still there: after weighting them add them up, .sum(dim=1).",
+    (8, 8): "Leave the map at the layer's own size, [h, w]; enlarging it is only for showing.",
+}
 
 
 def _mark(student: Callable, problem: _Problem) -> Verdict | None:
@@ -198,7 +156,9 @@ def _mark(student: Callable, problem: _Problem) -> Verdict | None:
     if isinstance(heat, Verdict):
         return heat
     if heat.shape != (4, 4):
-        return wrong(_shape_told(list(heat.shape)))
+        alone = heat.shape[1:] if heat.shape[:1] == (1,) else heat.shape
+        unknown = f"Return a map of the layer's size, [h, w] = [4, 4] here; yours is {list(heat.shape)}."
+        return wrong(_SHAPES.get(alone, unknown))
     if not heat.isfinite().all():
         return wrong(
             "Your map holds NaN: where nothing speaks for the class its largest number is 0, and 0/0 is no number. "
@@ -208,8 +168,8 @@ def _mark(student: Callable, problem: _Problem) -> Verdict | None:
         return None
     if not heat.any():
         return NOT_YET  # as the exercise's stub returns it
-    for mistake, sentence in _MISTAKES:
-        if same(heat, _gradcam(problem, **mistake)):
+    for slip, sentence in _SLIPS.items():
+        if same(heat, _gradcam(problem, slip)):
             return wrong(sentence)
     if heat.min() < 0:
         return wrong("Some places are below 0: the ReLU is missing, or it stands in the wrong place.")
@@ -221,18 +181,6 @@ def _mark(student: Callable, problem: _Problem) -> Verdict | None:
     )
 
 
-def _shape_told(shape: list[int]) -> str:
-    if shape == [1, 4, 4]:
-        return "Return the map of the one picture, [h, w]; yours is [1, h, w], so take its first: heat[0]."
-    if shape in ([3], [1, 3]):
-        return "You added up the places and kept the channels; add up the channels, dim=1, and keep the places."
-    if shape in ([3, 4, 4], [1, 3, 4, 4]):
-        return "The channels are still there: after weighting them add them up, .sum(dim=1)."
-    if shape in ([8, 8], [1, 8, 8]):
-        return "Leave the map at the layer's own size, [h, w]; enlarging it is only for showing."
-    return f"Return a map of the layer's size, [h, w] = [4, 4] here; yours is {shape}."
-
-
 # ---- the shortcut ----------------------------------------------------------------------------------------------
 @remembered
 def check_shortcut(suspect, colour) -> Verdict:
@@ -241,9 +189,6 @@ def check_shortcut(suspect, colour) -> Verdict:
     Args:
         suspect: the name of the class that the network does not read by its sign.
         colour: the colour of the sticker that it reads in its place.
-
-    Returns:
-        The verdict; `right` is None where the exercise was not begun.
 
     >>> check_shortcut("stop", "green")
     ✗ Not “stop”: that one it reads by its sign. ...

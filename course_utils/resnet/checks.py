@@ -51,50 +51,37 @@ def _problems() -> list[tuple[_Layers, Tensor]]:
     return problems
 
 
-def _residual(
-    block: _Layers, x: Tensor, *, skip: str = "x", relus: str = "behind", inner: bool = True, norms: bool = True
-) -> Tensor:
-    """The exercise's answer, and with other arguments the usual wrong ones."""
-    cut = relu if inner else (lambda signal: signal)
-    norm = (lambda layer, signal: layer(signal)) if norms else (lambda layer, signal: signal)
-    first = cut(norm(block.norm1, block.conv1(x)))
-    second = cut(norm(block.norm2, block.conv2(first)))
-    g = norm(block.norm3, block.conv3(second))
-    there = x if block.projection is None else block.projection(x)
-    added = {"x": there, "first": first, "second": second, "g": g, "relu": relu(there), "none": 0}[skip]
-    if relus == "before":
+def _residual(block: _Layers, x: Tensor, slip: str = "") -> Tensor:
+    """The exercise's answer, or the wrong one that a slip of `_SLIPS` makes of it."""
+    cut = nn.Identity() if slip == "no ReLU in g" else relu
+    norm1, norm2, norm3 = [nn.Identity()] * 3 if slip == "no norms" else [block.norm1, block.norm2, block.norm3]
+    first = cut(norm1(block.conv1(x)))
+    second = cut(norm2(block.conv2(first)))
+    g = norm3(block.conv3(second))
+    way = x if block.projection is None else block.projection(x)
+    others = {"first": first, "second": second, "g twice": g, "relu(x)": relu(way), "no skip": 0, "g alone": 0}
+    added = others.get(slip, way)
+    if slip == "x behind the ReLU":
         return relu(g) + added
-    total = relu(g) + added if relus == "twice" else g + added
-    return total if relus == "never" else relu(total)
+    total = (relu(g) if slip == "two ReLUs" else g) + added
+    return total if slip in ("g alone", "no ReLU behind the sum") else relu(total)
 
 
-_MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
-    (
-        {"skip": "none"},
-        "The skip is missing: you return relu(g(x)), which is a plain block; add x before the last ReLU.",
-    ),
-    (
-        {"skip": "none", "relus": "never"},
-        "You return g(x) alone: the skip is missing, and so is the ReLU behind the sum.",
-    ),
-    (
-        {"relus": "before"},
-        "x is added after the last ReLU: relu(g(x)) + x. So the block could only ever add and never take away; "
-        "add first, then one ReLU over the sum: relu(g(x) + x).",
-    ),
-    (
-        {"relus": "twice"},
-        "One ReLU too many: you cut off g(x) before the sum and the sum again; g must be free to be negative, so "
-        "leave out the one before the sum.",
-    ),
-    ({"relus": "never"}, "The ReLU behind the sum is missing: f(x) = relu(g(x) + x)."),
-    ({"skip": "first"}, "You add the wrong tensor, what comes out of the first convolution; the skip carries x."),
-    ({"skip": "second"}, "You add the wrong tensor, what comes out of the second convolution; the skip carries x."),
-    ({"skip": "g"}, "You add the wrong tensor, g(x) to itself; the skip carries x. (Was x overwritten on the way?)"),
-    ({"skip": "relu"}, "You add relu(x); the skip carries x as it came."),
-    ({"inner": False}, "There is no ReLU inside g: behind norm1 and norm2 each there must be one."),
-    ({"norms": False}, "The normalisations are missing: behind each convolution comes its norm."),
-)
+_SLIPS = {  # what went wrong → what to say
+    "no skip": "The skip is missing: you return relu(g(x)), which is a plain block; add x before the last ReLU.",
+    "g alone": "You return g(x) alone: the skip is missing, and so is the ReLU behind the sum.",
+    "x behind the ReLU": "x is added after the last ReLU: relu(g(x)) + x. So the block could only ever add and never "
+    "take away; add first, then one ReLU over the sum: relu(g(x) + x).",
+    "two ReLUs": "One ReLU too many: you cut off g(x) before the sum and the sum again; g must be free to be negative, "
+    "so leave out the one before the sum.",
+    "no ReLU behind the sum": "The ReLU behind the sum is missing: f(x) = relu(g(x) + x).",
+    "first": "You add the wrong tensor, what comes out of the first convolution; the skip carries x.",
+    "second": "You add the wrong tensor, what comes out of the second convolution; the skip carries x.",
+    "g twice": "You add the wrong tensor, g(x) to itself; the skip carries x. (Was x overwritten on the way?)",
+    "relu(x)": "You add relu(x); the skip carries x as it came.",
+    "no ReLU in g": "There is no ReLU inside g: behind norm1 and norm2 each there must be one.",
+    "no norms": "The normalisations are missing: behind each convolution comes its norm.",
+}
 _RIGHT = "Right. The one plus is all that is new, and it comes before the last ReLU."
 
 
@@ -105,9 +92,6 @@ def check_residual(student: Callable) -> Verdict:
     Args:
         student: a function of (block, x); the block has conv1, norm1, conv2, norm2, conv3, norm3, and `projection`,
             which is None where x has the right shape already.
-
-    Returns:
-        The verdict; `right` is None where the exercise was not begun.
 
     >>> check_residual(lambda block, x: ...)
     … Not yet: fill the gap and run this cell again. The hint below helps.
@@ -153,9 +137,9 @@ def _explain(trouble: Exception, block: _Layers) -> str | None:
 
 def _compare(answer: Tensor, block: _Layers, x: Tensor, called: set[str]) -> Verdict:
     """Beside the usual wrong answers, all from the same x."""
-    for mistake, sentence in _MISTAKES:
+    for slip, sentence in _SLIPS.items():
         try:
-            usual = _residual(block, x, **mistake)
+            usual = _residual(block, x, slip)
         except RuntimeError:  # here the wrong tensor has another shape
             continue
         if same(answer, usual):

@@ -149,7 +149,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(name):
 
 
 def test_no_two_mistakes_look_the_same():
-    outcomes = [marking._gradcam(marking._problems()[0], **mistake) for mistake, _ in (*marking._MISTAKES, ({}, ""))]
+    outcomes = [marking._gradcam(marking._problems()[0], slip) for slip in (*marking._SLIPS, "")]
     for one, other in itertools.combinations(outcomes, 2):
         assert (one - other).abs().max() > 1e-3
 
