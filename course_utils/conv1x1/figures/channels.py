@@ -13,8 +13,24 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, text
-from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended
-from course_utils.figures.style import pen
+from course_utils.figures.colours import (
+    BLUE,
+    GREEN,
+    GRID,
+    INK,
+    ORANGE,
+    PALE,
+    PAPER,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    blended,
+    heat,
+)
+from course_utils.figures.style import finish, pen, sheet, stronger, used
+
+# One for each way or work that is compared: the colour and the shape say the same.
+MARKS = ((BLUE, "o"), (VERMILLION, "D"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "v"), (SKY, "P"))
 
 # From blue over white to vermillion: below 0, 0, above 0.
 _RAMP = blended(np.interp(np.arange(256), (0, 128, 255), (0, 0.5, 1)), BLUE, PAPER, VERMILLION).astype(np.uint8)
@@ -29,13 +45,6 @@ def diverging(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=np.float32)
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
     return _RAMP[np.clip(np.round(128 + 127 * values / largest), 0, 255).astype(np.uint8)]
-
-
-def grey(values: np.ndarray, largest: float) -> np.ndarray:
-    """Numbers from 0 on as a grey picture: black at 0, white at the largest; uint8 [H, W, 3]."""
-    values = np.asarray(values, dtype=np.float32)
-    levels = np.round(255 * np.clip(values / (largest or 1.0), 0, 1)).astype(np.uint8)
-    return np.repeat(levels[..., None], 3, axis=2)
 
 
 def two_digits(number: float) -> str:
@@ -77,8 +86,8 @@ def mixture(
     tile, step, start, height = (160, 290, 70, 540) if beside == 2 else (148, 163, MARGIN, 540)
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
-    together = max((float(channel.max(initial=0.0)) for channel in channels), default=1.0)
-    tiles = [(name, grey(channel, together)) for name, channel in zip(names, channels, strict=True)]
+    together = max(float(channel.max()) for channel in channels) or 1.0  # one grey scale for all
+    tiles = [(name, heat(channel / together, "grey")) for name, channel in zip(names, channels, strict=True)]
     for k, (name, pixels) in enumerate([*tiles, ("picture", picture)]):
         left, y = start + k % beside * step, 24 + k // beside * 245
         text(draw, (left + tile / 2, y), name, size=22, bold=True, width=tile)
@@ -162,7 +171,7 @@ def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> np.ndarray:
         for n, line in enumerate(name.split("\n")):
             text(draw, (MARGIN, y + side / 2 - 12 * name.count("\n") + 26 * n), line, anchor="lm", width=left - 30)
         for k, values in enumerate(row):
-            pixels = Image.fromarray(grey(values, float(first[k].max(initial=0.0))))
+            pixels = Image.fromarray(heat(values / (first[k].max() or 1.0), "grey"))
             canvas.paste(pixels.resize((side, side), Image.Resampling.NEAREST), (left + k * (side + gap), y))
     return np.asarray(canvas)
 
@@ -178,38 +187,18 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str)
     >>> shares({"144 → 16": {"PCA": 0.65, "at random": 0.42}}, title="PCA wins", x_label="of the variance").shape
     (204, 1120, 3)
     """
-    left, right, row, top = 390, WIDTH - 50, 46, 96
-    bottom = top + row * len(rows)
-    canvas, draw = begin(bottom + 62, title)
-    for tenth in range(0, 11, 2):
-        x = left + (right - left) * tenth / 10
-        draw.line((x, top - 8, x, bottom), fill=GRID)
-        text(draw, (x, bottom + 16), f"{10 * tenth} %", size=18, colour=PALE)
-    text(draw, ((left + right) / 2, bottom + 44), x_label, size=20)
-    ways = list(next(iter(rows.values())))
-    for k, way in enumerate(ways):
-        mark(draw, left + k * 240, 66, k)
-        text(draw, (left + k * 240 + 20, 66), way, size=20, anchor="lm", width=200)
-    for r, (thing, values) in enumerate(rows.items()):
-        y = top + (r + 0.5) * row
-        text(draw, (left - 20, y), thing, size=20, anchor="rm", width=left - 2 * MARGIN)
-        draw.line((left, y, right, y), fill=GRID)
-        for k, way in enumerate(ways):
-            mark(draw, left + (right - left) * min(max(values[way], 0.0), 1.0), y, k)
-    return np.asarray(canvas)
-
-
-def mark(draw: ImageDraw.ImageDraw, x: float, y: float, kind: int, r: int = 9) -> None:
-    """Put a mark, another one for each kind (disc, diamond, square, triangle …): shape and colour say the same."""
-    kind %= 6
-    colour = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, INK)[kind]
-    diamond = (x, y - r - 3), (x + r + 3, y), (x, y + r + 3), (x - r - 3, y)
-    upright = (x - r - 1, y + r), (x + r + 1, y + r), (x, y - r - 2)
-    hanging = (x - r - 1, y - r), (x + r + 1, y - r), (x, y + r + 2)
-    if kind in (0, 5):
-        ring = {"fill": colour} if kind == 0 else {"outline": colour, "width": 4}
-        draw.ellipse((x - r, y - r, x + r, y + r), **ring)
-    elif kind == 2:
-        draw.rectangle((x - r + 1, y - r + 1, x + r - 1, y + r - 1), fill=colour)
-    else:
-        draw.polygon({1: diamond, 3: upright, 4: hanging}[kind], fill=colour)
+    figure, canvas = sheet(WIDTH, 158 + 46 * len(rows), layout="constrained")
+    figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
+    axes, small = figure.add_subplot(), 15 / used().point  # as large on stage: the marks need the room
+    for way, (colour, shape) in zip(next(iter(rows.values())), MARKS, strict=False):
+        values = [values[way] for values in rows.values()]
+        axes.plot(values, list(rows), shape, color=colour, markersize=13, label=way, clip_on=False)
+    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+    axes.set_xlabel(x_label, fontsize=16)
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+    axes.tick_params(labelsize=small, length=0)
+    axes.grid(color=stronger(GRID))
+    axes.spines[:].set_visible(False)
+    axes.legend(fontsize=small, frameon=False, ncols=6, handletextpad=0, loc="lower left", bbox_to_anchor=(0, 1))
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
+    return finish(canvas)

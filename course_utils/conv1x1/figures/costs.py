@@ -7,17 +7,18 @@ Each figure is uint8 [height, width, 3].
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.conv1x1.figures.channels import mark
-from course_utils.figures.base import MARGIN, WIDTH, begin, font, text
+from course_utils.conv1x1.figures.channels import MARKS
+from course_utils.figures.base import MARGIN, WIDTH, font, text
+from course_utils.figures.charts import dress
 from course_utils.figures.colours import BLACK, BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, SKY, mixed
-from course_utils.figures.style import extra, pen
+from course_utils.figures.style import extra, finish, pen, sheet
 
 KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORANGE}
 
@@ -47,67 +48,54 @@ def funnel(blocks: Sequence[Block], *, title: str) -> np.ndarray:
     >>> funnel([Block("convolution", 112, 112, 64), Block("inception", 28, 28, 256)], title="Down and up").shape
     (560, 1120, 3)
     """
-    tallest, together = max(block.height for block in blocks), sum(block.channels for block in blocks)
-    up, deep = 250 / tallest, 0.32
-    gap = 12.0
-    depth = [deep * up * block.width for block in blocks]
-    free = WIDTH - 2 * MARGIN - gap * len(blocks) - 0.8 * sum(depth) - 40
-    along = free / together
-    scale, axis = 2, 300
-    canvas = Image.new("RGB", (WIDTH * scale, 560 * scale), PAPER)
-    draw, labels, x = pen(canvas), [], MARGIN + 30.0
+    up = 250 / max(block.height for block in blocks)  # pixels of the figure for one of the highest maps
+    depth = [0.32 * up * block.width for block in blocks]
+    free = WIDTH - 2 * MARGIN - 12.0 * len(blocks) - 0.8 * sum(depth) - 40
+    along = free / sum(block.channels for block in blocks)
+    canvas = Image.new("RGB", (2 * WIDTH, 2 * 560), PAPER)  # twice as large, and reduced: slanting edges become smooth
+    draw, fronts, x = pen(canvas), [], MARGIN + 30.0
     for block, behind in zip(blocks, depth, strict=True):
         tall, long = max(4.0, up * block.height), max(3.0, along * block.channels)
-        top = axis - tall / 2 + behind / 3
-        _solid(draw, x, top, long, tall, behind, KINDS[block.kind], scale)
-        labels.append((x + long / 2, x, x + long + behind))
-        x += long + gap + 0.8 * behind
-    canvas = canvas.reduce(scale)
+        _solid(draw, x, 300 - tall / 2 + behind / 3, long, tall, behind, KINDS[block.kind])
+        fronts.append((x, x + long))
+        x += long + 12.0 + 0.8 * behind
+    canvas = canvas.reduce(2)
     draw = pen(canvas)
     text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    _funnel_words(draw, blocks, labels)
+    _funnel_words(draw, blocks, fronts)
     return np.asarray(canvas)
 
 
-def _solid(draw, x: float, top: float, long: float, tall: float, behind: float, colour: str, scale: int) -> None:
-    """A box seen from the front left, drawn `scale` times larger."""
-    dx, dy = behind * 0.8, -behind * 0.6
-    front = [(x, top), (x + long, top), (x + long, top + tall), (x, top + tall)]
-    roof = [front[0], front[1], (x + long + dx, top + dy), (x + dx, top + dy)]
-    side = [front[1], front[2], (x + long + dx, top + tall + dy), (x + long + dx, top + dy)]
-    for face, shade in ((roof, mixed(0.45, colour, PAPER)), (side, mixed(0.18, colour, BLACK)), (front, colour)):
-        draw.polygon([(a * scale, b * scale) for a, b in face], fill=shade, outline=PAPER)
+def _solid(draw, x: float, top: float, long: float, tall: float, behind: float, colour: str) -> None:
+    """A box seen from the front left, drawn twice as large."""
+    corners = np.array([(x, top), (x + long, top), (x + long, top + tall), (x, top + tall)])
+    far = corners + np.array((behind * 0.8, -behind * 0.6))
+    roof, side = [*corners[:2], far[1], far[0]], [*corners[1:3], far[2], far[1]]
+    for face, shade in ((roof, mixed(0.45, colour, PAPER)), (side, mixed(0.18, colour, BLACK)), (corners, colour)):
+        draw.polygon([tuple(2 * corner) for corner in face], fill=shade, outline=PAPER)
 
 
-def _room(draw, words: str, size: int) -> float:
-    """The width of bold words, and on stage a little more: neighbours stand close."""
-    return draw.textlength(words, font=font(size, True)) + extra(10)
-
-
-def _funnel_words(draw, blocks: Sequence[Block], labels: Sequence[tuple]) -> None:
+def _funnel_words(draw, blocks: Sequence[Block], fronts: Sequence[tuple[float, float]]) -> None:
     """Numbers of maps above, their sizes below, and what the colours mean."""
+
+    def say(x: float, y: float, words: str, size: int) -> None:  # on stage with a little more room: they stand close
+        text(draw, (x, y), words, size=size, bold=True, width=draw.textlength(words, font=font(size, True)) + extra(10))
+
     text(draw, (WIDTH - MARGIN, 66), "number of maps", size=18, colour=PALE, anchor="rm")
-    last = -100.0
-    for block, (middle, _, _) in zip(blocks, labels, strict=True):
-        place = max(middle, last + 44)
-        text(draw, (place, 92), str(block.channels), size=17, bold=True, width=_room(draw, str(block.channels), 17))
-        last = place
-    start = 0
-    for k in range(1, len(blocks) + 1):
-        if k < len(blocks) and blocks[k].height == blocks[start].height:
-            continue
-        left, right = labels[start][1], labels[k - 1][1] + (labels[k - 1][0] - labels[k - 1][1]) * 2
-        draw.line((left, 470, max(right, left + 30), 470), fill=PALE, width=3)
-        name = f"{blocks[start].height}×{blocks[start].width}"
-        middle = (left + max(right, left + 30)) / 2
-        text(draw, (middle, 490), name, size=19, bold=True, width=_room(draw, name, 19))
-        start = k
+    place = -100.0
+    for block, (left, right) in zip(blocks, fronts, strict=True):
+        place = max((left + right) / 2, place + 44)
+        say(place, 92, str(block.channels), 17)
+    for height, group in groupby(zip(blocks, fronts, strict=True), key=lambda pair: pair[0].height):
+        (first, (left, right)), *others = group
+        right = max(others[-1][1][1] if others else right, left + 30)
+        draw.line((left, 470, right, 470), fill=PALE, width=3)
+        say((left + right) / 2, 490, f"{height}×{first.width}", 19)
     text(draw, (WIDTH - MARGIN, 446), "height × width", size=18, colour=PALE, anchor="rm")
-    x = MARGIN + 10
-    for kind in dict.fromkeys(block.kind for block in blocks):
+    for k, kind in enumerate(dict.fromkeys(block.kind for block in blocks)):
+        x = MARGIN + 10 + 190 * k
         draw.rectangle((x, 528, x + 22, 544), fill=KINDS[kind])
         text(draw, (x + 32, 536), kind, size=18, anchor="lm", width=145)
-        x += 190
 
 
 # ---- a bottleneck ------------------------------------------------------------------------------------------------
@@ -127,19 +115,18 @@ def bottleneck(plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, 
         groups: quantity → (bar of the direct way, bar of the bottleneck); each quantity has its own scale.
     """
     canvas = Image.new("RGB", (WIDTH, 176 + 106 * len(groups)), PAPER)
-    draw = pen(canvas)
-    for row, (name, plan) in enumerate(zip(("direct", "bottleneck"), plans, strict=True)):
-        y = 44 + row * 68
-        text(draw, (MARGIN, y), name, size=22, bold=True, anchor="lm")
-        _plan(draw, 200, y, plan)
+    draw, ways = pen(canvas), ("direct", "bottleneck")
+    for row, (way, plan) in enumerate(zip(ways, plans, strict=True)):
+        text(draw, (MARGIN, 44 + 68 * row), way, size=22, bold=True, anchor="lm")
+        _plan(draw, 200, 44 + 68 * row, plan)
     for k, (quantity, bars) in enumerate(groups.items()):
         top = 176 + k * 106
         draw.line((MARGIN, top - 8, WIDTH - MARGIN, top - 8), fill=GRID, width=2)
-        largest = max((sum(part or 0 for part in bar.parts) for bar in bars), default=0) or 1
-        for n, (bar, name) in enumerate(zip(bars, ("direct", "bottleneck"), strict=True)):
+        largest = max(sum(part or 0 for part in bar.parts) for bar in bars) or 1
+        for n, (way, bar, colours) in enumerate(zip(ways, bars, ((BLUE,), (ORANGE, BLUE)), strict=True)):
             y, x = top + 14 + 34 * (n + 0.9), 200.0
-            text(draw, (190, y), name, size=18, colour=PALE, anchor="rm")
-            for part, colour in zip(bar.parts, (BLUE,) if len(bar.parts) == 1 else (ORANGE, BLUE), strict=True):
+            text(draw, (190, y), way, size=18, colour=PALE, anchor="rm")
+            for part, colour in zip(bar.parts, colours, strict=True):
                 long = (part or 0) / largest * (WIDTH - 200 - 330)
                 draw.rectangle((x, y - 12, x + max(long, 1), y + 12), fill=colour)
                 x += long
@@ -151,17 +138,17 @@ def bottleneck(plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, 
 def _plan(draw: ImageDraw.ImageDraw, x: float, y: float, stations: Sequence[str]) -> None:
     """Maps in plain words, convolutions in boxes, arrows between."""
     step = (WIDTH - x - MARGIN) / 5
+    half = step / 2 - 22, 66  # of the words for maps, of a box with its margin
     for k, station in enumerate(stations):
         middle = x + (k + 0.5) * step
         if k % 2:  # a convolution
-            colour = ORANGE if station.startswith("1×1") else BLUE
+            colour, ink = (ORANGE, INK) if station == "1×1" else (BLUE, PAPER)
             draw.rounded_rectangle((middle - 62, y - 22, middle + 62, y + 22), 8, fill=colour)
-            text(draw, (middle, y), station, size=22, bold=True, colour=INK if colour == ORANGE else PAPER, width=116)
+            text(draw, (middle, y), station, size=22, bold=True, colour=ink, width=116)
         else:
             text(draw, (middle, y), station, size=20, width=step - 44)
         if k:
-            left = middle - step + (66 if (k - 1) % 2 else step / 2 - 22)
-            right = middle - (66 if k % 2 else step / 2 - 22)
+            left, right = middle - step + half[(k - 1) % 2], middle - half[k % 2]
             draw.line((left, y, right, y), fill=PALE, width=3)
             draw.polygon(((right + 2, y), (right - 9, y - 6), (right - 9, y + 6)), fill=PALE)
 
@@ -192,49 +179,26 @@ def roofline(points: Sequence[Point], arithmetic: float, memory: float, *, title
     >>> roofline([Point("5×5", 65, 3e10), Point("1×1", 4, 1e10)], 4e10, 1e10, title="What waits for memory?").shape
     (560, 1120, 3)
     """
+    from matplotlib.ticker import LogLocator, NullLocator  # here, because it is slow to import
+
+    figure, canvas = sheet(WIDTH, 560, layout="constrained")
+    axes = figure.add_subplot(xscale="log", yscale="log")
     ridge = arithmetic / memory
-    xs = [point.intensity for point in points] + [ridge / 8, ridge * 8]
-    ys = [point.macs_per_second for point in points] + [arithmetic * 1.6, arithmetic / 20]
-    low, high = min(xs) / 1.5, max(xs) * 1.5
-    bottom, top = min(ys) / 1.5, max(ys) * 1.1
-    height = 560
-    left, right, upper, lower = 110, WIDTH - 330, 92, height - 82
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = (math.log(x) - math.log(low)) / (math.log(high) - math.log(low))
-        along = (math.log(y) - math.log(bottom)) / (math.log(top) - math.log(bottom))
-        return left + across * (right - left), lower - along * (lower - upper)
-
-    canvas, draw = begin(height, title)
-    for value in _round_numbers(bottom, top):
-        draw.line((*at(low, value), *at(high, value)), fill=GRID)
-        text(draw, (left - 10, at(low, value)[1]), f"{value / 1e9:g}", size=18, colour=PALE, anchor="rm")
-    for value in _round_numbers(low, high):
-        draw.line((*at(value, bottom), *at(value, top)), fill=GRID)
-        text(draw, (at(value, bottom)[0], lower + 18), f"{value:g}", size=18, colour=PALE)
-    start = max(low, bottom / memory)
-    draw.line([at(start, start * memory), at(ridge, arithmetic), at(high, arithmetic)], fill=INK, width=5)
-    x, y = at(ridge, arithmetic)
-    text(draw, (x + 14, y - 18), "arithmetic", size=20, bold=True, anchor="lm")
-    middle = math.sqrt(start * ridge)
-    text(
-        draw,
-        (at(middle, middle * memory)[0] - 14, at(middle, middle * memory)[1] - 12),
-        "memory",
-        size=20,
-        bold=True,
-        anchor="rm",
-    )
-    for k, point in enumerate(points):
-        mark(draw, *at(point.intensity, point.macs_per_second), k, 11)
-        mark(draw, right + 36, upper + 20 + 44 * k, k, 11)
-        text(draw, (right + 60, upper + 20 + 44 * k), point.name, size=20, anchor="lm", width=WIDTH - right - 74)
-    text(draw, ((left + right) / 2, height - 34), "multiply-adds for each byte that must move", size=20)
-    text(draw, (MARGIN, 66), "billion multiply-adds a second", size=18, colour=PALE, anchor="lm")
-    return np.asarray(canvas)
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30 … between two numbers."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [value for power in powers for factor in (1, 3) if low <= (value := factor * 10.0**power) <= high]
+    places = [point.intensity for point in points] + [ridge / 8, ridge * 8]
+    roof = np.array([min(places) / 1.5, ridge, max(places) * 1.5])
+    axes.plot(roof, np.minimum(roof * memory, arithmetic) / 1e9, color=INK, linewidth=4)
+    slope = (roof[0] * ridge) ** 0.5  # half-way up
+    for words, x, side in (("memory ", slope, "right"), (" arithmetic", ridge, "left")):
+        axes.text(x, 1.06 * min(x * memory, arithmetic) / 1e9, words, fontsize=15, fontweight="bold", ha=side)
+    for point, (colour, shape) in zip(points, MARKS, strict=False):
+        axes.plot(point.intensity, point.macs_per_second / 1e9, shape, color=colour, markersize=14, label=point.name)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
+    dress(axes, title, "multiply-adds for each byte that must move", "billion multiply-adds a second")
+    slowest = min(arithmetic / 20, *(point.macs_per_second for point in points))
+    axes.set(xlim=roof[[0, 2]], ylim=(slowest / 1.5e9, 1.7 * arithmetic / 1e9))
+    axes.legend(fontsize=15, frameon=False, labelspacing=1, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
+    return finish(canvas)
