@@ -17,26 +17,27 @@ import difflib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Any
+
+from course_utils.arguments import is_number, is_whole
 
 
-class Parameter(Protocol):
-    """A value, what stands there in the lesson as it was written, and what is allowed."""
+@dataclass(frozen=True)
+class Parameter:
+    """A value, and what stands there in the lesson as it was written; each kind knows what is allowed."""
 
     value: Any
     written: Any
 
     def fault(self) -> str | None:
         """What is wrong with the value, to be read behind its name ("must be …"); None if nothing is."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Parameter):
     """One of several words or numbers."""
 
-    value: Any
-    written: Any
     allowed: Collection
 
     def fault(self) -> str | None:
@@ -47,76 +48,52 @@ class Choice:
         return f"must be one of {', '.join(map(repr, self.allowed))}; got {self.value!r}.{advice}"
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Choice):
     """One of several ways to draw the same numbers: whichever it is, the lesson's sentences hold as written."""
 
-    value: Any
-    allowed: Collection
-
-    @property
-    def written(self) -> Any:
-        return self.value
-
-    def fault(self) -> str | None:
-        return Choice(self.value, self.value, self.allowed).fault()
+    def __init__(self, value: Any, allowed: Collection):
+        super().__init__(value, value, allowed)
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Parameter):
     """Words of which only a later cell can say whether they name something, such as a layer."""
-
-    value: Any
-    written: str
 
     def fault(self) -> str | None:
         return None if isinstance(self.value, str) and self.value else f"must be a name; got {self.value!r}."
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Parameter):
     """A whole number between two bounds, both allowed."""
 
-    value: Any
-    written: int
     low: int
     high: int
 
     def fault(self) -> str | None:
-        if (
-            isinstance(self.value, Integral)
-            and not isinstance(self.value, bool)
-            and self.low <= self.value <= self.high
-        ):
+        if is_whole(self.value) and self.low <= self.value <= self.high:
             return None
         return f"must be a whole number from {self.low} to {self.high}; got {self.value!r}."
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Parameter):
     """A number between two bounds, both allowed; `unit` says, where it helps, what is counted."""
 
-    value: Any
-    written: float
     low: float
     high: float
     unit: str = ""
 
     def fault(self) -> str | None:
-        is_number = isinstance(self.value, Real) and not isinstance(self.value, bool)
-        if is_number and self.low <= self.value <= self.high:  # NaN lies nowhere
+        if is_number(self.value) and self.low <= self.value <= self.high:  # NaN lies nowhere
             return None
         unit = f" ({self.unit})" if self.unit else ""
-        advice = f" Did you mean {self.value:g}/255?" if is_number and self.high == 1 < self.value <= 255 else ""
+        in_255ths = is_number(self.value) and self.high == 1 < self.value <= 255
+        advice = f" Did you mean {self.value:g}/255?" if in_255ths else ""
         return f"must be a number from {self.low:g} to {self.high:g}{unit}; got {self.value!r}.{advice}"
 
 
-@dataclass(frozen=True)
-class Switch:
+class Switch(Parameter):
     """On or off: True or False, and neither 1 nor "yes"."""
-
-    value: Any
-    written: bool
 
     def fault(self) -> str | None:
         return None if isinstance(self.value, bool) else f"must be True or False; got {self.value!r}."
@@ -131,8 +108,7 @@ RUN_BY = "COURSE_CLAIMS"
 class Claims:
     """The guard of a lesson's sentences: each cell says what it promises, and whether it came true.
 
-    Args:
-        as_written: whether all parameters have the values that the lesson's sentences speak of.
+    `as_written` tells whether all parameters have the values that the sentences speak of.
     """
 
     as_written: bool
@@ -154,19 +130,11 @@ class Claims:
         self._judge(sentence, truth, stops=("strict", "stored") if self.as_written else ())
 
     def always(self, sentence: str, truth: Any) -> None:
-        """The same for what holds with all parameters: a law, not a number.
-
-        Raises:
-            AssertionError: in tests, if it is not so.
-        """
+        """The same for what holds with all parameters: a law, not a number."""
         self._judge(sentence, truth, stops=("strict", "stored"))
 
     def timed(self, sentence: str, truth: Any) -> None:
-        """The same for what a clock said, which another processor may say otherwise: no test stops at it.
-
-        Raises:
-            AssertionError: when the lesson's outputs are made that are stored, and it is not so in them.
-        """
+        """The same for what a clock said, and another processor may say otherwise: only the stored run stops at it."""
         self._judge(sentence, truth, stops=("stored",) if self.as_written else (), silent=("strict",))
 
     def _judge(self, sentence: str, truth: Any, stops: tuple[str, ...], silent: tuple[str, ...] = ()) -> None:
