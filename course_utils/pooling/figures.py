@@ -7,7 +7,7 @@ otherwise, a figure returns uint8 [height, WIDTH, 3].
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,6 @@ from course_utils.figures.style import pen
 from course_utils.pooling.pooling import WindowStep
 
 _WINDOW, _WINNER, _EMPTY = "#FDF0D0", "#F6C244", "#F3F3F3"  # pale, full and faint
-Places = Collection[tuple[int, int]]  # (row, column)
 
 
 # ---- numbers in squares ----------------------------------------------------------------------------------------
@@ -27,29 +26,23 @@ def number(value: float) -> str:
     """A number as it is written into a cell: 36.5, 12, −∞, ¼; with two decimals at most; nothing for NaN."""
     if math.isnan(value):
         return ""
-    if math.isinf(value):
-        return "−∞" if value < 0 else "∞"
     if abs(value - 0.25) < 1e-9:
         return "¼"
-    return f"{round(float(value), 2):g}".replace("-", "−")
+    return f"{round(float(value), 2):g}".replace("-", "−").replace("inf", "∞")
 
 
-def _cells(draw, left: float, top: float, side: float, numbers, fills: dict, bold: Places = (), pale: Places = ()):
-    """A grid of squares with numbers in them; what is pale is written more faintly."""
-    size = min(30, int(side * 0.4))
-    for place in np.ndindex(numbers.shape):
+def _grid(draw, middle, side: float, numbers, fills, bold, pale=None, *, frames=(), colour=VERMILLION) -> None:
+    """A grid of squares about a point, with numbers in them, and thick frames (row, column, rows, columns) on it."""
+    left, top = (place - side * count / 2 for place, count in zip(middle, numbers.shape[::-1], strict=True))
+    for place, value in np.ndenumerate(numbers):
         x, y = left + place[1] * side, top + place[0] * side
-        draw.rectangle((x, y, x + side, y + side), fill=fills.get(place, PAPER), outline=PALE, width=1)
-        colour, middle = PALE if place in pale else INK, (x + side / 2, y + side / 2)
-        word = number(numbers[place])
-        text(draw, middle, word, size=size, bold=place in bold, colour=colour, width=side - 8)
-
-
-def _frame(draw, left: float, top: float, side: float, corner, span, colour: str) -> None:
-    """A thick frame round some of a grid's squares."""
-    (row, column), (rows, columns) = corner, span
-    box = left + column * side, top + row * side, left + (column + columns) * side, top + (row + rows) * side
-    draw.rectangle(box, outline=colour, width=5)
+        draw.rectangle((x, y, x + side, y + side), fill=str(fills[place]), outline=PALE, width=1)
+        ink, size = PALE if pale is not None and pale[place] else INK, min(30, int(side * 0.4))
+        at = x + side / 2, y + side / 2
+        text(draw, at, number(value), size=size, bold=bool(bold[place]), colour=ink, width=side - 8)
+    for row, column, rows, columns in frames:
+        x, y = left + column * side, top + row * side
+        draw.rectangle((x, y, x + columns * side, y + rows * side), outline=colour, width=5)
 
 
 def window(numbers: Tensor, step: WindowStep, kind: str, *, padding: int, gradient: bool) -> np.ndarray:
@@ -63,27 +56,24 @@ def window(numbers: Tensor, step: WindowStep, kind: str, *, padding: int, gradie
         gradient: the gradient is written into the cells in place of the numbers, and results become 1.
     """
     height, seen, results = 560, step.numbers.numpy(), step.results.numpy()
-    if gradient:
-        shown = np.pad(step.gradient.numpy(), padding, constant_values=math.nan)  # [H + 2p, W + 2p]
-    else:
-        shown = np.pad(numbers.numpy(), padding, constant_values=-math.inf if kind == "max" else 0.0)
-    row, column = step.corner[0] + padding, step.corner[1] + padding
-    inside = np.pad(np.ones(np.shape(numbers), dtype=bool), padding)
-    around = {place for place in np.ndindex(inside.shape) if not inside[place]}
-    best = divmod(int(seen.argmax()), len(seen))
-    winner = {(row + best[0], column + best[1])} if kind == "max" else set()
-    fills = dict.fromkeys(around, _EMPTY)
-    fills |= {(row + k, column + j): _WINDOW for k, j in np.ndindex(seen.shape)}
-    fills |= dict.fromkeys(winner, _WINNER)
+    shown, edge = (step.gradient, math.nan) if gradient else (numbers, -math.inf if kind == "max" else 0.0)
+    shown = np.pad(shown.numpy(), padding, constant_values=edge)  # [H + 2p, W + 2p]
+    around = np.pad(np.zeros(numbers.shape, dtype=bool), padding, constant_values=True)
+    fills = np.where(around, _EMPTY, PAPER)
+    row, column = (place + padding for place in step.corner)
+    inside = fills[row : row + len(seen), column : column + len(seen)]
+    inside[:] = _WINDOW
+    if kind == "max":
+        inside.flat[seen.argmax()] = _WINNER
 
     canvas = Image.new("RGB", (WIDTH, height), PAPER)
     draw = pen(canvas)
+    frames = [(row, column, *seen.shape)]
     side = min(96, 400 / max(shown.shape))
-    left, top = MARGIN + (420 - side * shown.shape[1]) / 2, 60 + (400 - side * shown.shape[0]) / 2
-    _cells(draw, left, top, side, shown, fills, winner, around)
-    _frame(draw, left, top, side, (row, column), seen.shape, VERMILLION)
-    _results(draw, results, step.index, gradient)
-    title = "what comes back to each number" if gradient else f"the picture, {_size(numbers)}"
+    _grid(draw, (MARGIN + 210, 260), side, shown, fills, fills == _WINNER, around, frames=frames)
+    _draw_results(draw, results, step.index, gradient)
+    rows, columns = numbers.shape
+    title = "what comes back to each number" if gradient else f"the picture, {rows}×{columns}"
     text(draw, (MARGIN + 210, 30), title, size=22, bold=True, width=420)
     said = _GOES[kind] if gradient else _sum(seen, kind, results.flat[step.index])
     text(draw, (WIDTH / 2, height - 44), said, size=28, colour=INK, width=WIDTH - 2 * MARGIN)
@@ -96,20 +86,16 @@ _GOES = {
 }
 
 
-def _results(draw, results: np.ndarray, index: int, gradient: bool) -> None:
+def _draw_results(draw, results: np.ndarray, index: int, gradient: bool) -> None:
     """The grid on the right, as far as it is filled, and an arrow to it."""
-    rows, columns = results.shape
-    side = min(96, 400 / max(rows, columns))
-    left, top = WIDTH - MARGIN - 210 - side * columns / 2, 260 - side * rows / 2
-    hidden = np.arange(results.size).reshape(results.shape) > index
-    shown = np.where(hidden, math.nan, 1 if gradient else results)
-    here = divmod(index, columns)
-    fills = {place: _EMPTY for place in np.ndindex(results.shape) if hidden[place]} | {here: _WINDOW}
-    _cells(draw, left, top, side, shown, fills, {here})
-    _frame(draw, left, top, side, here, (1, 1), VERMILLION)
-    title = "a gradient of 1 for each result" if gradient else f"the result, {_size(results)}"
-    text(draw, (WIDTH - MARGIN - 210, 30), title, size=22, bold=True, width=420)
-    way = -1 if gradient else 1
+    (rows, columns), middle, way = results.shape, WIDTH - MARGIN - 210, -1 if gradient else 1
+    places = np.arange(results.size).reshape(results.shape)
+    shown = np.where(places > index, math.nan, 1 if gradient else results)
+    fills = np.select([places > index, places == index], [_EMPTY, _WINDOW], PAPER)
+    frames, side = [(*divmod(index, columns), 1, 1)], min(96, 400 / max(rows, columns))
+    _grid(draw, (middle, 260), side, shown, fills, places == index, frames=frames)
+    title = "a gradient of 1 for each result" if gradient else f"the result, {rows}×{columns}"
+    text(draw, (middle, 30), title, size=22, bold=True, width=420)
     end, tip = WIDTH / 2 + 60 * way, 18 * way
     draw.line((WIDTH / 2 - 60 * way, 260, end, 260), fill=VERMILLION, width=5)
     draw.polygon([(end + tip / 2, 260), (end - tip, 246), (end - tip, 274)], fill=VERMILLION)
@@ -119,13 +105,8 @@ def _results(draw, results: np.ndarray, index: int, gradient: bool) -> None:
 def _sum(seen: np.ndarray, kind: str, result: float) -> str:
     """What happens in the window, in one line: "(31 + 15 + 0 + 100) / 4 = 36.5"."""
     values = [number(value) for value in seen.flat]
-    if kind == "max":
-        return f"max({', '.join(values)}) = {number(result)}"
-    return f"({' + '.join(values)}) / {seen.size} = {number(result)}"
-
-
-def _size(numbers: np.ndarray) -> str:
-    return f"{np.shape(numbers)[0]}×{np.shape(numbers)[1]}"
+    left = f"max({', '.join(values)})" if kind == "max" else f"({' + '.join(values)}) / {seen.size}"
+    return f"{left} = {number(result)}"
 
 
 def number_grids(
@@ -133,18 +114,19 @@ def number_grids(
     titles: Sequence[str],
     captions: Sequence[str],
     *,
-    marked: Sequence[np.ndarray] | None = None,
-    blocks: int = 2,
+    marked: Sequence[np.ndarray],
+    blocks: int,
 ) -> np.ndarray:
     """Grids of numbers side by side, each with a title and a caption; those that are marked stand out.
 
     Args:
         grids: float [H, W] each, at most four.
         titles, captions: one a grid.
-        marked: bool [H, W] a grid; none where left out.
-        blocks: thick lines after so many rows and columns, where windows meet; 0 for none.
+        marked: bool [H, W] a grid.
+        blocks: thick frames round so many rows and columns, where windows meet.
 
-    >>> number_grids([np.eye(4)], ["the numbers"], ["ones on the diagonal"], marked=[np.eye(4) > 0]).shape
+    >>> ones = np.eye(4)
+    >>> number_grids([ones], ["the numbers"], ["ones on the diagonal"], marked=[ones > 0], blocks=2).shape
     (440, 1120, 3)
     """
     step, height = (WIDTH - 2 * MARGIN) / len(grids), 440
@@ -152,57 +134,47 @@ def number_grids(
     draw = pen(canvas)
     for k, grid in enumerate(grids):
         rows, columns = np.shape(grid)
-        side = min(80, (step - 30) / columns, 320 / rows)
-        left, top = MARGIN + (k + 0.5) * step - side * columns / 2, 64 + (320 - side * rows) / 2
-        chosen = {place for place in np.ndindex(rows, columns) if marked is not None and marked[k][place]}
-        _cells(draw, left, top, side, grid, dict.fromkeys(chosen, _WINNER), chosen)
-        if blocks and rows > blocks:
-            for row, column in np.ndindex(rows // blocks, columns // blocks):
-                _frame(draw, left, top, side, (row * blocks, column * blocks), (blocks, blocks), BLUE)
-        text(draw, (MARGIN + (k + 0.5) * step, 34), titles[k], size=22, bold=True, width=step - 16)
-        text(draw, (MARGIN + (k + 0.5) * step, height - 28), captions[k], size=20, colour=PALE, width=step - 16)
+        middle, side = MARGIN + (k + 0.5) * step, min(80, (step - 30) / columns, 320 / rows)
+        corners = [(row * blocks, column * blocks) for row, column in np.ndindex(rows // blocks, columns // blocks)]
+        frames = [(*corner, blocks, blocks) for corner in corners if rows > blocks]
+        fills = np.where(marked[k], _WINNER, PAPER)
+        _grid(draw, (middle, 224), side, grid, fills, marked[k], frames=frames, colour=BLUE)
+        text(draw, (middle, 34), titles[k], size=22, bold=True, width=step - 16)
+        text(draw, (middle, height - 28), captions[k], size=20, colour=PALE, width=step - 16)
     return np.asarray(canvas)
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------
 def pooled_picture(
-    before: np.ndarray,
-    after: np.ndarray,
-    *,
-    kernel_size: int,
-    stride: int,
-    padding: int,
-    dilation: int,
-    lines: Sequence[str],
-    name: str,
+    before: np.ndarray, after: np.ndarray, *, name: str, lines: Sequence[str], window: Mapping[str, int]
 ) -> np.ndarray:
     """A picture with two of its windows drawn in, the pooled picture as large beside it, and the arithmetic below.
 
     Args:
         before, after: uint8 [H, W, 3].
-        kernel_size, stride, padding, dilation: of the pooling, in pixels; windows are drawn at their true size.
-        lines: the arithmetic, a line each.
         name: of the picture on the right.
+        lines: the arithmetic, a line each.
+        window: kernel_size, stride, padding and dilation, in pixels; windows are drawn at their true size.
     """
     side = (WIDTH - 2 * MARGIN - 40) // 2
     tall = 44 + side + 14
     canvas = Image.new("RGB", (WIDTH, tall + 40 * len(lines) + 10), PAPER)
     draw = pen(canvas)
     for k, (pixels, words) in enumerate(((before, "before"), (after, name))):
-        drawn = fitted(pixels, side)
+        drawn, start = fitted(pixels, side), MARGIN + k * (side + 40)
         if k == 0:
-            _windows(drawn, drawn.width / pixels.shape[1], kernel_size, stride, padding, dilation, pixels.shape)
-        left, top = MARGIN + k * (side + 40) + (side - drawn.width) // 2, 44 + (side - drawn.height) // 2
+            _draw_windows(drawn, drawn.width / pixels.shape[1], pixels.shape, **window)
+        left, top = start + (side - drawn.width) // 2, 44 + (side - drawn.height) // 2
         canvas.paste(drawn, (left, top))
         draw.rectangle((left - 1, top - 1, left + drawn.width, top + drawn.height), outline=PALE)
         words = f"{words}: {pixels.shape[0]}×{pixels.shape[1]} pixels"
-        text(draw, (MARGIN + k * (side + 40) + side / 2, 22), words, size=24, bold=True, width=side)
+        text(draw, (start + side / 2, 22), words, size=24, bold=True, width=side)
     for k, line in enumerate(lines):
         text(draw, (MARGIN, tall + 20 + 40 * k), line, size=24, anchor="lm", width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
 
 
-def _windows(drawn: Image.Image, scale: float, kernel_size, stride, padding, dilation, shape) -> None:
+def _draw_windows(drawn: Image.Image, scale: float, shape, kernel_size, stride, padding, dilation) -> None:
     """The window nearest to the middle and its right neighbour, in their true size; with gaps, the pixels they take."""
     draw, reach = pen(drawn), dilation * (kernel_size - 1) + 1
     starts = [max(0, (edge - reach) // 2 + padding) // stride * stride - padding for edge in shape[:2]]
@@ -216,100 +188,83 @@ def _windows(drawn: Image.Image, scale: float, kernel_size, stride, padding, dil
 
 
 def gradient_map(gradient: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Where a gradient arrives: black for nothing, brighter for more, the brightest for the most.
+    """Where a gradient arrives: black for nothing, brighter for more, the brightest for the most; uint8 [H, W, 3].
 
     Args:
         gradient: float [H, W], at least 0.
         largest: what is drawn brightest, so that two pictures can be compared; the largest there is where left out.
 
-    Returns:
-        uint8 [H, W, 3].
-
     >>> gradient_map(np.array([[0.0, 0.25, 1.0]])).tolist()
     [[[0, 0, 0], [115, 80, 0], [230, 159, 0]]]
     """
-    share = np.asarray(gradient, dtype=float)
-    whole = float(share.max(initial=0.0)) if largest is None else largest
-    share = np.sqrt(np.clip(share / max(whole, 1e-12), 0, 1))  # the root, so that little is seen too
+    whole = gradient.max() if largest is None else largest
+    share = np.sqrt(np.clip(gradient / max(float(whole), 1e-12), 0, 1))  # the root, so that little is seen too
     return np.round(blended(share, BLACK, ORANGE)).astype(np.uint8)
 
 
 # ---- GoogLeNet's bill ------------------------------------------------------------------------------------------
 def bill(
-    rows: Sequence[tuple[str, str, str, float, float]],
-    *,
-    title: str,
-    unit: str,
-    total: tuple[str, str],
+    rows: Sequence[tuple[str, str, str, float, float]], *, title: str, unit: str, total: tuple[str, str]
 ) -> np.ndarray:
     """A network's table twice: with its pooling layers (blue) and without (red), output sizes and bars.
 
     Args:
         rows: (name, output size with, output size without, cost with, cost without); a cost of 0 draws no bar.
-        title: the figure's one message.
         unit: of the costs, for the axis, such as "MACs (millions)".
         total: the sums, in words, with and without.
 
     >>> bill([("conv", "56×56", "112×112", 1.0, 4.0)], title="…", unit="MACs (millions)", total=("1", "4")).shape
     (256, 1120, 3)
     """
-    step, top = 36, 124
-    canvas = Image.new("RGB", (WIDTH, top + step * len(rows) + 96), PAPER)
+    step, top, left, right = 36, 124, 560, WIDTH - MARGIN - 90
+    middle, bottom = (left + right) / 2, top + step * len(rows)
+    canvas = Image.new("RGB", (WIDTH, bottom + 96), PAPER)
     draw = pen(canvas)
     text(draw, (MARGIN, 28), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    costs = [cost for row in rows for cost in row[3:] if cost > 0]
-    low, high = math.floor(math.log10(min(costs))), math.log10(max(costs))
-    left, right = 560, WIDTH - MARGIN - 90
-    bottom = top + step * len(rows)
-    for power in range(low, math.ceil(high) + 1):
-        x = left + (right - left) * (power - low) / (math.ceil(high) - low)
+    powers = np.log10([cost for row in rows for cost in row[3:] if cost > 0])
+    low, high = math.floor(powers.min()), math.ceil(powers.max())
+    for power in range(low, high + 1):
+        x = left + (right - left) * (power - low) / (high - low)
         draw.line((x, top - 8, x, bottom), fill=GRID, width=1)
         text(draw, (x, bottom + 18), f"{10**power:,}", size=18, colour=PALE)
-    heads = ("layer", INK, MARGIN, "lm"), ("with", BLUE, 330, "mm"), ("without", VERMILLION, 470, "mm")
-    for words, colour, x, anchor in heads:
-        text(draw, (x, top - 26), words, size=20, bold=True, colour=colour, anchor=anchor)
+    text(draw, (MARGIN, top - 26), "layer", size=20, bold=True, anchor="lm")
     text(draw, (400, top - 54), "output size", size=18, colour=PALE)
-    text(draw, ((left + right) / 2, bottom + 46), unit, size=20, width=right - left)
-    for k, (name, size_with, size_without, *pair) in enumerate(rows):
-        y = top + step * (k + 0.5)
-        text(draw, (MARGIN, y), name, size=20, anchor="lm", width=230)
-        text(draw, (330, y), size_with, size=18, colour=BLUE, width=136)
-        text(draw, (470, y), size_without, size=18, colour=VERMILLION, width=136)
-        for offset, cost, colour in ((-8, pair[0], BLUE), (8, pair[1], VERMILLION)):
+    text(draw, (middle, bottom + 46), unit, size=20, width=right - left)
+    # Twice: the column of the sizes, the line of the sum, and where the bars lie in their rows.
+    columns = ("with", BLUE, 330, top - 60, -8), ("without", VERMILLION, 470, top - 32, 8)
+    for k, (head, colour, x, line, offset) in enumerate(columns):
+        text(draw, (x, top - 26), head, size=20, bold=True, colour=colour)
+        for j, row in enumerate(rows):
+            y, size, cost = top + step * (j + 0.5), row[1 + k], row[3 + k]
+            text(draw, (x, y), size, size=18, colour=colour, width=136)
             if cost > 0:
-                end = left + (right - left) * (math.log10(cost) - low) / (math.ceil(high) - low)
+                end = left + (right - left) * (math.log10(cost) - low) / (high - low)
                 draw.rectangle((left, y + offset - 6, max(end, left + 2), y + offset + 6), fill=colour)
-    for words, colour, y in ((total[0], BLUE, top - 60), (total[1], VERMILLION, top - 32)):
-        text(draw, ((left + right) / 2, y), words, size=20, bold=True, colour=colour, width=right - left + 90)
+        text(draw, (middle, line), total[k], size=20, bold=True, colour=colour, width=right - left + 90)
+    for j, (name, *_) in enumerate(rows):
+        text(draw, (MARGIN, top + step * (j + 0.5)), name, size=20, anchor="lm", width=230)
     return np.asarray(canvas)
 
 
-def factors(names: Sequence[str], values: Sequence[float], *, title: str, note: str = "") -> np.ndarray:
-    """How many times as much: one bar a quantity, and a mark where "as much" would be.
+def factors(names: Sequence[str], values: Sequence[float], *, title: str, note: str) -> np.ndarray:
+    """How many times as much: one bar a quantity, a mark where "as much" would be, and a note below.
 
     Args:
-        names: of the quantities.
-        values: how many times as much, more than 0.
-        title: the figure's one message.
-        note: a line below.
+        names, values: of the quantities, more than 0.
 
-    >>> factors(["multiply-adds", "bytes"], [47.2, 32.6], title="Many times as much").shape
-    (194, 1120, 3)
+    >>> factors(["multiply-adds", "bytes"], [47.2, 32.6], title="Many times as much", note="blue: as much").shape
+    (238, 1120, 3)
     """
     left, right, top, step = 400, WIDTH - MARGIN - 110, 66, 56
-    height = top + step * len(names) + (60 if note else 16)
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
+    bottom, scale = top + step * len(names), (right - left) / max(*values, 1.0)
+    canvas = Image.new("RGB", (WIDTH, bottom + 60), PAPER)
     draw = pen(canvas)
     text(draw, (MARGIN, 30), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    scale = (right - left) / max(*values, 1.0)
     for k, (name, value) in enumerate(zip(names, values, strict=True)):
-        y = top + step * (k + 0.5)
+        y, end = top + step * (k + 0.5), left + value * scale
         text(draw, (left - 16, y), name, size=22, anchor="rm", width=left - 16 - MARGIN)
-        draw.rectangle((left, y - 17, left + value * scale, y + 17), fill=VERMILLION)
-        text(draw, (left + value * scale + 12, y), f"× {value:.0f}" if value >= 10 else f"× {value:.1f}",
-             size=22, bold=True, anchor="lm")  # fmt: skip
-    bottom = top + step * len(names)
+        draw.rectangle((left, y - 17, end, y + 17), fill=VERMILLION)
+        text(draw, (end + 12, y), f"× {value:.{0 if value >= 10 else 1}f}", size=22, bold=True, anchor="lm")
     draw.line((left + scale, top - 4, left + scale, bottom), fill=BLUE, width=4)
-    if note:
-        text(draw, (MARGIN, bottom + 30), note, size=20, colour=PALE, anchor="lm", width=WIDTH - 2 * MARGIN)
+    text(draw, (MARGIN, bottom + 30), note, size=20, colour=PALE, anchor="lm", width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)

@@ -129,7 +129,7 @@ class PoolingLab(SeeingLab):
         else:
             right, name = drawings.gradient_map(step.gradient.numpy()), "the gradient arrives here"
         before, lines = images.to_pixels(step.before)[0], _arithmetic(step)
-        pixels = drawings.pooled_picture(before, right, name=name, lines=lines, **step.window)
+        pixels = drawings.pooled_picture(before, right, name=name, lines=lines, window=step.window)
         return base.Frame(pixels, _headline(step))
 
 

@@ -30,18 +30,16 @@ def output_size(
     """How many windows fit along one axis: ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
 
     Args:
-        size: pixels along the axis.
-        kernel_size, stride, padding, dilation: of the pooling along this axis, in pixels.
+        size, kernel_size, stride, padding, dilation: along this axis, in pixels.
         ceil_mode: round up, so that a last window may hang over the edge; it must begin on a pixel, though.
 
     Returns:
-        The number of windows, which is the size of the result; 0 or less where no window fits.
+        The size of the result; 0 or less where no window fits.
 
     >>> output_size(112, kernel_size=3, stride=2), output_size(112, kernel_size=3, stride=2, ceil_mode=True)
     (55, 56)
     """
-    arguments = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
-    for name, value in arguments.items():
+    for name, value in zip(_TOO_SMALL, (kernel_size, stride, padding, dilation), strict=True):
         _pair(name, value)
     room = size + 2 * padding - dilation * (kernel_size - 1) - 1  # how far the first window can travel
     if not ceil_mode:
@@ -58,7 +56,7 @@ def max_pool2d(
 
     Args:
         images: float [N, C, H, W]; every channel is pooled by itself.
-        kernel_size: height and width of the window, at least 1.
+        kernel_size: height and width of the window, at least 1 pixel.
         stride: from one window to the next, at least 1; None takes the kernel's size, so that windows do not overlap.
         padding: pixels of −∞ around the picture, from 0 to half the kernel.
         dilation: from one pixel of a window to the next, at least 1.
@@ -74,13 +72,9 @@ def max_pool2d(
 
 
 def avg_pool2d(images: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
-    """The mean of each window, its padding included: `torch.nn.functional.avg_pool2d`, in lines that one can read.
+    """The mean of each window: `torch.nn.functional.avg_pool2d`, in lines that one can read.
 
-    Args:
-        images, kernel_size, stride, padding: as for `max_pool2d`; the padding is 0, so borders get darker.
-
-    Returns:
-        Float [N, C, H', W'].
+    Arguments and result as for `max_pool2d`; but the padding is 0 and counts, so borders get darker.
 
     >>> avg_pool2d(torch.tensor([[SLIDE_AVERAGE]]).float(), 2).flatten().tolist()
     [36.5, 80.0, 12.0, 15.0]
@@ -91,15 +85,8 @@ def avg_pool2d(images: Tensor, kernel_size: Size, stride: Size | None = None, pa
 def blur_pool2d(images: Tensor, kernel_size: Size = 2, stride: Size = 2, padding: Size = 0) -> Tensor:
     """Max pooling as Zhang mends it: the maximum at every pixel, then a blur of (1, 2, 1)/4, and only then the stride.
 
-    Args:
-        images: float [N, C, H, W].
-        kernel_size, padding: of the maximum, which is taken with stride 1.
-        stride: of the blur, at least 1.
-
-    Returns:
-        Float [N, C, ⌈H'/stride⌉, ⌈W'/stride⌉], where H'×W' is the size after the maximum.
-
-    Source: Zhang 2019, arXiv:1904.11486, section 3.2 (MaxBlurPool).
+    Arguments as for `max_pool2d`; the maximum has kernel and padding, the blur the stride. The result is float
+    [N, C, ⌈H'/stride⌉, ⌈W'/stride⌉], where H'×W' is the size after the maximum. Source: section 3.2 (MaxBlurPool).
 
     >>> blur_pool2d(torch.rand(1, 3, 96, 96)).shape
     torch.Size([1, 3, 48, 48])
@@ -136,19 +123,14 @@ def _windows(
     kernel = _pair("kernel_size", kernel_size)
     stride = kernel if stride is None else _pair("stride", stride)
     padding, dilation = _pair("padding", padding), _pair("dilation", dilation)
-    _check_fit(tuple(images.shape[2:]), kernel, stride, padding, dilation)
+    reach = tuple(gap * (count - 1) + 1 for gap, count in zip(dilation, kernel, strict=True))  # first pixel to last
+    _check_fit(tuple(images.shape[2:]), kernel, stride, padding, dilation, reach)
     padded = F.pad(images, (padding[1], padding[1], padding[0], padding[0]), value=edge)
-    down, across = _reach(kernel, dilation)
-    views = padded.unfold(2, down, stride[0]).unfold(3, across, stride[1])  # [N, C, H', W', down, across]
+    views = padded.unfold(2, reach[0], stride[0]).unfold(3, reach[1], stride[1])  # [N, C, H', W', reach, reach]
     return views[..., :: dilation[0], :: dilation[1]].flatten(-2)
 
 
-def _reach(kernel: Pair, dilation: Pair) -> Pair:
-    """Pixels from the first to the last of a window, both counted."""
-    return dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1
-
-
-def _check_fit(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+def _check_fit(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, reach: Pair) -> None:
     """Whether there is a window, and whether each of them sees some of the picture."""
     for pad, edge in zip(padding, kernel, strict=True):
         if pad > edge // 2:
@@ -156,27 +138,21 @@ def _check_fit(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: 
                 f"padding must be at most half the kernel, {edge // 2} for a kernel of {edge}, or whole windows would "
                 f"see nothing but padding; got {pad}."
             )
-    axes = list(zip(size, kernel, stride, padding, dilation, strict=True))
-    if min(output_size(*axis) for axis in axes) < 1:
-        height, width = _reach(kernel, dilation)
-        spread = "" if max(dilation) == 1 else f" (spread over {height}×{width} by its dilation)"
-        around = f" with padding {max(padding)}" if max(padding) else ""
-        raise ValueError(
-            f"a kernel of {kernel[0]}×{kernel[1]} pixels{spread} does not fit into a picture of {size[0]}×{size[1]} "
-            f"pixels{around}; take a smaller kernel or a larger picture."
-        )
-    if max(dilation) > 1 and any(_misses(*axis) for axis in axes):
-        raise ValueError(
-            f"with padding {max(padding)} and dilation {max(dilation)} a window sees nothing but padding; take less of "
-            "one of them, or a larger picture."
-        )
-
-
-def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:
-    """Whether a window falls between the pixels of an axis, on nothing but padding; dilation makes it possible."""
-    starts = range(-padding, size + padding - dilation * (kernel - 1), stride)
-    taken = (range(start, start + dilation * kernel, dilation) for start in starts)
-    return any(not any(0 <= place < size for place in places) for places in taken)
+    for axis in zip(size, kernel, stride, padding, dilation, strict=True):
+        if output_size(*axis) < 1:
+            spread = "" if max(dilation) == 1 else f" (spread over {reach[0]}×{reach[1]} by its dilation)"
+            around = f" with padding {max(padding)}" if max(padding) else ""
+            raise ValueError(
+                f"a kernel of {kernel[0]}×{kernel[1]} pixels{spread} does not fit into a picture of "
+                f"{size[0]}×{size[1]} pixels{around}; take a smaller kernel or a larger picture."
+            )
+    for edge, span, jump, pad, gap in zip(size, reach, stride, padding, dilation, strict=True):
+        places = torch.arange(-pad, edge + pad).unfold(0, span, jump)[:, ::gap]  # [windows, kernel]
+        if not ((places >= 0) & (places < edge)).any(dim=1).all():  # with a dilation it can leap over the picture
+            raise ValueError(
+                f"with padding {max(padding)} and dilation {max(dilation)} a window sees nothing but padding; take "
+                "less of one of them, or a larger picture."
+            )
 
 
 def _check_images(images: Tensor) -> None:

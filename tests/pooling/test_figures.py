@@ -55,7 +55,7 @@ def test_a_gradient_map_is_dark_where_nothing_arrives():
 
 
 def test_a_factor_s_bar_is_as_long_as_the_factor():
-    drawn = colours(pooling.figures.factors(["a", "b"], [10.0, 40.0], title="t"), figures.VERMILLION)
+    drawn = colours(pooling.figures.factors(["a", "b"], [10.0, 40.0], title="t", note="n"), figures.VERMILLION)
     first, second = drawn[66:122].sum(axis=1).max(), drawn[122:178].sum(axis=1).max()
     assert second == pytest.approx(4 * first, rel=0.03)
 
@@ -71,7 +71,7 @@ def test_the_bill_s_bars_grow_with_the_cost():
 
 def test_the_pictures_stand_side_by_side_with_the_arithmetic_below():
     before = images.to_pixels(images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=64, device="cpu"))[0]
-    how = {"kernel_size": 3, "stride": 2, "padding": 0, "dilation": 1, "name": "after"}
+    how = {"name": "after", "window": {"kernel_size": 3, "stride": 2, "padding": 0, "dilation": 1}}
     short, long = (pooling.figures.pooled_picture(before, before[::2, ::2], **how, lines=["a"] * k) for k in (1, 3))
     assert long.shape[0] - short.shape[0] == 80
     assert long.shape[1] == figures.WIDTH
