@@ -44,11 +44,6 @@ class Climb:
     gradients: Tensor  # [steps + 1, N]
     snapshots: dict[int, Tensor]  # step → pictures [N, 3, H, W]
 
-    @property
-    def dead(self) -> Tensor:
-        """[N], true where the score never changed: no gradient, and nothing to climb, from this start at least."""
-        return (self.scores == self.scores[0]).all(dim=0)
-
 
 def climb_steps(
     network: nn.Module,
@@ -63,11 +58,8 @@ def climb_steps(
 ) -> Iterator[Step]:
     """Gradient ascent on pictures, a step at a time, so that a lab can draw while it climbs.
 
-    Whenever a step is handed over, the network is as it was: the loop may be left at any time, and the network may be
-    used in between.
-
     Args:
-        network: takes pictures in [0, 1]; looked at in evaluation mode, left as it was.
+        network: takes pictures in [0, 1]; looked at in evaluation mode, and as it was whenever a step is handed over.
         objectives: what each picture shall raise: one, or a batch of N, of any kinds and layers.
         steps: at least 1.
         size: of the pictures, in pixels; None takes that of `start`, or what the network was trained on.
@@ -79,24 +71,24 @@ def climb_steps(
         seed: of the noise and of the moves; equal seeds give equal climbs (on the same kind of device).
 
     Returns:
-        Iterator over steps + 1 points: the start (index 0) and the point after each step.
+        Iterator over steps + 1 points, the start first.
     """
     check_network(network)
     check_whole("steps", steps)
     if not isinstance(recipe, Recipe):
         raise TypeError(f"recipe is a Recipe(…) or visualization.NAIVE; got {recipe!r}.")
     goals, size = _as_list(objectives), _size(network, size, start)
-    if start is not None:
-        start, goals = _paired(start, goals)
     like = next(network.parameters(), torch.zeros(1)).detach()
+    first = torch.full((len(goals), 3, *size), 0.5)
+    if start is not None:
+        first, goals = _paired(start, goals)
     draw = generator(seed)
     reader = Reader(network, goals, noise(1, size, amount=0.2).to(like), lean=True)
     kind = Pixels if recipe.parameterisation == "pixel" else Fourier
-    first = like.new_full((len(goals), 3, *size), 0.5) if start is None else start.to(like)
-    canvas = kind(F.pad(first, (recipe.padding,) * 4, mode="replicate"), recipe.decorrelated)
+    canvas = kind(F.pad(first.to(like), (recipe.padding,) * 4, mode="replicate"), recipe.decorrelated)
     if start is None:
         canvas.randomize(recipe.noise, draw)
-        _wake(canvas, reader, recipe, size, draw)
+        _wake(canvas, reader, recipe, draw)
     rule = optimizer([canvas.values])
     if not isinstance(rule, torch.optim.Optimizer) or isinstance(rule, torch.optim.LBFGS):
         raise TypeError(
@@ -108,11 +100,11 @@ def climb_steps(
         for index in range(steps + 1):
             with torch.enable_grad():
                 images = canvas.images()  # from pixels or waves; with the padding round them
-                seen = transform(images, size, recipe, draw)  # moved, turned, scaled a little
+                seen = transform(images, recipe, draw)  # moved, turned, scaled a little
                 scores = reader.scores(seen)  # the objectives
                 goal = scores - penalty(images, recipe)
                 (gradient,) = torch.autograd.grad(goal.sum(), canvas.values)
-            shown = crop(images.detach(), size).clamp(0, 1)
+            shown = crop(images.detach(), recipe).clamp(0, 1)
             yield Step(index, shown, scores.detach(), gradient.flatten(1).norm(dim=1))
             if index < steps:
                 canvas.values.grad = -gradient  # optimizers go down; we want up
@@ -146,8 +138,7 @@ def climb(
     (torch.Size([1, 3, 64, 64]), True)
     """
     path = climb_steps(network, objectives, steps=steps, **how)
-    wrong = [step for step in snapshots if step not in range(steps + 1)]
-    if wrong:
+    if wrong := [step for step in snapshots if step not in range(steps + 1)]:
         raise ValueError(f"snapshots are taken at steps from 0 to {steps}; got {wrong[0]!r}.")
     scores, gradients, taken = [], [], {}
     for last in path:
@@ -166,7 +157,7 @@ def score(network: nn.Module, objectives: Objective | Sequence[Objective], image
     """How much pictures raise objectives, row by row, [N], as they are: not moved, nothing subtracted.
 
     Args:
-        network: takes pictures in [0, 1]; looked at in evaluation mode, left as it was.
+        network: as in `climb_steps`.
         objectives: one for all pictures, or one a picture.
         images: [N, 3, H, W] in [0, 1]; one will do for all objectives.
 
@@ -184,15 +175,13 @@ def score(network: nn.Module, objectives: Objective | Sequence[Objective], image
 
 # ---- before the first step -------------------------------------------------------------------------------------
 @torch.no_grad()
-def _wake(
-    canvas: Pixels | Fourier, reader: Reader, recipe: Recipe, size: tuple[int, int], draw: torch.Generator
-) -> None:
+def _wake(canvas: Pixels | Fourier, reader: Reader, recipe: Recipe, draw: torch.Generator) -> None:
     """Draw other noise, louder each time, for the rows that their objective does not answer to at all."""
     amount = recipe.noise
     for trial in range(TRIES):  # heard in the middle and a little beside it; the moves of the climb stay undrawn
         images = canvas.images()
-        beside = transform(images, size, recipe, generator(trial))
-        heard = (reader.scores(crop(images, size)) != 0) & (reader.scores(beside) != 0)
+        beside = transform(images, recipe, generator(trial))
+        heard = (reader.scores(crop(images, recipe)) != 0) & (reader.scores(beside) != 0)
         if heard.all():
             return
         awake, amount = canvas.values[heard], min(1.0, 1.2 * amount)
@@ -222,7 +211,6 @@ def _paired(images: Tensor, goals: list[Objective]) -> tuple[Tensor, list[Object
 
 
 def _size(network: nn.Module, size: int | tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
-    """Height and width of the pictures."""
     if isinstance(start, Tensor) and start.ndim == 4:
         given = tuple(start.shape[2:])
         if size not in (None, given) and (size, size) != given:

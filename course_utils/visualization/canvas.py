@@ -20,11 +20,7 @@ from course_utils.visualization.recipes import Recipe
 
 # The colours of our scenes: U√S of the covariance of all pixels of signs.render(1000, seed=0), divided by the largest
 # standard deviation. Its columns are the principal directions: bright or dark, red or blue, green or violet.
-COLOURS = (
-    (-0.5391, 0.2874, 0.0380),
-    (-0.5849, -0.0537, -0.1250),
-    (-0.6061, -0.2037, 0.0867),
-)
+COLOURS = ((-0.5391, 0.2874, 0.0380), (-0.5849, -0.0537, -0.1250), (-0.6061, -0.2037, 0.0867))
 EDGE = 0.005  # a picture's pixels end here and at 1 - EDGE before the inverse of the sigmoid, which has no 0 and no 1
 
 
@@ -45,12 +41,9 @@ def noise(count: int = 1, size: int | tuple[int, int] = 64, *, seed: int = 0, am
     """Where the slide's loop begins: grey with normal noise, pixel by pixel, clamped to [0, 1].
 
     Args:
-        count, size: of the pictures.
+        count, size: of the pictures, [count, 3, height, width].
         seed: equal seeds give equal noise.
         amount: its standard deviation.
-
-    Returns:
-        [count, 3, height, width] in [0, 1].
 
     >>> noise(2, 64, amount=0.1).shape
     torch.Size([2, 3, 64, 64])
@@ -152,39 +145,33 @@ def spectrum(size: tuple[int, int]) -> Tensor:
 
 
 # ---- what the network sees -------------------------------------------------------------------------------------
-def crop(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """The middle of pictures [N, 3, H + 2p, W + 2p], without the padding: [N, 3, H, W]."""
-    (height, width), (tall, wide) = size, images.shape[2:]
-    top, left = (tall - height) // 2, (wide - width) // 2
-    return images[:, :, top : top + height, left : left + width]
+def crop(images: Tensor, recipe: Recipe) -> Tensor:
+    """The middle of pictures [N, 3, H + 2p, W + 2p], without the recipe's padding p: [N, 3, H, W]."""
+    return F.pad(images, (-recipe.padding,) * 4)
 
 
-def transform(images: Tensor, size: tuple[int, int], recipe: Recipe, generator: torch.Generator) -> Tensor:
+def transform(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """What the network sees of pictures: their middle, moved, turned and scaled a little, each its own way.
 
     Args:
         images: [N, 3, H + 2p, W + 2p].
-        size: (H, W), of what is seen.
-        recipe: its `jitter`, `rotation` and `scale`.
-        generator: of the random numbers, on the processor; not touched where all three are 0.
+        recipe: its `padding` p, `jitter`, `rotation` and `scale`.
+        generator: of the random numbers, on the processor; not touched where the last three are 0.
 
     Returns:
         [N, 3, H, W]; beyond the padding, its last pixels go on.
     """
     if not (recipe.jitter or recipe.rotation or recipe.scale):
-        return crop(images, size)
-    count, (height, width), (tall, wide) = len(images), size, images.shape[2:]
+        return crop(images, recipe)
+    count, (tall, wide) = len(images), images.shape[2:]
+    height, width = tall - 2 * recipe.padding, wide - 2 * recipe.padding
     shift = torch.randint(-recipe.jitter, recipe.jitter + 1, (count, 2), generator=generator)  # x, y in pixels
     turn, zoom = 2 * torch.rand(2, count, generator=generator) - 1
     angle, zoom = math.radians(recipe.rotation) * turn, torch.exp(math.log1p(recipe.scale) * zoom)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    there = torch.stack(  # from a place in what is seen to a place on the picture, both from -1 to 1
-        [
-            torch.stack([cos * width, -sin * height, 2 * shift[:, 0]], dim=1) / wide,
-            torch.stack([sin * width, cos * height, 2 * shift[:, 1]], dim=1) / tall,
-        ],
-        dim=1,
-    )  # [N, 2, 3]
+    across = torch.stack([cos * width, -sin * height, 2 * shift[:, 0]], dim=1) / wide
+    down = torch.stack([sin * width, cos * height, 2 * shift[:, 1]], dim=1) / tall
+    there = torch.stack([across, down], dim=1)  # [N, 2, 3]: a place in what is seen → on the picture, from -1 to 1
     grid = F.affine_grid(there.to(images), [count, 3, height, width], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
@@ -196,7 +183,7 @@ def penalty(images: Tensor, recipe: Recipe) -> Tensor | float:
     if recipe.total_variation:
         total = total + recipe.total_variation * total_variation(images)
     if recipe.l2:
-        total = total + recipe.l2 * squared(images)
+        total = total + recipe.l2 * (images - 0.5).pow(2).mean(dim=(1, 2, 3))  # from grey
     return total
 
 
@@ -204,8 +191,3 @@ def total_variation(images: Tensor) -> Tensor:
     """The mean distance of neighbours, beside and below each other: pictures [N, C, H, W] → [N]."""
     below = (images[:, :, 1:] - images[:, :, :-1]).abs().mean(dim=(1, 2, 3))
     return below + (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean(dim=(1, 2, 3))
-
-
-def squared(images: Tensor) -> Tensor:
-    """The mean square of a pixel's distance from grey, 1/2: pictures [N, C, H, W] → [N]."""
-    return (images - 0.5).pow(2).mean(dim=(1, 2, 3))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.runtime import kept
-from course_utils.visualization.ascent import climb_steps
+from course_utils.visualization.ascent import climb
 from course_utils.visualization.objectives import Logit, Probability
 from course_utils.visualization.recipes import NAIVE
 
@@ -31,7 +31,7 @@ class ClassClimb:
     gradients: Tensor  # [steps + 1, 2], norm of what each climbs by: ∇ of the logit, ∇ of the probability
 
 
-def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 60, optimizer=PLAIN) -> ClassClimb:
+def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 60) -> ClassClimb:
     """Climb the logit and the probability of a class side by side, and watch both numbers on both ways.
 
     The gradient of a probability is the softmax's, p (∇z − Σ pⱼ ∇zⱼ): of the size of p (1 − p). So plain steps, as
@@ -42,8 +42,7 @@ def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 6
         network: takes pictures in [0, 1], answers with logits; left as it was.
         label: the class.
         start: one picture, [1, 3, H, W] in [0, 1].
-        steps: as in `visualization.climb_steps`; no regulariser, so the numbers are exact.
-        optimizer: as there; plain gradient steps unless you say otherwise, `visualization.ADAM` for instance.
+        steps: plain gradient steps, without a regulariser, so the numbers are exact.
 
     >>> from course_utils import signs, visualization, zoo
     >>> network, start = zoo.load("signs-resnet", device="cpu"), visualization.noise(1, 64, seed=3, amount=0.1)
@@ -51,15 +50,11 @@ def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 6
     >>> (result.probabilities[-1] > 0.99).tolist()
     [True, True]
     """
-    logits, probabilities, gradients = [], [], []
-    both = [Logit(label), Probability(label)]
-    for last in climb_steps(network, both, steps=steps, start=start, recipe=NAIVE, optimizer=optimizer):
-        with torch.no_grad(), kept(network):
-            answer = network(last.images).float()
-        logits.append(answer[:, label])
-        probabilities.append(answer.softmax(dim=1)[:, label])
-        gradients.append(last.gradient)
-    return ClassClimb(last.images, torch.stack(logits), torch.stack(probabilities), torch.stack(gradients))
+    both, how = [Logit(label), Probability(label)], {"steps": steps, "snapshots": range(steps + 1)}
+    path = climb(network, both, start=start, recipe=NAIVE, optimizer=PLAIN, **how)
+    with torch.no_grad(), kept(network):
+        answers = network(torch.cat(list(path.snapshots.values()))).unflatten(0, (-1, 2))  # [steps + 1, 2, classes]
+    return ClassClimb(path.images, answers[..., label], answers.softmax(dim=-1)[..., label], path.gradients)
 
 
 @torch.no_grad()

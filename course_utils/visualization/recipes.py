@@ -6,6 +6,7 @@ arXiv:1412.0035 (total variation); Olah, Mordvintsev and Schubert 2017, "Feature
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from course_utils.arguments import check_choice, check_number, check_whole
@@ -43,16 +44,13 @@ class Recipe:
         check_choice("parameterisation", self.parameterisation, ("pixel", "fourier"), says="is 'pixel' or 'fourier'")
         if not isinstance(self.decorrelated, bool):
             raise TypeError(f"decorrelated is True or False; got {self.decorrelated!r}.")
-        check_whole("jitter", self.jitter, 0, 64)
-        check_number("rotation", self.rotation, 0, 180)
-        check_number("scale", self.scale, 0, 1)
-        check_whole("padding", self.padding, 0, 256)
-        check_number("blur", self.blur, 0, 16)
-        check_number("total_variation", self.total_variation)
-        check_number("l2", self.l2)
-        check_number("noise", self.noise, 0, 1)
+        for name, most in {"jitter": 64, "padding": 256}.items():
+            check_whole(name, getattr(self, name), 0, most)
+        for name, most in _MOST.items():
+            check_number(name, getattr(self, name), 0, most)
 
 
+_MOST = {"rotation": 180, "scale": 1, "blur": 16, "total_variation": math.inf, "l2": math.inf, "noise": 1}
 FULL = Recipe()  # all that helps
 NAIVE = Recipe("pixel", False, 0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, noise=0.25)  # the slide's loop: no regulariser at all
 

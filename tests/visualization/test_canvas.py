@@ -111,12 +111,12 @@ def test_blur_takes_fine_waves_and_leaves_coarse_ones(kind):
 
 def test_a_view_without_movement_is_the_middle():
     canvas = pictures(2, (12, 10))
-    assert p.crop(canvas, (8, 6)).equal(canvas[:, :, 2:10, 2:8])
+    assert p.crop(canvas, replace(NAIVE, padding=2)).equal(canvas[:, :, 2:10, 2:8])
 
 
 def test_jitter_shifts_by_whole_pixels_and_each_row_its_own_way():
     canvas = pictures(30, (14, 14))
-    views = p.transform(canvas, (8, 8), replace(NAIVE, jitter=3), generator(4))
+    views = p.transform(canvas, replace(NAIVE, padding=3, jitter=3), generator(4))
     shifts = set()
     for view, whole in zip(views, canvas, strict=True):
         cuts = {(y, x): whole[:, y : y + 8, x : x + 8] for y in range(7) for x in range(7)}
@@ -130,7 +130,7 @@ def test_turning_and_scaling_do_what_they_say():
     """A ramp that rises to the right: turned, its slope turns; scaled, it steepens; never beyond the limit."""
     ramp = torch.linspace(0, 1, 33, dtype=torch.float64).expand(40, 3, 33, 33).contiguous()
     for rotation, scale in ((40.0, 0.0), (0.0, 0.5)):
-        views = p.transform(ramp, (9, 9), replace(NAIVE, rotation=rotation, scale=scale), generator(2))
+        views = p.transform(ramp, replace(NAIVE, padding=12, rotation=rotation, scale=scale), generator(2))
         right = (views[:, 0, 4, 5] - views[:, 0, 4, 3]) * 16  # slope a pixel, in units of the ramp's
         down = (views[:, 0, 5, 4] - views[:, 0, 3, 4]) * 16
         slope, angle = torch.hypot(right, down), torch.atan2(down, right).abs().rad2deg()
@@ -145,12 +145,13 @@ def test_turning_and_scaling_do_what_they_say():
 
 def test_the_same_generator_gives_the_same_view_and_none_is_needed_for_none():
     canvas = pictures(3, (10, 10))
-    recipe = replace(NAIVE, jitter=2, rotation=10.0, scale=0.1)
-    first, second = (p.transform(canvas, (8, 8), recipe, generator(7)) for _ in range(2))
+    still_recipe = replace(NAIVE, padding=1)
+    recipe = replace(still_recipe, jitter=2, rotation=10.0, scale=0.1)
+    first, second = (p.transform(canvas, recipe, generator(7)) for _ in range(2))
     assert first.equal(second)
     still = generator(7)
     before = still.get_state()
-    assert p.transform(canvas, (8, 8), NAIVE, still).equal(p.crop(canvas, (8, 8)))
+    assert p.transform(canvas, still_recipe, still).equal(p.crop(canvas, still_recipe))
     assert still.get_state().equal(before)
 
 
@@ -160,11 +161,14 @@ def test_penalties_by_hand():
     below = (0.5 + 0 + 1) / 3
     beside = (1 + 0 + 0.5 + 1) / 4
     assert p.total_variation(board).item() == pytest.approx(below + beside)
-    assert p.squared(board).item() == pytest.approx((0.25 * 5 + 0) / 6)
+    squared = p.penalty(board, replace(NAIVE, l2=1.0))
+    assert squared.item() == pytest.approx((0.25 * 5 + 0) / 6)
+    both = p.penalty(board, replace(NAIVE, l2=2.0, total_variation=3.0))
+    assert both.item() == pytest.approx(2 * squared.item() + 3 * (below + beside))
     assert p.total_variation(torch.full((2, 3, 4, 4), 0.7)).tolist() == [0, 0]
 
 
 def test_beyond_the_canvas_its_last_pixels_go_on():
     plain = torch.full((4, 3, 8, 8), 0.7)
-    views = p.transform(plain, (8, 8), replace(NAIVE, jitter=4, rotation=30.0, scale=0.3), generator(0))
+    views = p.transform(plain, replace(NAIVE, jitter=4, rotation=30.0, scale=0.3), generator(0))
     torch.testing.assert_close(views, plain)

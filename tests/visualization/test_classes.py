@@ -10,7 +10,7 @@ from course_utils.visualization import classes as c
 from course_utils.visualization import results
 from course_utils.visualization.ascent import ADAM, climb
 from course_utils.visualization.canvas import noise
-from course_utils.visualization.objectives import Logit
+from course_utils.visualization.objectives import Logit, Probability
 from course_utils.visualization.recipes import NAIVE
 
 
@@ -75,9 +75,10 @@ def test_where_the_probability_is_near_zero_plain_steps_do_not_find_the_hill(res
 
 def test_adam_finds_the_hill_even_where_the_probability_is_near_zero(resnet, give_way):
     """It divides by the gradient's own length, as the docstring says; so the story is one of plain steps."""
-    both = c.climb_class(resnet, signs.STOP, give_way, steps=10, optimizer=ADAM)
-    assert both.probabilities[0, 1] < 1e-8
-    assert both.probabilities[-1, 1] > 0.99
+    path = climb(resnet, Probability(signs.STOP), steps=10, start=give_way, recipe=NAIVE, optimizer=ADAM)
+    probabilities = c.predict([resnet], torch.cat([give_way, path.images]))[:, 0, signs.STOP]
+    assert probabilities[0] < 1e-8
+    assert probabilities[1] > 0.99
 
 
 def test_predictions_are_probabilities_and_leave_the_networks_alone(networks):
