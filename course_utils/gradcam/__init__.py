@@ -4,7 +4,7 @@ from course_utils.gradcam import gradcam
 gradcam(network, images, layer="stage4")
 """
 
-from course_utils.gradcam import baselines, comparison, figures, localisation, pairs, saliency, sanity, shortcut
+from course_utils.gradcam import comparison, figures, localisation, pairs, saliency, sanity, shortcut
 
 # In this face `gradcam` is the function and hides its module: inside the package import from the module.
 from course_utils.gradcam.gradcam import (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import runtime, signs
-from course_utils.gradcam.baselines import Method
+from course_utils.gradcam.comparison import Method
 from course_utils.gradcam.localisation import pointing_game
 from course_utils.signs.backgrounds import Dice, street
 

@@ -1,8 +1,8 @@
-"""Saliency maps: how much each pixel matters to one class, by the gradient and by what was made of it.
+"""Saliency maps: how much each pixel matters to one class, by the gradient and what was made of it, or by covering it.
 
-Serves notebook 7. Papers: Simonyan et al. 2014, arXiv:1312.6034 (the gradient); Smilkov et al. 2017, arXiv:1706.03825
-(SmoothGrad); Sundararajan et al. 2017, arXiv:1703.01365 (integrated gradients); Springenberg et al. 2015,
-arXiv:1412.6806 (guided back-propagation). Beside them in `METHODS` stands `occlusion`, which needs no gradient.
+Serves notebook 7. Papers: Simonyan et al. 2014 (the gradient); Shrikumar et al. 2016 (times the input); Smilkov et al.
+2017 (SmoothGrad); Sundararajan et al. 2017 (integrated gradients); Springenberg et al. 2015 (guided back-propagation);
+Zeiler and Fergus 2014 (occlusion).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
 from course_utils.arguments import as_classes, check_number, check_whole
-from course_utils.gradcam.class_score import check, classes, in_parts, score
-from course_utils.gradcam.occlusion import BRIGHTNESS, occlusion
+from course_utils.gradcam.class_score import PART, check, classes, in_parts, score
 
+BRIGHTNESS = "is a brightness from 0 (black) to 1 (white)"
 RELUS = frozenset({F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
 
 
@@ -62,14 +62,7 @@ def gradient_times_input(network: nn.Module, images: Tensor, labels=None, *, per
 
 
 def smoothgrad(
-    network: nn.Module,
-    images: Tensor,
-    labels=None,
-    *,
-    samples: int = 25,
-    noise: float = 0.15,
-    seed: int = 0,
-    per_channel: bool = False,
+    network: nn.Module, images: Tensor, labels=None, *, samples: int = 25, noise=0.15, seed=0, per_channel: bool = False
 ) -> Tensor:
     """The mean gradient over noisy copies of the picture; what changes from copy to copy averages out.
 
@@ -101,13 +94,7 @@ def smoothgrad(
 
 
 def integrated_gradients(
-    network: nn.Module,
-    images: Tensor,
-    labels=None,
-    *,
-    steps: int = 32,
-    baseline: float = 0.0,
-    per_channel: bool = False,
+    network: nn.Module, images: Tensor, labels=None, *, steps: int = 32, baseline=0.0, per_channel: bool = False
 ) -> Tensor:
     """The gradient collected on the straight way from a blank picture to this one, times the way.
 
@@ -166,6 +153,57 @@ class GuidedReLU(TorchFunctionMode):
         return output
 
 
+def occlusion(
+    network: nn.Module, images: Tensor, labels=None, *, window: int | None = None, stride: int | None = None, fill=0.5
+) -> Tensor:
+    """How far the score falls when a grey square covers a place, averaged over the squares that cover it.
+
+    Args:
+        window: side of the square in pixels, at least 1; None takes a fifth of the picture's shorter side.
+        stride: pixels from one square to the next, from 1 to `window` (so that no pixel is left out); None takes
+            half of it.
+        fill: brightness of the square, in [0, 1].
+        network, images, labels: as in `vanilla_gradient`, and so is what comes back: 0 where the square *helps*.
+
+    Source: Zeiler and Fergus 2014, arXiv:1311.2901, section 4.2.
+
+    >>> network, x = nn.Sequential(nn.Flatten(), nn.Linear(12, 1, bias=False)), torch.ones(1, 3, 2, 2)
+    >>> torch.equal(occlusion(network, x, 0, fill=1), torch.zeros(1, 2, 2))  # white on white: nothing changes
+    True
+    """
+    labels = classes(network, images, labels)
+    window = check_whole("window", max(1, min(images.shape[2:]) // 5) if window is None else window)
+    stride = check_whole("stride", max(1, window // 2) if stride is None else stride)
+    if stride > window:
+        words = f"with stride {stride} and window {window} some pixels are never covered; take stride ≤ window."
+        raise ValueError(words)
+    check_number("fill", fill, 0, 1, says=BRIGHTNESS)
+    squares = _squares(*images.shape[2:], window, stride, images.device).to(images.dtype)  # [K, H, W], 1 inside
+
+    @torch.no_grad()
+    def fall(some: Tensor, wanted: Tensor) -> Tensor:
+        covered = torch.where(squares[:, None] > 0, fill, some[:, None])  # [n, K, 3, H, W]
+        before = score(network(some), wanted)  # [n]
+        after = torch.cat([network(part) for part in covered.flatten(0, 1).split(4 * PART)])
+        after = score(after, wanted.repeat_interleave(len(squares)))
+        drops = before[:, None] - after.unflatten(0, (-1, len(squares)))  # [n, K]
+        return torch.einsum("nk,khw->nhw", drops, squares) / squares.sum(dim=0)
+
+    with runtime.kept(network):
+        return in_parts(fall, images.detach(), labels, copies=len(squares)).clamp(min=0)
+
+
+def _squares(height: int, width: int, window: int, stride: int, device: torch.device) -> Tensor:
+    """Every place of the square, [K, H, W]; those at the right and lower edge are cut off."""
+
+    def spans(length: int) -> Tensor:
+        starts = torch.arange(0, max(length - window, 0) + stride, stride, device=device)
+        place = torch.arange(length, device=device)
+        return ((place >= starts[:, None]) & (place < starts[:, None] + window)).float()  # [k, length]
+
+    return torch.einsum("ah,bw->abhw", spans(height), spans(width)).flatten(0, 1)
+
+
 METHODS: dict[str, Callable[..., Tensor]] = {  # name in menus and tables → function of (network, images, labels)
     "gradient": vanilla_gradient,
     "gradient × input": gradient_times_input,
@@ -204,5 +242,4 @@ def normalise(maps: Tensor) -> Tensor:
     tensor([[0.0000, 0.5000, 1.0000]])
     """
     low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
-    span = high - low
-    return torch.where(span > 0, (maps - low) / span.where(span > 0, torch.ones_like(span)), torch.zeros_like(maps))
+    return torch.where(high > low, (maps - low) / (high - low), 0)

@@ -6,9 +6,11 @@ Serves notebook 7. Papers: Adebayo et al. 2018, arXiv:1810.03292; Wang et al. 20
 from __future__ import annotations
 
 import copy
+from collections import ChainMap
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from scipy import stats
 from torch import Tensor, nn
 
 from course_utils import runtime
@@ -30,22 +32,18 @@ def cascade(network: nn.Module, images: Tensor) -> list[str]:
     >>> cascade(zoo.load("signs-resnet", device="cpu"), torch.zeros(1, 3, 64, 64))
     ['classifier', 'stage4', 'stage3', 'stage2', 'stage1', 'stem']
     """
-    body = getattr(network, "body", network)
-    parts = _with_weights(body)
+    parts = _with_weights(getattr(network, "body", network))
     if len(parts) < 3:  # such as AlexNet's features and classifier: go one level deeper
-        deeper = {
-            f"{name}.{inner}": leaf for name, part in parts.items() for inner, leaf in _with_weights(part).items()
-        }
-        parts = deeper or parts
+        deeper = [_with_weights(part, f"{name}.") for name, part in parts.items()]
+        parts = dict(ChainMap(*deeper)) or parts
     order: list[str] = []
-    watching = watch(parts, before=lambda name, _inputs: order.append(name))
-    with runtime.kept(network), torch.no_grad(), watching:
+    with runtime.kept(network), torch.no_grad(), watch(parts, before=lambda name, _: order.append(name)):
         network(images[:1])
     return list(dict.fromkeys(reversed(order)))
 
 
-def _with_weights(module: nn.Module) -> dict[str, nn.Module]:
-    return {name: part for name, part in module.named_children() if any(True for _ in part.parameters())}
+def _with_weights(module: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
+    return {prefix + name: part for name, part in module.named_children() if next(part.parameters(), None) is not None}
 
 
 def randomise(network: nn.Module, parts: list[str], seed: int = 0) -> nn.Module:
@@ -54,7 +52,6 @@ def randomise(network: nn.Module, parts: list[str], seed: int = 0) -> nn.Module:
     Args:
         network: stays as it is.
         parts: names, as `cascade` gives them.
-        seed: of the weights.
 
     Source: Adebayo et al. 2018, arXiv:1810.03292, section 3.
 
@@ -63,17 +60,15 @@ def randomise(network: nn.Module, parts: list[str], seed: int = 0) -> nn.Module:
     [True, True, False, False]
     """
     forgetful = copy.deepcopy(network)
-    chosen = [layer_of(forgetful, name) for name in parts]
+    layers = [layer for name in parts for layer in layer_of(forgetful, name).modules()]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(seed)  # layers draw from torch's own generator, on the processor
-        for part in chosen:
-            for layer in part.modules():
-                if hasattr(layer, "reset_parameters"):
-                    where = next(layer.parameters(), torch.empty(0)).device
-                    layer.to("cpu").reset_parameters()
-                    if isinstance(layer, (nn.Conv2d, nn.Linear)):  # torch's own start is too small to reach the top
-                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                    layer.to(where)
+        for layer in (layer for layer in layers if hasattr(layer, "reset_parameters")):
+            where = next(layer.parameters(), torch.empty(0)).device
+            layer.to("cpu").reset_parameters()
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):  # torch's own start is too small to reach the top
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            layer.to(where)
     return forgetful
 
 
@@ -89,36 +84,25 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     tensor([1.])
     """
     check_alike("first", first, "second", second)
-    ranks = []
-    for maps in (first, second):
-        flat = maps.flatten(1).contiguous()
-        ordered = flat.sort(dim=1).values
-        below, upto = (torch.searchsorted(ordered, flat, side=side) for side in ("left", "right"))
-        middle = (below + upto).to(runtime.exact_dtype(maps.device))
-        ranks.append(middle - middle.mean(dim=1, keepdim=True))
-    norms = ranks[0].norm(dim=1) * ranks[1].norm(dim=1)
-    return ((ranks[0] * ranks[1]).sum(dim=1) / norms.where(norms > 0, torch.ones_like(norms))).float()
+    ranks = (stats.rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (first, second))
+    x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return first.new_tensor(((x * y).sum(axis=1) / np.where(norms > 0, norms, 1)).tolist())
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """The structural similarity of two maps in [0, 1], [N] in [-1, 1]; scikit-image's, which takes one pair at a time.
+    """The structural similarity of two maps in [0, 1], [N] in [-1, 1], in windows of 7×7 pixels; scikit-image's.
 
     Args:
         first, second: [N, H, W], such as `saliency.normalise` gives.
 
-    Source: Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity"; in windows of
-    7×7 pixels.
+    Source: Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity".
     """
+    from skimage.metrics import structural_similarity  # here, because it is slow to import and only this needs it
+
     check_alike("first", first, "second", second)
-    x, y = (maps[:, None].to(runtime.exact_dtype(maps.device)) for maps in (first, second))
-    x_mean, y_mean = F.avg_pool2d(x, 7, 1), F.avg_pool2d(y, 7, 1)
-    fair = 49 / 48  # the sample's variance, not the window's
-    xx, yy, xy = (fair * F.avg_pool2d(product, 7, 1) for product in (x * x, y * y, x * y))
-    x_spread, y_spread, both = xx - fair * x_mean**2, yy - fair * y_mean**2, xy - fair * x_mean * y_mean
-    small, smaller = 0.01**2, 0.03**2
-    light = (2 * x_mean * y_mean + small) / (x_mean**2 + y_mean**2 + small)
-    structure = (2 * both + smaller) / (x_spread + y_spread + smaller)
-    return (light * structure).mean(dim=(1, 2, 3)).float()
+    pairs = zip(first.cpu().numpy(), second.cpu().numpy(), strict=True)
+    return first.new_tensor([structural_similarity(*pair, data_range=1.0) for pair in pairs])
 
 
 def likeness(first: Tensor, second: Tensor) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from course_utils import signs, zoo
-from course_utils.gradcam.occlusion import _squares, occlusion
+from course_utils.gradcam.saliency import _squares, occlusion
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed")
 

@@ -74,11 +74,10 @@ def test_rank_correlation_is_scipys(first, second):
         assert ours == pytest.approx(stats.spearmanr(first.flatten(), second.flatten()).statistic, abs=1e-5)
 
 
-def test_ssim_is_scikit_images():
+def test_ssim_is_scikit_images_of_each_pair():
     first, second = random(3, 20, seed=1), random(3, 20, seed=2)
     second = 0.6 * first + 0.4 * second
     theirs = [structural_similarity(a.numpy(), b.numpy(), data_range=1.0) for a, b in zip(first, second, strict=True)]
-    # It leaves out a border where the window looks beyond the picture, as ours does.
     np.testing.assert_allclose(sanity.ssim(first, second).numpy(), theirs, atol=1e-5)
     torch.testing.assert_close(sanity.ssim(first, first), torch.ones(3))
 
@@ -100,11 +99,8 @@ class NoFloat64(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("alike", [sanity.rank_correlation, sanity.ssim])
-def test_maps_are_compared_on_a_device_without_float64(alike, monkeypatch):
+def test_maps_are_compared_on_a_device_without_float64(alike):
     first, second = random(2, 32, seed=1), random(2, 32, seed=1) ** 2 + 0.1 * random(2, 32, seed=2)
     exact = alike(first, second)
-    with pytest.raises(TypeError, match="no float64"), NoFloat64():
-        alike(first, second)
-    monkeypatch.setattr(runtime, "exact_dtype", lambda where: torch.float32)
     with NoFloat64():
         torch.testing.assert_close(alike(first, second), exact, atol=1e-4, rtol=0)
