@@ -210,13 +210,7 @@ class DecisionMap:
 
 
 def map_steps(
-    network: nn.Module,
-    plane: Plane,
-    label: int,
-    *,
-    reach: float,
-    points: int = 65,
-    full: bool = False,
+    network: nn.Module, plane: Plane, label: int, *, reach: float, points: int = 65, full: bool = False
 ) -> Iterator[DecisionMap]:
     """Ask a network on a square grid of a plane, coarse first, then finer where the class changes.
 

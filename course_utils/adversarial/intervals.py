@@ -182,11 +182,7 @@ def _margins(layers: list[nn.Module], images: Tensor, labels: Tensor, epsilon: f
 
 # ---- training for a certificate ----------------------------------------------------------------------------------
 def train_certified(
-    network: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    *,
-    steps: int,
-    epsilon: float,
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, steps: int, epsilon: float
 ) -> Iterator[training.TrainingStep]:
     """Train a network in place on the worst logits that the intervals allow; ε grows from 0 in the course of it.
 

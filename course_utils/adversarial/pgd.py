@@ -169,13 +169,7 @@ def pgd(
 
 
 def collect(
-    path: Iterator[Step],
-    images: Tensor,
-    labels: Tensor,
-    targets: Tensor | None,
-    ball: Ball,
-    *,
-    best: bool = False,
+    path: Iterator[Step], images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball, *, best: bool = False
 ) -> Attack:
     """Walk an attack's path to its end.
 

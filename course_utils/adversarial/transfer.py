@@ -35,13 +35,7 @@ class Transfer:
 
 
 def transfer_steps(
-    networks: Mapping[str, nn.Module],
-    images: Tensor,
-    labels: Tensor,
-    *,
-    ball: Ball,
-    steps: int = 20,
-    seed: int = 0,
+    networks: Mapping[str, nn.Module], images: Tensor, labels: Tensor, *, ball: Ball, steps: int = 20, seed: int = 0
 ) -> Iterator[Transfer]:
     """Attack every network by PGD and show what comes out to all of them; a source more an item.
 

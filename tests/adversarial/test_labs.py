@@ -13,8 +13,7 @@ from torch import nn
 from course_utils import figures, images, runtime, signs, zoo
 from course_utils.adversarial.balls import Linf
 from course_utils.adversarial.labs import attack, settings
-from course_utils.adversarial.labs.before_and_after import before_and_after
-from course_utils.adversarial.labs.moments import Side
+from course_utils.adversarial.labs.moments import Side, View, before_and_after
 from course_utils.adversarial.pgd import Step, pgd
 from course_utils.labs.own import OWN
 from course_utils.labs.seeing import scene
@@ -247,15 +246,20 @@ def test_a_step_brings_its_numbers_to_the_processor_once(monkeypatch):
         fetch = getattr(torch.Tensor, name)
         return lambda tensor: (copies.append(name), fetch(tensor))[1]
 
+    def walked(*_, **how):
+        for index, loss in enumerate(losses):
+            yield Step(index, torch.full((3, 3, 4, 4), 0.1 * index), loss, torch.tensor([[2.0, 0.0]] * 3))
+
     clean, losses = torch.zeros(1, 3, 4, 4), torch.rand(6, 3)
     side = Side(None, clean, torch.zeros(2), 0, None, 0, clean, torch.zeros(1, 2))
-    path = attack._Path(side, steps=5)
+    view = View((side,), settings.NORMS["L∞"], 8, 5, settings.BARS)
+    monkeypatch.setattr(attack, "pgd_steps", walked)
     with monkeypatch.context() as patched:
         for name in ("item", "tolist", "cpu", "__int__", "__float__"):
             patched.setattr(torch.Tensor, name, counted(name))
-        for index, loss in enumerate(losses):
-            pictures = torch.full((3, 3, 4, 4), 0.1 * index)
-            side = path.follow(side, Step(index, pictures, loss, torch.tensor([[2.0, 0.0]] * 3)))
+        *_, side = attack._walk(
+            side, view, 0.1, {"restarts": 3, "random_start": True, "seed": 0, "step": settings.SIGN}
+        )
     assert copies == ["tolist"] * 6
     assert side.losses == tuple(losses[:, losses[-1].argmax()].tolist())  # all of the one that is ahead in the end
     assert [float(picture.mean()) for picture in side.path] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])

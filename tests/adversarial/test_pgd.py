@@ -12,15 +12,7 @@ from torch import nn
 from course_utils.adversarial.apgd import apgd, apgd_ensemble
 from course_utils.adversarial.balls import L1, L2, Linf
 from course_utils.adversarial.losses import dlr, margin, targeted_dlr
-from course_utils.adversarial.pgd import (
-    Step,
-    best_restart,
-    collect,
-    fgsm,
-    loss_and_gradient,
-    pgd,
-    pgd_steps,
-)
+from course_utils.adversarial.pgd import Step, best_restart, collect, fgsm, loss_and_gradient, pgd, pgd_steps
 from course_utils.runtime import generator
 
 CLASSES = 4
@@ -583,11 +575,7 @@ MISTAKES = {
     ),
     "seed": ({"seed": 0.5}, TypeError, "a seed is a whole number"),
     "network": ({"network": torch.relu}, TypeError, "network must be a torch.nn.Module"),
-    "feature maps": (
-        {"network": nn.Conv2d(3, 4, 1)},
-        TypeError,
-        r"logits \[N, classes\]; got \[1, 4, 12, 12\]",
-    ),
+    "feature maps": ({"network": nn.Conv2d(3, 4, 1)}, TypeError, r"logits \[N, classes\]; got \[1, 4, 12, 12\]"),
 }
 
 
@@ -604,8 +592,7 @@ def test_a_mistake_gets_its_sentence(network, mistake, error, words):
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "words"),
-    [(8, "Did you mean 8/255"), (-1, "got -1"), (math.nan, "got nan"), (torch.ones(2), "holds 2")],
+    ("epsilon", "words"), [(8, "Did you mean 8/255"), (-1, "got -1"), (math.nan, "got nan"), (torch.ones(2), "holds 2")]
 )
 def test_fgsm_refuses_a_bad_epsilon(network, epsilon, words):
     with pytest.raises(ValueError, match=words):

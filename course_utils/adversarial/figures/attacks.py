@@ -11,17 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import (
-    MARGIN,
-    WIDTH,
-    amplified,
-    bars,
-    begin,
-    fitted,
-    panels,
-    percent,
-    text,
-)
+from course_utils.figures.base import MARGIN, WIDTH, amplified, bars, begin, fitted, panels, percent, text
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, mixed
 from course_utils.figures.style import pen
 
@@ -200,10 +190,7 @@ def _percent(share: float) -> str:
 
 
 def rows(
-    pictures: Mapping[str, Sequence[np.ndarray]],
-    *,
-    title: str,
-    captions: Mapping[str, Sequence[str]] | None = None,
+    pictures: Mapping[str, Sequence[np.ndarray]], *, title: str, captions: Mapping[str, Sequence[str]] | None = None
 ) -> np.ndarray:
     """Pictures in rows, every row with its name, every picture with a line below.
 

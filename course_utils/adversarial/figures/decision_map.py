@@ -220,12 +220,7 @@ def _with_axes(square: np.ndarray, reach: float, names, title: str, unit: int):
 
 # ---- what stands still: matplotlib -------------------------------------------------------------------------------
 def mountain(
-    losses: np.ndarray,
-    *,
-    reach: float,
-    title: str,
-    path: np.ndarray | None = None,
-    heights: np.ndarray | None = None,
+    losses: np.ndarray, *, reach: float, title: str, path: np.ndarray | None = None, heights: np.ndarray | None = None
 ) -> np.ndarray:
     """The loss over a plane as a mountain, with an attack's path on it: the lecture's picture of the loss surface.
 

@@ -1,7 +1,7 @@
 """The lab of adversarial examples: a picture, plus a little noise, and what one network or two read then.
 
-Serves notebook 8. It wires `pgd_steps` and `decision_map.map_steps` to `figures.lab`; they do their work
-without it. Papers: Madry et al. 2018 (PGD), arXiv:1706.06083, with the step size 2.5·ε/k of its section 5.
+Serves notebook 8. It wires `pgd_steps` and `decision_map.map_steps` to the wing's figures.
+Papers: Madry et al. 2018 (PGD), arXiv:1706.06083, with the step size 2.5·ε/k of its section 5.
 """
 
 from __future__ import annotations
@@ -15,25 +15,10 @@ from torch import Tensor
 
 from course_utils import runtime, zoo
 from course_utils.adversarial.decision_map import map_steps, path_plane
-from course_utils.adversarial.labs import moments
+from course_utils.adversarial.labs import moments, settings
 from course_utils.adversarial.labs.moments import Side, View
-from course_utils.adversarial.labs.settings import (
-    EPSILONS,
-    FREE,
-    MAP,
-    MORE_SCENES,
-    NONE,
-    NORMS,
-    RAW,
-    STEP_SIZES,
-    UNTARGETED,
-    controls,
-    label_values,
-    plain,
-    relabel,
-    stories,
-)
-from course_utils.adversarial.pgd import Step, best_restart, pgd_steps
+from course_utils.adversarial.labs.settings import FREE, MAP, NONE, NORMS, UNTARGETED
+from course_utils.adversarial.pgd import best_restart, pgd_steps
 from course_utils.labs import base
 from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
 from course_utils.layers.folding import fold
@@ -71,13 +56,13 @@ class AdversarialLab(SeeingLab):
         preset: str | None = None,
     ):
         self._asked: dict[str, tuple[tuple, Tensor, Tensor]] = {}  # by network: which picture, itself, its logits
-        self.scenes = named([("stop", picture_seed), *MORE_SCENES])
+        self.scenes = named([("stop", picture_seed), *settings.MORE_SCENES])
         networks = networks_to_choose(network)
-        self._stories = stories(network, [name for _, name in networks])
+        self._stories = settings.stories(network, [name for _, name in networks])
         if preset is not None and preset not in self._stories:
             raise ValueError(f"there is no story {preset!r}; choose one of {', '.join(map(repr, self._stories))}.")
-        start = plain(network) | {"epsilon": epsilon, "steps": steps} | self._stories.get(preset, {})
-        column = controls(networks, [*self.scenes], preset or FREE, self._stories, start)
+        start = settings.plain(network) | {"epsilon": epsilon, "steps": steps} | self._stories.get(preset, {})
+        column = settings.controls(networks, [*self.scenes], preset or FREE, self._stories, start)
         column["preset"].observe(self._took_preset, "value")
         super().__init__(column, alt=ALT)
 
@@ -85,8 +70,8 @@ class AdversarialLab(SeeingLab):
         """Attack the chosen picture, a step at a time, then draw the map round where it ended."""
         self._names_its_story()
         with self.quietly():
-            for control, values in (("epsilon", EPSILONS), ("step_size", STEP_SIZES)):
-                relabel(self.controls[control], label_values(values, NORMS[norm]))
+            for control, values in (("epsilon", settings.EPSILONS), ("step_size", settings.STEP_SIZES)):
+                settings.relabel(self.controls[control], settings.label_values(values, NORMS[norm]))
         names = [network] if second in (NONE, network) else [network, second]
         sides = [self._prepare(name, **choices) for name in names]
         self.threads = 1 if max(side.network.input_size for side in sides) <= SMALL else None  # from the next step on
@@ -106,9 +91,7 @@ class AdversarialLab(SeeingLab):
 
     def draw(self, view: View) -> base.Frame:
         """The slide's picture with the present step, what is below it, and what happened in one sentence."""
-        climbs = view.sides[0].target is None
-        loss = "the true class: the attack climbs" if climbs else "the target: the attack descends"
-        return base.Frame(moments.draw(view, loss), moments.headline(view))
+        return base.Frame(moments.draw(view), moments.headline(view))
 
     def _prepare(self, name: str, picture: str, upload: Any, target: str, **_others) -> Side:
         """A network, asked about the clean picture; the menu of targets knows its classes."""
@@ -156,56 +139,46 @@ class AdversarialLab(SeeingLab):
 
 # ---- the work ------------------------------------------------------------------------------------------------------
 def _attack(view: View, step_size: float, choices: Mapping[str, Any]) -> Iterator[View]:
-    """All sides take a step by turns; of several restarts a side shows the one that is ahead."""
-    restarts = choices["restarts"] if choices["random_start"] else 1  # without chance they would all be the same
-    sides, paths = list(view.sides), [_Path(side, view.steps) for side in view.sides]
-    walks = [
-        pgd_steps(
-            side.network,
-            side.clean.repeat(restarts, 1, 1, 1),
-            path.label.expand(restarts),
-            ball=view.norm.ball(view.epsilon * view.norm.unit),
-            step_size=step_size,
-            steps=view.steps,
-            targets=None if path.target is None else path.target.expand(restarts),
-            random_start=choices["random_start"],
-            seed=choices["seed"],
-            step="raw" if choices["step"] == RAW else "sign",
-        )
-        for side, path in zip(sides, paths, strict=True)
-    ]
+    """All sides take a step by turns."""
+    sides, walks = list(view.sides), [_walk(side, view, step_size, choices) for side in view.sides]
     for index in range(view.steps + 1):
         for number, walk in enumerate(walks):
-            sides[number] = paths[number].follow(sides[number], next(walk))
+            sides[number] = next(walk)
             if index > 0 or number == len(sides) - 1:  # the first frame shows all of them at their start
                 yield replace(view, sides=tuple(sides))
 
 
-class _Path:
-    """How far the attack on one side has come, in all its restarts."""
-
-    def __init__(self, side: Side, steps: int):
-        of = {"device": side.clean.device, "dtype": torch.int64}
-        self.label = torch.tensor([side.label], **of)
-        self.target = None if side.target is None else torch.tensor([side.target], **of)
-        self.steps = steps
-        self.images: list[Tensor] = []  # of each step, [restarts, 3, S, S]
-        self.losses: list[list[float]] = []  # of each step, [restarts]
-
-    def follow(self, side: Side, last: Step) -> Side:
-        """The side one step later, in the restart that is ahead; its path when it is whole."""
-        ahead = best_restart(last, self.label, self.target)  # [1]
-        row, *losses = torch.cat([ahead.to(last.loss), last.loss]).tolist()  # the one copy to the processor
-        self.images.append(last.images)
-        self.losses.append(losses)
+def _walk(side: Side, view: View, step_size: float, choices: Mapping[str, Any]) -> Iterator[Side]:
+    """One side after each step; of several restarts it shows the one that is ahead."""
+    restarts = choices["restarts"] if choices["random_start"] else 1  # without chance they would all be the same
+    label = torch.tensor([side.label], device=side.clean.device)
+    target = None if side.target is None else torch.full_like(label, side.target)
+    steps = pgd_steps(
+        side.network,
+        side.clean.repeat(restarts, 1, 1, 1),
+        label.expand(restarts),
+        ball=view.norm.ball(view.epsilon * view.norm.unit),
+        step_size=step_size,
+        steps=view.steps,
+        targets=None if target is None else target.expand(restarts),
+        random_start=choices["random_start"],
+        seed=choices["seed"],
+        step="raw" if choices["step"] == settings.RAW else "sign",
+    )
+    path, losses = [], []  # of each step, [restarts, 3, S, S] and [restarts]
+    for step in steps:
+        ahead = best_restart(step, label, target)  # [1]
+        row, *now = torch.cat([ahead.to(step.loss), step.loss]).tolist()  # the one copy to the processor
+        path.append(step.images)
+        losses.append(now)
         here = slice(row := int(row), row + 1)
-        return replace(
+        yield replace(
             side,
-            index=last.index,
-            images=last.images[here],
-            logits=last.logits[here],
-            path=tuple(pictures[here] for pictures in self.images) if last.index == self.steps else (),
-            losses=tuple(numbers[row] for numbers in self.losses),
+            index=step.index,
+            images=step.images[here],
+            logits=step.logits[here],
+            path=tuple(pictures[here] for pictures in path) if step.index == view.steps else (),
+            losses=tuple(numbers[row] for numbers in losses),
         )
 
 

@@ -93,15 +93,7 @@ def stories(network: str, known: Sequence[str]) -> dict[str, dict[str, Any]]:
 def controls(
     networks: Sequence[tuple[str, str]], pictures: Sequence[str], preset: str, told: Mapping, start: Mapping
 ) -> dict[str, Any]:
-    """The column of controls.
-
-    Args:
-        networks: what the menu says, and the name, of each.
-        pictures: names of the scenes.
-        preset: the story that is chosen.
-        told: the stories that are there.
-        start: the settings at the beginning.
-    """
+    """The column of controls, over the stories that are told, with the settings of the start."""
     targets, norm = [UNTARGETED, *signs.CLASS_NAMES], NORMS[start["norm"]]
     sizes, radii = label_values(STEP_SIZES, norm), label_values(EPSILONS, norm)
     return {
