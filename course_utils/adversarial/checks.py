@@ -60,84 +60,47 @@ def _problems() -> list[_Problem]:
     return found
 
 
-def _targeted_pgd(
-    problem: _Problem,
-    start: Tensor,
-    *,
-    goal: str = "targets",
-    direction: int = -1,
-    centre: str = "images",
-    box: bool = True,
-    accumulate: bool = False,
-    step: str = "sign",
-) -> Tensor:
-    """The exercise's answer, and with other arguments the usual wrong ones."""
-    network, x = _Witness(), start
-    collected = torch.zeros_like(start)
+def _targeted_pgd(problem: _Problem, start: Tensor, slip: str = "") -> Tensor:
+    """The exercise's answer, or the wrong one that a slip of `_SLIPS` makes of it."""
+    network, x, collected = _Witness(), start, torch.zeros_like(start)
+    goal = problem.labels if slip in ("the true label", "untargeted") else problem.targets
+    direction = 1 if slip in ("uphill", "untargeted") else -1
     for _ in range(problem.steps):
         asked = x.clone().requires_grad_()
-        loss = cross_entropy(network(asked), getattr(problem, goal), reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, asked)
-        collected = collected + gradient if accumulate else gradient
-        move = collected.sign() if step == "sign" else collected
-        middle = {"images": problem.images, "previous": x, "start": start, "none": None}[centre]
-        x = x + direction * problem.step_size * move
-        if middle is not None:
-            x = middle + (x - middle).clamp(-problem.epsilon, problem.epsilon)
-        if box:
+        (gradient,) = torch.autograd.grad(cross_entropy(network(asked), goal, reduction="sum"), asked)
+        collected = collected + gradient if slip == "accumulated" else gradient
+        centre = {"round the step before": x, "round the start": start}.get(slip, problem.images)
+        x = x + direction * problem.step_size * (collected if slip == "raw" else collected.sign())
+        if slip != "no projection":
+            x = x.clamp(centre - problem.epsilon, centre + problem.epsilon)
+        if slip != "no clamp":
             x = x.clamp(0, 1)
     return x.detach()
 
 
-_MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
-    (
-        {"goal": "targets", "direction": 1},
-        "The sign is wrong: you climb the loss of the target, so the picture runs away from it; "
-        "a targeted attack goes downhill, x − η·sign(gradient).",
-    ),
-    (
-        {"goal": "labels", "direction": -1},
-        "The label is the wrong one: you go down the loss of the true label, which makes the network surer of the "
-        "truth; take the loss of the targets.",
-    ),
-    (
-        {"goal": "labels", "direction": 1},
-        "This is the untargeted attack: it climbs the loss of the true label. For the targeted one change two "
-        "things, the label in the loss and the sign of the step.",
-    ),
-    (
-        {"centre": "none"},
-        "There is no projection: after every step bring the picture back to within ε of the clean one.",
-    ),
-    (
-        {"centre": "previous"},
-        "You project round the wrong centre: the ball stands round the clean picture, not round the picture of the "
-        "step before (round that one, every step may move it ε further away).",
-    ),
-    (
-        {"centre": "start"},
-        "You project round the wrong centre: the ball stands round the clean picture, not round the random start "
-        "(which may be ε away from it already).",
-    ),
-    (
-        {"box": False},
-        "Pixels leave [0, 1]: after the projection, clamp the picture to [0, 1], or it is no picture any more.",
-    ),
-    (
-        {"accumulate": True},
-        "The gradient is accumulated: what you step along is the sum of all gradients so far; take a fresh one in "
-        "each step (torch.autograd.grad, or set x.grad to None before backward).",
-    ),
-    (
-        {"step": "raw"},
-        "You step along the gradient itself, as the slide writes it; here take its sign, so that every pixel moves "
-        "by η.",
-    ),
-)
+_SLIPS = {  # what went wrong → what to say
+    "uphill": "The sign is wrong: you climb the loss of the target, so the picture runs away from it; a targeted "
+    "attack goes downhill, x − η·sign(gradient).",
+    "the true label": "The label is the wrong one: you go down the loss of the true label, which makes the network "
+    "surer of the truth; take the loss of the targets.",
+    "untargeted": "This is the untargeted attack: it climbs the loss of the true label. For the targeted one change "
+    "two things, the label in the loss and the sign of the step.",
+    "no projection": "There is no projection: after every step bring the picture back to within ε of the clean one.",
+    "round the step before": "You project round the wrong centre: the ball stands round the clean picture, not round "
+    "the picture of the step before (round that one, every step may move it ε further away).",
+    "round the start": "You project round the wrong centre: the ball stands round the clean picture, not round the "
+    "random start (which may be ε away from it already).",
+    "no clamp": "Pixels leave [0, 1]: after the projection, clamp the picture to [0, 1], or it is no picture any more.",
+    "accumulated": "The gradient is accumulated: what you step along is the sum of all gradients so far; take a fresh "
+    "one in each step (torch.autograd.grad, or set x.grad to None before backward).",
+    "raw": "You step along the gradient itself, as the slide writes it; here take its sign, so that every pixel moves "
+    "by η.",
+}
 _NO_RANDOM_START = (
     "There is no random start: you begin at the clean picture itself; begin at x₀ = x + U(−ε, ε), a different number "
     "for every pixel, clamped to [0, 1]."
 )
+_NO_GRADIENT = "The picture asks for no gradient: call x.requires_grad_() before network(x)."
 _RIGHT = (
     "Right. Two things turned the untargeted attack into the targeted one: the label in the loss and the sign of "
     "the step."
@@ -160,21 +123,21 @@ def check_pgd(student: Callable) -> Verdict:
 
 def _mark(student: Callable, problem: _Problem) -> Verdict:
     """One problem: run, then look for what is wrong, from the plain to the subtle."""
-    network = _Witness()
+    network, images = _Witness(), problem.images
     answer = try_out(
         student,
-        *(network, problem.images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps),
+        *(network, images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps),
         takes="network, images, labels, targets, epsilon, step_size, steps",
         returns="the pictures, a tensor",
         writes="You write into the clean pictures themselves; work on a copy: x = images.clone().",
-        explain=_explain,
+        explain=lambda trouble: _NO_GRADIENT if "does not require grad" in str(trouble) else None,
     )
     if isinstance(answer, Verdict):
         return answer
     answer = answer.detach()
-    if answer.shape != problem.images.shape:
-        wanted, got = list(problem.images.shape), list(answer.shape)
-        return wrong(f"Return pictures of the shape that came in, {wanted}; yours have {got}.")
+    if answer.shape != images.shape:
+        got = list(answer.shape)
+        return wrong(f"Return pictures of the shape that came in, {list(images.shape)}; yours have {got}.")
     if not answer.isfinite().all():
         return wrong("Your pictures hold NaN or infinity; look for a division by 0 or a step that explodes.")
     if not network.asked:
@@ -185,22 +148,14 @@ def _mark(student: Callable, problem: _Problem) -> Verdict:
     return _compare(answer, start, problem, len(network.asked))
 
 
-def _explain(trouble: Exception) -> str | None:
-    """What an exception says of the exercise."""
-    if "does not require grad" in str(trouble):
-        return "The picture asks for no gradient: call x.requires_grad_() before network(x)."
-    return None
-
-
 def _compare(answer: Tensor, start: Tensor, problem: _Problem, asked: int) -> Verdict:
     """Beside the right answer and the usual wrong ones, all from the student's own start."""
     if (start - problem.images).abs().max() > problem.epsilon * (1 + 1e-6):
         return wrong("Your start lies outside the ball: x₀ = x + U(−ε, ε), a different number for every pixel.")
     if same(answer, _targeted_pgd(problem, start)):
-        still = torch.equal(start, problem.images)
-        return wrong(_NO_RANDOM_START) if still else Verdict(True, _RIGHT)
-    for mistake, sentence in _MISTAKES:
-        if same(answer, _targeted_pgd(problem, start, **mistake)):
+        return wrong(_NO_RANDOM_START) if torch.equal(start, problem.images) else Verdict(True, _RIGHT)
+    for slip, sentence in _SLIPS.items():
+        if same(answer, _targeted_pgd(problem, start, slip)):
             return wrong(sentence)
     for count in (problem.steps - 1, problem.steps + 1):
         if same(answer, _targeted_pgd(replace(problem, steps=count), start)):

@@ -89,7 +89,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(name):
 def test_no_two_mistakes_look_the_same():
     problem = adversarial._problems()[0]
     start = (problem.images + problem.epsilon * 0.3).clamp(0, 1)
-    outcomes = [adversarial._targeted_pgd(problem, start, **mistake) for mistake, _ in adversarial._MISTAKES]
+    outcomes = [adversarial._targeted_pgd(problem, start, slip) for slip in adversarial._SLIPS]
     outcomes.append(adversarial._targeted_pgd(problem, start))
     for one, other in itertools.combinations(outcomes, 2):
         assert (one - other).abs().max() > 1e-3
