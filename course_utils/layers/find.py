@@ -18,11 +18,7 @@ POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2
 
 # ---- one by its name -------------------------------------------------------------------------------------------
 def layer_of(network: nn.Module, layer: str | nn.Module) -> nn.Module:
-    """A layer of a network by its name, with `body.` or without.
-
-    Args:
-        network: one of the zoo, or any other.
-        layer: the name; or one of its layers, which comes back as it is.
+    """A layer of a network by its name, with `body.` or without; one of its layers comes back as it is.
 
     Raises:
         ValueError: there is none; the sentence says which there are.
@@ -38,9 +34,8 @@ def name_of(network: nn.Module, layer: str | nn.Module) -> str:
     """A layer's full name, as in `network.named_modules()`; arguments and errors as in `layer_of`."""
     known = dict(network.named_modules())
     if isinstance(layer, nn.Module):
-        for name, module in known.items():
-            if module is layer:
-                return name
+        if names := [name for name, module in known.items() if module is layer]:
+            return names[0]
         raise ValueError(f"this {type(layer).__name__} is no layer of this network; take one of its own, or a name.")
     if not isinstance(layer, str):
         raise TypeError(f"layer is a layer of the network or its name, such as 'stage3'; got {layer!r}.")
@@ -54,36 +49,27 @@ def name_of(network: nn.Module, layer: str | nn.Module) -> str:
 def _advice(layer: str, known: list[str]) -> str:
     """The name that may have been meant, and the outermost ones."""
     names = [name.removeprefix("body.") for name in known if name not in ("", "body")]
-    outer = [name for name in names if "." not in name]
-    inner = next((name for name in names if "." in name), None)
+    outer, inner = ([name for name in names if ("." in name) is inside] for inside in (False, True))
     similar = difflib.get_close_matches(layer, names, n=1, cutoff=0.5)
     question = f"did you mean {similar[0]!r}? There are" if similar else "there are"
-    parts = f", and the parts of these, such as {inner!r}" if inner else ""
+    parts = f", and the parts of these, such as {inner[0]!r}" if inner else ""
     return f"{question} {', '.join(outer)}{parts}."
 
 
 # ---- those with maps -------------------------------------------------------------------------------------------
-def spatial_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[int, int, int]]:
+def spatial_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
     """The layers whose output has places, in the order of computation: name → channels, height, width.
 
     Names are those of `network.body` where there is one; a layer that is used several times counts at its last use.
-
-    Args:
-        network: left as it was.
-        images: any batch that it takes; a `PixelNetwork` needs none.
     """
-    return {name: tuple(output.shape[1:]) for name, (_, output) in _outputs(network, images).items()}
+    return {name: tuple(output.shape[1:]) for name, (_, output) in _outputs(network).items()}
 
 
-def outer_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[int, int, int]]:
-    """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few.
-
-    Args:
-        network, images: as in `spatial_layers`.
-    """
+def outer_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
+    """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few."""
     every = {
         name: tuple(output.shape[1:])
-        for name, (module, output) in _outputs(network, images).items()
+        for name, (module, output) in _outputs(network).items()
         if output.shape[2:].numel() > 1 and not isinstance(module, (nn.Identity, nn.Dropout))
     }
     for dots in (0, 1):
@@ -96,7 +82,8 @@ def outer_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, 
 def last_layer(network: nn.Module, images: Tensor | None = None) -> str:
     """The last layer with maps over places: where Grad-CAM is taken unless you say otherwise.
 
-    Pooling layers, dropout and identities are passed over, and so is what only hands their output on.
+    Pooling layers, dropout and identities are passed over, and so is what only hands their output on. A network that
+    does not know its `input_size` is shown some images that it takes.
     """
     outputs = _outputs(network, images)
     skipped = {id(output) for module, output in outputs.values() if isinstance(module, (nn.Dropout, *POOLING))}
@@ -111,7 +98,7 @@ def last_layer(network: nn.Module, images: Tensor | None = None) -> str:
 
 
 @torch.no_grad()
-def _outputs(network: nn.Module, images: Tensor | None) -> dict[str, tuple[nn.Module, Tensor]]:
+def _outputs(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[nn.Module, Tensor]]:
     """Name → module and output [1, C, h, w] of all layers that give maps, in the order of computation."""
     if images is None:
         side = getattr(network, "input_size", None)

@@ -6,7 +6,7 @@ Serves notebooks 1, 3, 4, 6 and 7. Papers: none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 from torch import Tensor, nn
 
@@ -28,19 +28,15 @@ def watch(
             goes on through the network in the output's place.
         before: called with name and inputs when a layer begins; what it returns, unless that is None, goes in.
     """
-    hooks = []
-    try:
+    with ExitStack() as hooks:
         for name, layer in layers.items():
             if before is not None:
-                hooks.append(layer.register_forward_pre_hook(lambda _, inputs, name=name: before(name, inputs)))
+                hook = layer.register_forward_pre_hook(lambda _, given, name=name: before(name, given))
+                hooks.enter_context(hook)
             if behind is not None:
-                hooks.append(
-                    layer.register_forward_hook(lambda _, inputs, output, name=name: behind(name, inputs, output))
-                )
+                hook = layer.register_forward_hook(lambda _, given, answer, name=name: behind(name, given, answer))
+                hooks.enter_context(hook)
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def replace(layers: Iterable[nn.Module], change: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
@@ -67,13 +63,9 @@ def hear(
 
     Args:
         network: in evaluation mode inside, left as it was; gradients flow where autograd is on.
-        images: as the network takes them.
-        layers: name → layer.
+        layers: name → layer; what was heard comes by the same names.
         uses: at which of its calls a layer is heard, by name; left out, at its first.
         before: hear what goes into the layers, and end the pass before the last one computes.
-
-    Returns:
-        Name → what was heard.
 
     Raises:
         ValueError: the network did not use a layer.
@@ -81,18 +73,16 @@ def hear(
     heard: dict[str, Tensor] = {}
     left = dict(uses or dict.fromkeys(layers, 1))
 
-    def look(name: str, value: Tensor) -> None:
+    def look(name: str, inputs: tuple, output: Tensor | None = None) -> None:
         left[name] -= 1
         if left[name] == 0:
             last = all(count <= 0 for count in left.values())
+            value = inputs[0] if before else output
             heard[name] = value if last else value.clone()
             if last:
                 raise _Reached
 
-    if before:
-        watching = watch(layers, before=lambda name, inputs: look(name, inputs[0]))
-    else:
-        watching = watch(layers, lambda name, _inputs, output: look(name, output))
+    watching = watch(layers, before=look) if before else watch(layers, look)
     with kept(network), watching, suppress(_Reached):
         network(images)
     for name in layers:

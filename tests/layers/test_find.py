@@ -89,12 +89,12 @@ def test_a_layer_that_is_used_twice_stands_at_its_last_use():
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
-            self.shrink, self.conv = nn.MaxPool2d(2), nn.Conv2d(3, 5, 1)
+            self.shrink, self.conv, self.input_size = nn.MaxPool2d(2), nn.Conv2d(3, 5, 1), 8
 
         def forward(self, x):
             return self.shrink(self.conv(self.shrink(x)))
 
-    assert list(find.spatial_layers(Twice(), torch.zeros(1, 3, 8, 8)).items()) == [
+    assert list(find.spatial_layers(Twice()).items()) == [
         ("conv", (5, 4, 4)),
         ("shrink", (5, 2, 2)),
     ]
@@ -114,8 +114,9 @@ def test_listing_leaves_the_network_as_it_was_also_after_an_error():
             raise RuntimeError("the tail broke")
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), Breaks()).train()
+    network.input_size = 8
     with pytest.raises(RuntimeError, match="the tail broke"):
-        find.spatial_layers(network, torch.zeros(1, 3, 8, 8))
+        find.spatial_layers(network)
     assert not any(layer._forward_hooks for layer in network.modules())
     assert all(layer.training for layer in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
