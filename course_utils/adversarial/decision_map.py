@@ -14,18 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from course_utils import runtime
-from course_utils.adversarial.balls import Ball
+from course_utils.adversarial.balls import Ball, check_batch
 from course_utils.adversarial.pgd import loss_and_gradient
-from course_utils.arguments import (
-    check_choice,
-    check_classes,
-    check_images,
-    check_labels,
-    check_number,
-    check_one_image,
-    check_whole,
-)
+from course_utils.arguments import check_choice, check_classes, check_number, check_one_image, check_whole
+from course_utils.runtime import generator, kept
 
 COARSE = 8  # cells along the first, coarse grid; halved until `points` are there
 GRIDS = tuple(COARSE * 2**k + 1 for k in range(10))  # 9, 17, 33 …: the points of grids that can be halved
@@ -35,19 +27,12 @@ ANGLES = 180  # corners of the polygon that stands for a ball's edge
 # ---- planes ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Plane:
-    """The pictures x + α·first + β·second.
+    """The pictures x + α·first + β·second; α and β have the unit of ε."""
 
-    Attributes:
-        centre: [1, C, H, W], the picture x.
-        first, second: [1, C, H, W], at right angles, each of length 1 in the norm of the ball that the plane was made
-            for: α and β have the unit of ε.
-        names: what the two axes are called.
-    """
-
-    centre: Tensor
-    first: Tensor
-    second: Tensor
-    names: tuple[str, str] = ("g", "g⊥")
+    centre: Tensor  # [1, C, H, W], the picture x
+    first: Tensor  # [1, C, H, W], of length 1 in the norm of the ball that the plane was made for
+    second: Tensor  # the same, at right angles to it
+    names: tuple[str, str]  # of the axes
 
     def images(self, places: Tensor) -> Tensor:
         """The pictures at places [P, 2] of (α, β), cut to the box [0, 1]: [P, C, H, W]."""
@@ -72,7 +57,7 @@ class Plane:
         return alpha * self.first + beta * self.second
 
 
-def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball, seed: int = 0) -> Plane:
+def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball) -> Plane:
     """The lecture's plane: along the gradient g = ∇l(f(x), y), and along a random direction g⊥ at right angles to it.
 
     Along g as the ball measures it: the sign of the gradient in Linf, its direction in L2, its largest numbers in L1.
@@ -80,7 +65,6 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
     Args:
         network, images, labels: as in `pgd_steps`, for one picture [1, C, H, W].
         ball: whose norm counts.
-        seed: of g⊥.
 
     Raises:
         ValueError: the network's answer does not depend on the picture at all.
@@ -93,8 +77,7 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
     tensor(1.)
     """
     x = _one("images", images)
-    check_images(x)
-    check_labels("labels", labels, 1)
+    check_batch(x, labels, None, ball)
     labels, _ = check_classes(network, x, labels)
     _, _, gradient = loss_and_gradient(network, x, labels)
     if not gradient.any():  # so sure that 1 - p rounds to 0: the margin of the logits still has a direction
@@ -103,21 +86,15 @@ def gradient_plane(network: nn.Module, images: Tensor, labels: Tensor, *, ball: 
         raise ValueError("the gradient is zero at this picture, so there is no direction g; take another picture.")
     grey = torch.full_like(x, 0.5)  # from here no number stands on a wall of the box, which L1 would pass over
     first = ball.ascend(grey, gradient, 1.0) - grey
-    draw = runtime.generator(seed, x.device)
     # Plus and minus one at random, as the gradient's sign has it: so the two axes look alike in every norm.
-    random = torch.randint(0, 2, x.shape, generator=draw, device=x.device).to(x) * 2 - 1
+    random = torch.randint(0, 2, x.shape, generator=generator(0, x.device), device=x.device).to(x) * 2 - 1
     return _plane(x, first, random, ball, ("g", "g⊥"))
 
 
 def attack_plane(
     images: Tensor, one: Tensor, other: Tensor, *, ball: Ball, names: tuple[str, str] = ("to one attack", "to another")
 ) -> Plane:
-    """The plane through a picture x and two more: the first axis runs through `one`; `other` lies on the plane too.
-
-    Args:
-        images, one, other: a picture each, [1, C, H, W].
-        ball: whose norm counts.
-        names: of the axes.
+    """The plane through a picture x and two more, [1, C, H, W] each; the first axis runs to `one`.
 
     Raises:
         ValueError: the three lie on one line.
@@ -183,25 +160,15 @@ def _one(name: str, images: Tensor) -> Tensor:
 # ---- maps --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class DecisionMap:
-    """What a network reads on a square of a plane, as far as it was asked.
-
-    Attributes:
-        plane: of the pictures.
-        axis: [P], the values of α and of β, from -reach to reach.
-        classes: int64 [P, P], the class read at β = axis[row], α = axis[column].
-        confidence: [P, P], the probability of that class.
-        losses: [P, P], the cross-entropy of the label there.
-        asked: how many pictures the network was asked about.
-        done: False while it will still sharpen.
-    """
+    """What a network reads on a square of a plane, as far as it was asked."""
 
     plane: Plane
-    axis: Tensor
-    classes: Tensor
-    confidence: Tensor
-    losses: Tensor
-    asked: int
-    done: bool
+    axis: Tensor  # [P], the values of α and of β, from -reach to reach
+    classes: Tensor  # int64 [P, P], the class read at β = axis[row], α = axis[column]
+    confidence: Tensor  # [P, P], the probability of that class
+    losses: Tensor  # [P, P], the cross-entropy of the label there
+    asked: int  # pictures that the network was asked about
+    done: bool  # False while it will still sharpen
 
     @property
     def reach(self) -> float:
@@ -219,22 +186,21 @@ def map_steps(
     square may be missed; `full` asks everywhere.
 
     Args:
-        network: as in `pgd_steps`, left as it was whenever an item is handed over.
-        plane: of the pictures.
+        network, plane: who is asked, about which pictures; the network is as it was whenever an item is handed over.
         label: the class whose loss is kept.
         reach: α and β run from -reach to reach, in the unit of ε.
         points: P, along each axis: 9, 17, 33, 65, 129 …
         full: ask at every point.
 
     Returns:
-        Iterator over `DecisionMap`s that sharpen, one after every batch of looks; each is whole.
+        `DecisionMap`s that sharpen, one after every batch of looks; each is whole.
     """
     check_whole("label", label, 0)
     check_number("reach", reach, above=True, says="must be a positive number, such as 2 * epsilon")
     check_whole("points", points)
     check_choice("points", points, GRIDS, says="must be 9, 17, 33, 65, 129 …, so that a grid can be halved")
     check_classes(network, plane.centre, torch.tensor([label]))
-    batch = _batch(plane.centre.device)
+    batch = 16 if plane.centre.device.type == "cpu" else 256  # few on a processor, so that a map is seen early
     axis = torch.linspace(-reach, reach, points)
     axis[points // 2] = 0.0  # exactly: here stands x
 
@@ -274,14 +240,9 @@ def decision_map(network: nn.Module, plane: Plane, label: int, **how) -> Decisio
     return last
 
 
-def _batch(where: torch.device) -> int:
-    """How many pictures at a time: few on a processor, so that a map is seen early."""
-    return 16 if where.type == "cpu" else 256
-
-
 def _look(network: nn.Module, images: Tensor, label: int) -> Tensor:
     """Class, confidence and loss of pictures, [3, N], on the processor."""
-    with runtime.kept(network), torch.no_grad():
+    with kept(network), torch.no_grad():
         logits = network(images).float()
     confidence, classes = logits.softmax(dim=1).max(dim=1)
     losses = cross_entropy(logits, torch.full_like(classes, label), reduction="none")
@@ -290,8 +251,7 @@ def _look(network: nn.Module, images: Tensor, label: int) -> Tensor:
 
 def _finer(level: Tensor, full: bool) -> tuple[Tensor, Tensor]:
     """A grid twice as fine [3, Q, Q], filled from its neighbours, and where to ask [Q, Q]: where those disagree."""
-    fine = 2 * level.shape[1] - 1
-    index = torch.arange(fine)
+    index = torch.arange(fine := 2 * level.shape[1] - 1)
     before, after = index // 2, (index + 1) // 2
     corners = [level[0][row][:, column] for row in (before, after) for column in (before, after)]  # [Q, Q] each
     differ = torch.stack(corners).amax(dim=0) != torch.stack(corners).amin(dim=0)

@@ -95,7 +95,7 @@ def test_no_way_of_length_one_is_steeper_than_the_first_axis(ball, most, shade, 
 @settings(max_examples=20)
 def test_a_picture_of_the_plane_has_its_own_place(alpha, beta):
     grey = torch.full((1, 3, 4, 4), 0.5)
-    plane = decision_map.gradient_plane(Halves(), grey, torch.tensor([0]), ball=Linf(0.1), seed=1)
+    plane = decision_map.gradient_plane(Halves(), grey, torch.tensor([0]), ball=Linf(0.1))
     place = torch.tensor([[alpha, beta]])
     assert torch.allclose(plane.places(plane.images(place)), place, atol=1e-6)
 
@@ -165,7 +165,9 @@ def test_every_item_is_a_whole_map_and_the_last_one_says_so(network, stop, attac
     assert [item.done for item in found] == [False] * (len(found) - 1) + [True]
     assert all(item.classes.shape == item.losses.shape == (17, 17) for item in found)
     assert found[-1].losses.isfinite().all()
-    assert [item.asked for item in found] == sorted(item.asked for item in found)
+    asked = torch.tensor([0, *(item.asked for item in found)]).diff()
+    assert asked.min() >= 0
+    assert asked.max() == 16  # few at a time on a processor: so the map is seen early
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -177,11 +179,6 @@ def test_a_map_without_a_border_asks_only_the_coarse_grid():
     assert found.asked == 81
     assert found.classes.unique().tolist() == [0]
     assert torch.allclose(found.losses, torch.tensor(math.log(3)))
-
-
-def test_a_gpu_is_asked_about_many_pictures_at_a_time():
-    assert decision_map._batch(torch.device("cpu")) == 16
-    assert decision_map._batch(torch.device("cuda")) == 256
 
 
 def test_the_whole_lecture_picture_costs_a_tenth_of_its_looks(network, stop, label):
