@@ -52,21 +52,13 @@ def to_grey(images: Tensor) -> Tensor:
 # ---- SIFT ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class KeyPoints:
-    """What SIFT found in one picture.
+    """What SIFT found in one picture."""
 
-    Attributes:
-        positions: [K, 2], x and y in pixels, from the top left.
-        scales: [K], σ of the blur at which the point stands out, in pixels.
-        orientations: [K], the direction of the strongest gradient in radians; 0 is right, π/2 is down.
-        descriptors: uint8 [K, 128]: 4×4 cells around the point, 8 directions each, turned with the orientation.
-        shape: height and width of the picture.
-    """
-
-    positions: np.ndarray
-    scales: np.ndarray
-    orientations: np.ndarray
-    descriptors: np.ndarray
-    shape: tuple[int, int]
+    positions: np.ndarray  # [K, 2], x and y in pixels, from the top left
+    scales: np.ndarray  # [K], σ of the blur at which the point stands out, in pixels
+    orientations: np.ndarray  # [K], the direction of the strongest gradient in radians; 0 is right, π/2 is down
+    descriptors: np.ndarray  # uint8 [K, 128]: 4×4 cells round the point, 8 directions each, turned with the orientation
+    shape: tuple[int, int]  # height and width of the picture
 
     def __len__(self) -> int:
         return len(self.scales)
@@ -85,10 +77,7 @@ def sift(picture: Tensor) -> KeyPoints:
     """Lowe's key points of one picture, with his numbers: contrast 0.04, edges 10, the picture doubled first.
 
     Args:
-        picture: float [1, 3, H, W] in [0, 1]; only its brightness is looked at.
-
-    Returns:
-        `KeyPoints`, none of them where the picture is flat. At 64×64 pixels it takes some 15 ms.
+        picture: float [1, 3, H, W] in [0, 1]; only its brightness is looked at. At 64×64 pixels it takes some 15 ms.
 
     >>> from course_utils import signs
     >>> points = sift(signs.render([signs.STOP], seed=3, device="cpu").images)
@@ -106,13 +95,9 @@ def sift(picture: Tensor) -> KeyPoints:
     except RuntimeError:  # skimage's word for "nothing stands out"
         none = np.empty(0, dtype=np.float32)
         return KeyPoints(np.empty((0, 2), np.float32), none, none, np.empty((0, 128), np.uint8), pixels.shape)
-    return KeyPoints(
-        found.positions[:, ::-1].astype(np.float32),  # skimage counts rows first
-        found.sigmas.astype(np.float32),
-        (np.pi / 2 - found.orientations).astype(np.float32),  # and angles from the downward axis
-        found.descriptors,
-        pixels.shape,
-    )
+    x_and_y, turns = found.positions[:, ::-1], np.pi / 2 - found.orientations  # skimage: rows first, angles from below
+    floats = (part.astype(np.float32) for part in (x_and_y, found.sigmas, turns))
+    return KeyPoints(*floats, found.descriptors, pixels.shape)
 
 
 # ---- bags of words ---------------------------------------------------------------------------------------------
@@ -129,7 +114,6 @@ def learn_words(described: Sequence[KeyPoints], count: int, *, seed: int = 0) ->
     Args:
         described: the key points of the training pictures, and of no others.
         count: of words, V; Csurka et al. tried 100 to 2,500.
-        seed: of the sample and of k-means.
 
     Returns:
         The vocabulary, float [V, 128]: roots of typical descriptors.
@@ -137,7 +121,7 @@ def learn_words(described: Sequence[KeyPoints], count: int, *, seed: int = 0) ->
     from sklearn.cluster import MiniBatchKMeans
 
     check_whole("the number of words", count, 2)
-    total = sum(len(points) for points in described)
+    total = sum(map(len, described))
     if total < count:
         raise ValueError(
             f"{count} words need at least as many key points, and these {len(described)} pictures have {total};"
@@ -188,12 +172,8 @@ def bag_of_words(described: Sequence[KeyPoints], words: np.ndarray, *, levels: i
 def hog_cells(images: Tensor, cell: int = 8) -> Tensor:
     """Histograms of oriented gradients: a fixed convolution, a choice of channel, and average pooling.
 
-    Args:
-        images: float [N, 3, H, W] in [0, 1].
-        cell: side of a cell in pixels.
-
-    Returns:
-        [N, rows, columns, ORIENTATIONS]: in each cell, the mean gradient in each direction.
+    Of pictures, float [N, 3, H, W] in [0, 1], and the side of a cell in pixels it makes
+    [N, rows, columns, ORIENTATIONS]: in each cell, the mean gradient in each direction.
 
     >>> hog_cells(torch.rand(1, 3, 64, 64)).shape
     torch.Size([1, 8, 8, 9])
@@ -236,8 +216,7 @@ def hog(images: Tensor, cell: int = 8) -> Tensor:
     for part in images.split(32):  # so that the votes stay in the processor's cache
         blocks = hog_cells(part, cell).unfold(1, BLOCK, 1).unfold(2, BLOCK, 1)  # [N, rows', columns', 9, 2, 2]
         blocks = blocks.movedim(3, -1).flatten(3)  # [N, rows', columns', BLOCK²·ORIENTATIONS]
-        blocks = _unit(_unit(blocks).clamp(max=CLIP))
-        features.append(blocks.flatten(1))
+        features.append(_unit(_unit(blocks).clamp(max=CLIP)).flatten(1))
     return torch.cat(features)
 
 
@@ -247,15 +226,10 @@ def _unit(blocks: Tensor) -> Tensor:
 
 # ---- the classifier --------------------------------------------------------------------------------------------
 def fit_svm_steps(features: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> Iterator[LinearSVC | None]:
-    """Fit a linear support vector machine, one class against the rest; a fit an item.
+    """Fit a linear support vector machine to features [N, D] and labels [N], one class against the rest.
 
     How much to trust the training pictures (C, among `STRENGTHS`) is chosen on those of *them* that were held back: a
     quarter, or each quarter in its turn where they are few.
-
-    Args:
-        features: float [N, D], of training pictures.
-        labels: whole numbers [N].
-        seed: of the folds and of the solver.
 
     Yields:
         None after each trial; at last scikit-learn's machine, fitted to all.

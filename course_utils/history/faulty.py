@@ -16,14 +16,7 @@ Prepared = tuple[Tensor, Tensor, Tensor, Tensor]  # training pictures and labels
 
 
 def photographs(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Road-sign scenes as they come out of files: bytes, the channels last.
-
-    Args:
-        count: how many.
-        seed: of the scenes.
-
-    Returns:
-        uint8 [count, SIZE, SIZE, 3] and labels [count], on the processor.
+    """Road-sign scenes as they come out of files: uint8 [count, SIZE, SIZE, 3], the channels last, and their labels.
 
     >>> pictures, labels = photographs(40, seed=1)
     >>> pictures.shape, labels.shape
@@ -35,13 +28,7 @@ def photographs(count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def prepare(
-    pictures: Tensor,
-    labels: Tensor,
-    copies: int = 8,
-    seed: int = 0,
-    *,
-    scrambled: bool = False,
-    leaky: bool = False,
+    pictures: Tensor, labels: Tensor, copies: int = 8, seed: int = 0, *, scrambled: bool = False, leaky: bool = False
 ) -> Prepared:
     """Split scenes into four fifths for training and one fifth for the test, and make changed copies of the first.
 
@@ -49,7 +36,6 @@ def prepare(
         pictures: uint8 [N, H, W, 3].
         labels: [N].
         copies: how many brighter, darker, noisy copies of each training scene there shall be.
-        seed: of the split and of the changes.
         scrambled: deal the numbers out with reshape, as the exhibit does; it should be permute.
         leaky: make the copies first and split them afterwards, as the exhibit does.
 
@@ -60,19 +46,14 @@ def prepare(
     [256, 256, 8, 8]
     """
     draw = runtime.generator(seed)
-    count, height, width, channels = pictures.shape
-    if scrambled:
-        x = pictures.reshape(count, channels, height, width).float() / 255
-    else:
-        x = pictures.permute(0, 3, 1, 2).float() / 255
+    moved = pictures.permute(0, 3, 1, 2)  # [N, 3, H, W]
+    x, y = (pictures.reshape(moved.shape) if scrambled else moved).float() / 255, labels
     if leaky:
-        x, y = augment(x, labels, copies, draw)
-        order = torch.randperm(len(x), generator=draw)
-        cut = int(0.8 * len(x))
-        return x[order[:cut]], y[order[:cut]], x[order[cut:]], y[order[cut:]]
-    order, cut = torch.randperm(count, generator=draw), int(0.8 * count)
+        x, y = augment(x, y, copies, draw)
+    order, cut = torch.randperm(len(x), generator=draw), int(0.8 * len(x))
     train, test = order[:cut], order[cut:]
-    return (*augment(x[train], labels[train], copies, draw), x[test], labels[test])
+    known = x[train], y[train]
+    return (*(known if leaky else augment(*known, copies, draw)), x[test], y[test])
 
 
 def augment(x: Tensor, y: Tensor, copies: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:

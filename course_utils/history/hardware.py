@@ -25,19 +25,12 @@ BATCHES = 32  # a GPU takes so many times the batch of a processor
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a famous network, without its bias.
-
-    Attributes:
-        name: as a reader says it.
-        module: makes the torch layer.
-        shape: of what goes in, without the batch.
-        batch: pictures at a time on a processor; a GPU takes `BATCHES` times as many, but of one picture.
-    """
+    """A layer of a famous network, without its bias."""
 
     name: str
     module: Callable[..., nn.Module]
-    shape: tuple[int, ...]
-    batch: int
+    shape: tuple[int, ...]  # of what goes in, without the batch
+    batch: int  # pictures at a time on a processor; a GPU takes `BATCHES` times as many, but of one picture
 
     def build(self, dtype: torch.dtype, where: torch.device) -> tuple[nn.Module, Tensor]:
         """The layer and a batch for it; what the numbers are does not matter to the clock."""
@@ -65,23 +58,14 @@ LAYERS = (CONVOLUTION, CONNECTED)
 
 @dataclass(frozen=True)
 class Throughput:
-    """What one part of this machine made of one layer.
+    """What one part of this machine made of one layer."""
 
-    Attributes:
-        label: who computed, and in which precision.
-        layer: the layer's name.
-        macs: multiply-adds of one pass.
-        octets: bytes that must be read or written at least: input, weights, output, each once.
-        seconds: of one pass, the best of several.
-        limit: the two limits of this part in this precision: the most that any program of this measurement reached.
-    """
-
-    label: str
-    layer: str
-    macs: int
-    octets: int
-    seconds: float
-    limit: Roofline
+    label: str  # who computed, and in which precision
+    layer: str  # its name
+    macs: int  # multiply-adds of one pass
+    octets: int  # bytes that must be read or written at least: input, weights, output, each once
+    seconds: float  # of one pass, the best of several
+    limit: Roofline  # of this part in this precision: the most that any program of this measurement reached
 
     @property
     def gflops(self) -> float:
@@ -158,17 +142,3 @@ def _measure_layer(label, where, dtype, layer: Layer, limit: Roofline, budget: f
     octets = (given.numel() + module.weight.numel() + result.numel()) * given.element_size()
     seconds = roofline.best_seconds(lambda: module(given), device=where, repeats=30, budget=budget)
     return Throughput(label, layer.name, macs, octets, seconds, limit)
-
-
-def rows(found: list[Throughput]) -> list[tuple[str, list[tuple[str, float, float, str]]]]:
-    """The same for `figures.throughput`: layer by layer, (label, reached, limit, which limit).
-
-    >>> limit = Roofline(flops_per_second=2e11, bytes_per_second=1e10)
-    >>> one = Throughput("1 core, float32", "a layer", macs=10**9, octets=10**6, seconds=0.02, limit=limit)
-    >>> rows([one])
-    [('a layer', [('1 core, float32', 100.0, 200.0, 'arithmetic')])]
-    """
-    layers = dict.fromkeys(one.layer for one in found)
-    return [
-        (name, [(one.label, one.gflops, one.most, one.bound) for one in found if one.layer == name]) for name in layers
-    ]

@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,21 +103,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves over several training sets (seeds).
+    """Curves over several training sets (seeds)."""
 
-    Attributes:
-        sizes: training scenes.
-        accuracies: method → one list a seed, each as long as `sizes`, in [0, 1].
-        test_scenes: on how many scenes they were measured.
-        confusions: method → the most frequent mistakes at the largest size: (true class, read as, share).
-        made: how: the command, the seeds, the versions.
-    """
-
-    sizes: list[int]
-    accuracies: dict[str, list[list[float]]]
-    test_scenes: int
-    confusions: dict[str, list[tuple[str, str, float]]] = field(default_factory=dict)
-    made: dict = field(default_factory=dict)
+    sizes: list[int]  # training scenes
+    accuracies: dict[str, list[list[float]]]  # method → one list a seed, each as long as `sizes`, in [0, 1]
+    test_scenes: int  # on how many scenes they were measured
+    confusions: dict[str, list[tuple[str, str, float]]]  # method → mistakes at the largest size, by `count_confusions`
+    made: dict  # how: the command, the seeds, the versions
 
     def mean(self, method: str) -> list[float]:
         """Mean accuracy over the seeds, at each size."""
@@ -136,40 +128,33 @@ class Curves:
     def crossing(self, first: str, second: str) -> float | None:
         """At how many training scenes `first` overtakes `second` for good, between the sizes on a log axis.
 
-        Returns:
-            The number; None if it is behind at the largest size, or was never behind.
+        None if it is behind at the largest size, or was never behind.
         """
         lead = np.subtract(self.mean(first), self.mean(second))
         behind = np.flatnonzero(lead <= 0)
         if len(behind) == 0 or behind[-1] == len(lead) - 1:
             return None
-        k = behind[-1]
-        share = -lead[k] / (lead[k + 1] - lead[k])
-        low, high = math.log(self.sizes[k]), math.log(self.sizes[k + 1])
-        return math.exp(low + share * (high - low))
+        k = slice(behind[-1], behind[-1] + 2)  # the last size at which it is behind, and the next
+        return math.exp(np.interp(0, lead[k], np.log(self.sizes[k])))
 
     def save(self, path: Path) -> None:
         """Write a JSON file that a person can read."""
-        facts = {name: getattr(self, name) for name in ("made", "test_scenes", "sizes", "accuracies", "confusions")}
         path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {name: getattr(self, name) for name in ("made", "test_scenes", "sizes", "accuracies", "confusions")}
         path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(path: Path) -> Curves:
-    """Read what `Curves.save` wrote."""
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    facts["confusions"] = {name: [tuple(row) for row in rows] for name, rows in facts["confusions"].items()}
-    return Curves(**facts)
-
-
-def load_curves() -> Curves:
-    """The curves that ship with the course.
+def load_curves(path: Path | None = None) -> Curves:
+    """What `Curves.save` wrote; the curves that ship with the course, where no file is named.
 
     >>> curves = load_curves()
     >>> curves.at(CNN, 20) < curves.at(HOG, 20), curves.at(CNN, 6000) > curves.at(HOG, 6000)
     (True, True)
     """
-    return load(runtime.DATA / "history" / "learning_curves.json")
+    path = path or runtime.DATA / "history" / "learning_curves.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["confusions"] = {name: [tuple(row) for row in rows] for name, rows in facts["confusions"].items()}
+    return Curves(**facts)
 
 
 # ---- the comparison --------------------------------------------------------------------------------------------
@@ -272,37 +257,31 @@ def _learn_features(method: str, train: _Album, test: _Album, seed: int) -> Iter
     if method == HOG:
         known, asked = np.concatenate(train.gradients), np.concatenate(test.gradients)
     else:
-        words, levels = train.words(seed), 1 if method == WORDS else 2
+        words, features = train.words(seed), []
+        for album in (train, test):
+            yield 0.0, None
+            features.append(classical.bag_of_words(album.described, words, levels=1 if method == WORDS else 2))
         yield 0.0, None
-        known = classical.bag_of_words(train.described, words, levels=levels)
-        yield 0.0, None
-        asked = classical.bag_of_words(test.described, words, levels=levels)
-        yield 0.0, None
+        known, asked = features
     for machine in classical.fit_svm_steps(known, train.labels, seed=seed):
         yield COSTS["fit"] * len(known), None if machine is None else machine.predict(asked)
 
 
 def _learn_network(_method: str, train: _Album, test: _Album, seed: int) -> Iterator[Piece]:
     """Train the CNN."""
-    body, labels = small_network(seed), torch.from_numpy(train.labels)
-    network = zoo.PixelNetwork(body, name="small", class_names=signs.CLASS_NAMES, input_size=64)
-    batches = Given(torch.cat(train.rounds), labels, seed=seed).batches(BATCH)
+    labels = torch.from_numpy(train.labels)
+    network = zoo.PixelNetwork(small_network(seed), name="small", class_names=signs.CLASS_NAMES, input_size=64)
+    batches = _Given(torch.cat(train.rounds), labels, seed).batches(BATCH)
     steps = training_steps(len(labels))
     for _ in training.train(network.to(runtime.device()), batches, steps=steps, learning_rate=LEARNING_RATE):
         yield COSTS["step"], None
     yield 0.0, training.predict(network, torch.cat(test.rounds)).argmax(dim=1).numpy()
 
 
-class Given(training.Pool):
-    """A pool of given scenes in place of rendered ones: drawn from for ever, a little shifted.
+class _Given(training.Pool):
+    """A pool of given scenes, float [N, 3, S, S], in place of rendered ones: drawn from for ever, a little shifted."""
 
-    Args:
-        images: float [N, 3, S, S] in [0, 1].
-        labels: [N].
-        seed: of the order in which they are drawn.
-    """
-
-    def __init__(self, images: Tensor, labels: Tensor, *, seed: int):
+    def __init__(self, images: Tensor, labels: Tensor, seed: int):
         self.images, self.labels = (images * 255).round().byte(), labels
         self.generator = runtime.generator(seed)
 

@@ -33,11 +33,7 @@ class Answer:
 
 
 def ask(network: zoo.PixelNetwork, pictures: Tensor) -> Answer:
-    """What the network answers, in evaluation mode.
-
-    Args:
-        network: of the zoo.
-        pictures: [N, 3, H, W] in [0, 1].
+    """What a network of the zoo answers to pictures [N, 3, H, W] in [0, 1], in evaluation mode.
 
     >>> network = zoo.load("signs-resnet", device="cpu")
     >>> answer = ask(network, draw("a limit of 40"))
@@ -111,9 +107,7 @@ def draw(kind: str, count: int = 1, *, size: int = 64, seed: int = 0) -> Tensor:
 
     Args:
         kind: one of `KINDS`.
-        count: how many.
         size: side of the square pictures, in pixels.
-        seed: the same seed gives the same pictures.
 
     Returns:
         [count, 3, size, size] in [0, 1], on the processor.
@@ -130,11 +124,6 @@ def draw(kind: str, count: int = 1, *, size: int = 64, seed: int = 0) -> Tensor:
 def lead_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0) -> Tensor:
     """Noise that the gradient leads until the network takes it for a class: sixteen steps, no pixel by over 32/255.
 
-    Args:
-        network: to be convinced.
-        label: of the class.
-        seed: of the noise.
-
     Returns:
         [1, 3, S, S] in [0, 1], on the network's device.
 
@@ -147,9 +136,8 @@ def lead_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0) -> Tenso
     """
     last = len(network.class_names) - 1
     label = check_whole("label", label, 0, last, says=f"is a class of this network, 0 to {last}")
-    where = network.mean.device
-    x = draw("noise", size=network.input_size, seed=seed).to(where)
-    goal = torch.tensor([label], device=where)
+    x = draw("noise", size=network.input_size, seed=seed).to(network.mean.device)
+    goal = torch.tensor([label], device=x.device)
     lowest, highest = (x - 32 / 255).clamp(min=0), (x + 32 / 255).clamp(max=1)
     with runtime.kept(network), torch.enable_grad():
         for _ in range(16):

@@ -55,12 +55,14 @@ def test_more_filters_take_more_rows():
     assert heights[0] == heights[1] < heights[2] < heights[3]
 
 
-def test_names_at_the_lines_ends_do_not_overlap():
-    placed = drawings.spread([(100, "a"), (101, "b"), (102, "c"), (300, "d")], 28)
-    heights = [y for y, _ in placed]
-    assert [name for _, name in placed] == ["a", "b", "c", "d"]
-    assert min(np.diff(heights)) >= 27.9
-    assert heights[3] == 300
+def test_the_names_stand_in_the_order_of_the_lines_ends():
+    curves = {"falls": (SIZES, [0.9, 0.5, 0.2]), "rises": (SIZES, [0.2, 0.5, 0.9])}
+    drawn = drawings.learning_curves(
+        curves, title="t", bands={name: (ys, ys) for name, (_, ys) in curves.items()}, chance=0
+    )
+    right = drawn[:, 950:].astype(int)
+    blue, purple = (np.nonzero((right == colour).all(axis=2))[0] for colour in ((0, 0x72, 0xB2), (0xCC, 0x79, 0xA7)))
+    assert purple.max() < blue.min()  # "rises", the second, ends higher
 
 
 def test_the_curves_are_drawn_with_their_bands_and_rings():

@@ -52,10 +52,21 @@ def test_no_time_is_told():
 
 
 def test_the_machine_is_drawn(measured):
-    drawn = drawings.throughput(hardware.rows(measured), title="t")
+    drawn = drawings.throughput(measured, title="t")
     assert drawn.shape[1] == figures.WIDTH
-    assert len(hardware.rows(measured)) == 2
     assert images.encode(drawn)
+
+
+def test_a_bar_is_as_long_as_the_rate_on_a_logarithmic_axis_and_has_the_colour_of_its_limit():
+    limit = Roofline(flops_per_second=2e11, bytes_per_second=1e10)
+    fast, slow = (hardware.Throughput("1 core", "a layer", 10**9, 10**6, seconds, limit) for seconds in (0.02, 0.2))
+    waits = hardware.Throughput("1 core", "another layer", 10**7, 10**7, 0.02, limit)
+    assert (fast.gflops, fast.most, fast.bound, slow.gflops, waits.bound) == (100, 200, "arithmetic", 10, "memory")
+    drawn = drawings.throughput([fast, slow, waits], title="t")
+    lengths = (drawn == (0x00, 0x72, 0xB2)).all(axis=2).sum(axis=1)  # of the blue in each row of pixels
+    lengths = sorted(set(lengths[lengths > 50].tolist()))
+    assert (lengths[-1] - lengths[0]) / (lengths[-1] / 3) == pytest.approx(1, abs=0.05)  # one of three powers of ten
+    assert (drawn == (0xE6, 0x9F, 0x00)).all(axis=2).any()
 
 
 @pytest.mark.parametrize(("value", "said"), [(7.46, "7.5"), (167.4, "167"), (1312.0, "1,310"), (98_765.0, "98,800")])

@@ -18,7 +18,7 @@ SIZES = [20, 60, 200]
 @pytest.fixture
 def curves(monkeypatch):
     rising = {method: [[0.2 + 0.1 * k, 0.5, 0.8], [0.1 + 0.1 * k, 0.4, 0.9]] for k, method in enumerate(METHODS)}
-    made_up = Curves(SIZES, rising, 1000)
+    made_up = Curves(SIZES, rising, 1000, {}, {})
     monkeypatch.setattr(learning_curve, "load_curves", lambda: made_up)
     monkeypatch.setattr(curve_lab, "SHORTER", {"twenty": (20,), "twenty and forty": (20, 40)})
     monkeypatch.setattr(curve_lab, "TEST_SCENES", 40)

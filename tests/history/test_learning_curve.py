@@ -95,7 +95,7 @@ def test_mistakes_are_counted_by_class():
 
 
 def test_curves_cross_where_the_lines_do():
-    curves = Curves([10, 100, 1000], {CNN: [[0.2, 0.4, 0.9], [0.2, 0.6, 0.9]], HOG: [[0.4, 0.6, 0.7]]}, 100)
+    curves = Curves([10, 100, 1000], {CNN: [[0.2, 0.4, 0.9], [0.2, 0.6, 0.9]], HOG: [[0.4, 0.6, 0.7]]}, 100, {}, {})
     assert curves.mean(CNN) == pytest.approx([0.2, 0.5, 0.9])
     assert curves.band(CNN)[1] == [0.2, 0.6, 0.9]
     assert curves.crossing(CNN, HOG) == pytest.approx(10 ** (2 + 1 / 3))  # -0.1 at 100, +0.2 at 1000
@@ -106,7 +106,7 @@ def test_curves_cross_where_the_lines_do():
 def test_curves_are_stored_and_read_again(tmp_path):
     curves = Curves([20], {CNN: [[0.5]]}, 40, {CNN: [("stop", "yield", 0.25)]}, {"command": "…"})
     curves.save(tmp_path / "new" / "curves.json")
-    assert learning_curve.load(tmp_path / "new" / "curves.json") == curves
+    assert learning_curve.load_curves(tmp_path / "new" / "curves.json") == curves
 
 
 def test_the_shipped_curves_are_whole():
@@ -151,7 +151,7 @@ def test_a_comparison_that_cannot_be_is_told(options, words):
 
 
 def test_a_curve_is_asked_for_a_size_that_it_has():
-    curves = Curves([20, 60], {WORDS: [[0.1, 0.2]]}, 40)
+    curves = Curves([20, 60], {WORDS: [[0.1, 0.2]]}, 40, {}, {})
     with pytest.raises(ValueError, match="the size is one of 20, 60; got 50"):
         curves.at(WORDS, 50)
     with pytest.raises(ValueError, match="there is no method 'nix'; choose one of "):

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, text
-from course_utils.figures.colours import BLUE, GREEN, GRID, INK, PALE, PAPER, PURPLE, VERMILLION, YELLOW
-from course_utils.figures.style import pen, settle, sheet, stronger
+from course_utils.figures.charts import dress
+from course_utils.figures.colours import BLUE, GREEN, INK, PALE, PAPER, PURPLE, VERMILLION, YELLOW
+from course_utils.figures.style import finish, pen, sheet, stronger
 
 FINE = 2  # lines are drawn so many times larger, then scaled down
 FAINTEST = 0.08  # gradients weaker than this share of the strongest are not drawn
@@ -169,7 +170,7 @@ def learning_curves(
     chance: float,
     live: Mapping[str, Points] | None = None,
 ) -> np.ndarray:
-    """Accuracy against the size of the training set on a logarithmic axis, each line named where it ends.
+    """Accuracy against the size of the training set on a logarithmic axis; the names in the order of the lines' ends.
 
     Args:
         curves: name → (training scenes, accuracies in [0, 1]).
@@ -178,50 +179,25 @@ def learning_curves(
         chance: what guessing would reach, in [0, 1]; drawn as a dotted line.
         live: name → (training scenes, accuracies): rings; the lines turn pale beside them.
     """
-    from matplotlib.ticker import NullLocator  # here, because it is slow to import
+    from matplotlib.ticker import NullLocator, PercentFormatter  # here, because they are slow to import
 
     figure, canvas = sheet(WIDTH, 520, layout="constrained")
-    figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
     axes = figure.add_subplot()
-    axes.set(xscale="log", ylim=(0, 103))
-    axes.set_xlabel("training scenes", fontsize=15)
-    axes.set_ylabel("test scenes read right (%)", fontsize=15)
-    axes.grid(axis="y", color=stronger(GRID))
-    axes.spines[["top", "left", "right"]].set_visible(False)
-    beside = {"transform": axes.get_yaxis_transform(), "verticalalignment": "center"}
-    axes.axhline(100 * chance, color=stronger(PALE), linestyle=":")
-    axes.text(1.01, 100 * chance, "guessing", color=stronger(PALE), fontsize=13, **beside)
-    ends = [(100 * ys[-1], name) for name, (_, ys) in curves.items()]
-    heights = {name: y for y, name in spread(ends, 8)}
+    lines = []
     for (name, (sizes, shares)), (colour, dashes) in zip(curves.items(), LOOKS, strict=False):
-        low, high = bands[name]
-        axes.plot(sizes, percents(shares), dashes, color=colour, linewidth=3, marker="o", alpha=0.4 if live else 1)
-        axes.fill_between(sizes, percents(low), percents(high), color=colour, alpha=0.12 if live else 0.2, linewidth=0)
-        axes.text(1.01, heights[name], name, color=colour, fontsize=14, fontweight="bold", **beside)
+        look = {"color": colour, "linewidth": 3, "marker": "o", "label": name, "alpha": 0.4 if live else 1}
+        lines += axes.plot(sizes, shares, dashes, **look)
+        axes.fill_between(sizes, *bands[name], color=colour, alpha=0.12 if live else 0.2, linewidth=0)
         if live and name in live:
-            axes.plot(live[name][0], percents(live[name][1]), "o", color=colour, ms=11, mfc=PAPER, mew=2.5, zorder=3)
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+            axes.plot(*live[name], "o", color=colour, ms=11, mfc=PAPER, mew=2.5, zorder=3)
+    lines.append(axes.axhline(chance, color=stronger(PALE), linestyle=":", label="guessing"))
+    dress(axes, title, "training scenes", "test scenes read right")
+    axes.set(xscale="log", ylim=(0, 1.03))
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelsize=14, length=0)
-    if live:
-        axes.text(0.98, 0.13, "rings: your run", fontsize=15, fontweight="bold", ha="right", transform=axes.transAxes)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    lines.sort(key=lambda line: -line.get_ydata()[-1])
+    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False, "labelcolor": "linecolor"}
+    axes.legend(handles=lines, title="rings: your run" if live else None, fontsize=14, title_fontsize=14, **beside)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    settle(canvas)
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def percents(shares: Sequence[float]) -> list[float]:
-    """Shares in [0, 1] as percents."""
-    return [100 * share for share in shares]
-
-
-def spread(wanted: Sequence[tuple[float, str]], gap: float) -> list[tuple[float, str]]:
-    """Heights for words, at least `gap` apart and as near as may be to where they are wanted."""
-    placed = sorted(wanted)
-    for _ in range(50):  # neighbours push each other apart until all have room
-        for k in range(len(placed) - 1):
-            (upper, a), (lower, b) = placed[k], placed[k + 1]
-            if lower - upper < gap - 1e-6:
-                middle = (upper + lower) / 2
-                placed[k], placed[k + 1] = (middle - gap / 2, a), (middle + gap / 2, b)
-    return placed
+    return finish(canvas)

@@ -6,19 +6,18 @@ Each figure is uint8 [height, width, 3].
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import MARGIN, WIDTH, fitted, font, percent, text
+from course_utils.figures.charts import dress
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION
-from course_utils.figures.style import extra, pen, stronger, used
-
-if TYPE_CHECKING:
-    from course_utils.history.facts import Entry, Score
+from course_utils.figures.style import finish, pen, sheet, stronger, used
+from course_utils.history.facts import KINDS, Entry, Score
 
 LANES = {  # thread → its name on the picture, and its colour
     "networks": ("networks", BLUE),
@@ -30,6 +29,10 @@ LANES = {  # thread → its name on the picture, and its colour
 _LEFT, _TOP, _LANE, _DOT = 280, 44, 46, 6  # where the lanes begin, in pixels; their height; the radius of a dot
 _BEND = 1980  # before it a year takes less room: little happened
 _FIRST, _LAST = 1940, 2027
+MADE = (  # how the features of a winner came about, that in words, and the colours of its bar and of the number in it
+    ("hand-made", "features made by hand", ORANGE, INK),
+    ("learnt", "features learnt", BLUE, PAPER),
+)
 SURE = 0.9  # a line in `certainty`, beyond which the dots are counted
 
 
@@ -91,50 +94,38 @@ def imagenet(scores: Sequence[Score], *, title: str) -> np.ndarray:
         title: the figure's one message.
 
     >>> from course_utils.history import facts
-    >>> imagenet(facts.read_imagenet(), title="Top-5 errors").shape[1:]
-    (1120, 3)
+    >>> imagenet(facts.read_imagenet(), title="Top-5 errors").shape
+    (520, 1120, 3)
     """
-    height = 520
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = pen(canvas)
-    left, low, high = 90, height - 92, 84
-    winners = [score for score in scores if score.kind == "winner"]
-    step, per = (WIDTH - left - 30) / len(winners), (low - high) / 30  # pixels a bar, and a percent
-    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    text(
-        draw, (MARGIN, 58), "top-5 error in %, on pictures that no network had seen", size=18, colour=PALE, anchor="lm"
-    )
-    for tick in range(0, 31, 10):
-        draw.line((left, low - tick * per, WIDTH - 30, low - tick * per), fill=GRID)
-        text(draw, (left - 10, low - tick * per), f"{tick} %", size=18, colour=PALE, anchor="rm")
-    outside = {score.year: score.error for score in scores if score.kind == "outside data"}
-    for k, score in enumerate(winners):
-        middle, colour = left + (k + 0.5) * step, ORANGE if score.made == "hand-made" else BLUE
-        box = (middle - 0.36 * step, low - score.error * per, middle + 0.36 * step, low)
-        draw.rectangle(box, fill=colour)
-        if score.year in outside:
-            y = low - outside[score.year] * per
-            draw.line((box[0] + 4, y, box[2] - 4, y), fill=PAPER, width=2)
-        y = min(box[1] + 34, (box[1] + low) / 2)
-        text(draw, (middle, y), f"{score.error:g}", size=20, bold=True, colour=INK if colour == ORANGE else PAPER)
-        text(draw, (middle, low + 18), str(score.year), size=19, bold=True)
-        text(draw, (middle, low + 42), score.who, size=17, colour=PALE, width=step - 6)
-    people = [score for score in scores if score.kind == "human"]
+    figure, canvas = sheet(WIDTH, 520, layout="constrained")
+    axes = figure.add_subplot()
+    winners, outside, people = ([score for score in scores if score.kind == kind] for kind in KINDS)
+    for made, name, colour, ink in MADE:
+        mine = {score.year: score.error for score in winners if score.made == made}
+        axes.bar(mine.keys(), mine.values(), 0.72, color=colour, label=name, zorder=2)
+        for year, error in mine.items():
+            at = max(error - 3, error / 2)
+            axes.text(year, at, f"{error:g}", color=ink, fontsize=14, fontweight="bold", ha="center", va="center")
+    for score in outside:
+        axes.hlines(score.error, score.year - 0.32, score.year + 0.32, color=PAPER, linewidth=1.5, zorder=3)
+    last = winners[-1].year + 0.5
     for score in people:
-        y = low - score.error * per
-        for x in range(left, WIDTH - 30, 16):
-            draw.line((x, y, x + 9, y), fill=VERMILLION, width=3)
+        axes.axhline(score.error, color=VERMILLION, linewidth=2, linestyle="--", zorder=3)
         told = f"{score.who}: {score.error:g} %"
-        text(draw, (WIDTH - 34, y - 15), told, size=19, bold=True, colour=VERMILLION, anchor="rm")
-    legend = (("features made by hand", ORANGE), ("features learnt", BLUE), ("two people", VERMILLION))
-    x = left
-    for name, colour in legend:
-        draw.rectangle((x, height - 24, x + 18, height - 10), fill=colour)
-        room = round(draw.textlength(name, font=font(17))) + extra(40)
-        text(draw, (x + 26, height - 17), name, size=17, anchor="lm", width=room + 20)
-        x += 70 + room
-    text(draw, (WIDTH - 30, height - 17), "white line: with outside data", size=17, colour=PALE, anchor="rm")
-    return np.asarray(canvas)
+        axes.text(last, score.error + 0.3, told, color=VERMILLION, fontsize=14, fontweight="bold", ha="right")
+    dress(
+        axes,
+        title,
+        "the winners; dashed: two people; white line: with outside data",
+        "top-5 error, unseen pictures (%)",
+    )
+    axes.grid(visible=False, axis="x")
+    axes.set(xlim=(winners[0].year - 0.5, last), ylim=(0, 30))
+    who = [f"{score.year}\n{score.who}".replace("-", "-\n") for score in winners]
+    axes.set_xticks([score.year for score in winners], who, fontsize=13)
+    axes.legend(fontsize=14, frameon=False, loc="upper right")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    return finish(canvas)
 
 
 def answer(
@@ -204,30 +195,32 @@ def certainty(rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title:
     >>> certainty([("noise", np.zeros((8, 8, 3), np.uint8), [0.2, 0.4])], title="How sure?").shape[1:]
     (1120, 3)
     """
-    side, left, right = 64, 330, WIDTH - 150
-    canvas = Image.new("RGB", (WIDTH, 92 + (side + 10) * len(rows) + 44), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    text(draw, (right + 74, 68), f"over {100 * SURE:.0f} %", size=19, bold=True, colour=VERMILLION)
-    bottom = 92 + (side + 10) * len(rows)
-    for tick in range(0, 101, 20):
-        x = left + (right - left) * tick / 100
-        draw.line((x, 84, x, bottom), fill=GRID)
-        text(draw, (x, bottom + 14), f"{tick} %", size=18, colour=PALE)
-    text(draw, (left - 36, bottom + 14), "how sure it is:", size=18, colour=PALE, anchor="rm")
-    edge = left + (right - left) * SURE
-    draw.line((edge, 84, edge, bottom), fill=VERMILLION, width=2)
-    jitter = np.random.default_rng(0).uniform(-24, 24, 10_000)  # so that dots do not hide one another
-    for k, (name, picture, sure) in enumerate(rows):
-        y = 92 + (side + 10) * k + side // 2
-        canvas.paste(fitted(picture, side), (MARGIN, y - side // 2))
-        text(draw, (MARGIN + side + 14, y), name, size=20, anchor="lm", width=left - side - 50)
-        for value, off in zip(sure, jitter, strict=False):
-            x = left + (right - left) * float(value)
-            _dot(draw, x, y + off, 4, VERMILLION if value > SURE else BLUE)
-        share = float(np.mean(np.asarray(sure) > SURE))
-        text(draw, (right + 74, y), f"{100 * share:.3g} %", size=24, bold=True)
-    return np.asarray(canvas)
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    figure, canvas = sheet(WIDTH, 140 + 74 * len(rows), layout="constrained")
+    figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
+    axes = figure.add_subplot()
+    beside, edge = axes.get_yaxis_transform(), 100 * SURE
+    jitter = np.random.default_rng(0)  # so that dots do not hide one another
+    for k, (_, picture, confidences) in enumerate(rows):
+        sure = 100 * np.asarray(confidences)
+        colours = np.where(sure > edge, VERMILLION, BLUE)
+        axes.scatter(sure, k + jitter.uniform(-0.33, 0.33, len(sure)), 36, colours, edgecolors=PAPER, linewidths=0.7)
+        told = f"{100 * np.mean(sure > edge):.3g} %"
+        axes.text(1.02, k, told, fontsize=17, fontweight="bold", va="center", transform=beside)
+        icon = OffsetImage(fitted(picture, 64), zoom=0.72 / used().point)
+        box = axes.add_artist(AnnotationBbox(icon, (0.045, k), xycoords=("figure fraction", "data"), frameon=False))
+        box.set_in_layout(False)  # it stands in the room that the layout leaves on the left
+    axes.axvline(edge, color=VERMILLION)
+    axes.text(1.02, -0.6, f"over {edge:.0f} %", color=VERMILLION, fontsize=14, fontweight="bold", transform=beside)
+    dress(axes, "", "how sure it is (%)", "")
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows], fontsize=14)
+    axes.set(xlim=(0, 100.5), ylim=(len(rows) - 0.5, -0.5))
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, rect=(0.08, 0, 0.92, 1))
+    return finish(canvas)
 
 
 # ---- small parts -------------------------------------------------------------------------------------------------
@@ -239,16 +232,12 @@ def _x(year: float) -> float:
 
 def _places(entries: Sequence[Entry]) -> list[tuple[float, float]]:
     """The middle of each dot; those of one lane and year stand above one another."""
-    lanes, taken, places = list(LANES), {}, []
-    for entry in entries:
-        key = (entry.thread, entry.year)
-        taken[key] = taken.get(key, 0) + 1
-    seen: dict[tuple[str, int], int] = {}
-    for entry in entries:
-        key = (entry.thread, entry.year)
-        rank = seen[key] = seen.get(key, -1) + 1
-        y = _TOP + (lanes.index(entry.thread) + 0.5) * _LANE + (rank - (taken[key] - 1) / 2) * (2 * _DOT + 1)
-        places.append((_x(entry.year), y))
+    spots = [(entry.thread, entry.year) for entry in entries]
+    many, lanes = Counter(spots), list(LANES)
+    places = []
+    for k, (thread, year) in enumerate(spots):
+        rank = spots[:k].count((thread, year)) - (many[thread, year] - 1) / 2
+        places.append((_x(year), _TOP + (lanes.index(thread) + 0.5) * _LANE + rank * (2 * _DOT + 1)))
     return places
 
 

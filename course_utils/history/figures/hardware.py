@@ -9,71 +9,55 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from course_utils.figures.base import MARGIN, WIDTH, text
-from course_utils.figures.colours import BLUE, GRID, INK, ORANGE, PALE, PAPER
-from course_utils.figures.style import pen
+from course_utils.figures.base import WIDTH
+from course_utils.figures.charts import dress
+from course_utils.figures.colours import BLUE, INK, ORANGE, PALE
+from course_utils.figures.style import finish, sheet, stronger
+from course_utils.history.hardware import Throughput
 
-LEFT, RIGHT, ROW = 250, 300, 44  # pixels beside the bars, and of a row
 COLOURS = {"arithmetic": BLUE, "memory": ORANGE}
-Row = tuple[str, float, float, str]  # label, reached, limit, "arithmetic" or "memory"
 
 
-def throughput(groups: Sequence[tuple[str, Sequence[Row]]], *, title: str) -> np.ndarray:
-    """Bars on a logarithmic axis: what was reached; a black mark: the limit.
+def throughput(found: Sequence[Throughput], *, title: str) -> np.ndarray:
+    """Bars on a logarithmic axis, layer by layer: what was reached; a black mark: the limit.
 
     Args:
-        groups: (heading, rows); a row is (label, reached and limit in GFLOP/s, which limit: "arithmetic" or "memory").
+        found: such as `hardware.measure` gives.
         title: the figure's one message.
 
-    Returns:
-        uint8 [height, WIDTH, 3].
-
-    >>> throughput([("convolution", [("1 core", 40.0, 60.0, "arithmetic")])], title="GFLOP/s").shape[1:]
-    (1120, 3)
+    >>> from course_utils.history import hardware
+    >>> throughput(hardware.measure(budget=0.1), title="10⁹ a second").shape[1]
+    1120
     """
-    values = [value for _, rows in groups for _, reached, limit, _ in rows for value in (reached, limit)]
-    first = math.floor(math.log10(min(values) / 1.5))
-    last = math.ceil(math.log10(max(values) * 1.05))
-
-    def at(value: float) -> float:
-        return LEFT + (math.log10(value) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
-
-    height = 64 + sum(46 + ROW * len(rows) for _, rows in groups) + 78
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = pen(canvas)
-    text(draw, (16, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 32)
-    powers = range(first, last + 1)
-    for power in powers:
-        text(draw, (at(10.0**power), height - 56), f"{10.0**power:,.12g}", size=18)
-    text(draw, ((LEFT + WIDTH - RIGHT) / 2, height - 24), "10⁹ additions and multiplications a second", size=20)
-    y = 64
-    for heading, rows in groups:
-        limits = " and ".join(sorted({bound for *_, bound in rows}))
-        words = f"{heading}; {limits} is the limit"
-        text(draw, (MARGIN, y + 26), words, size=20, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-        y += 46
-        for power in powers:
-            draw.line((at(10.0**power), y, at(10.0**power), y + ROW * len(rows) + 4), fill=GRID, width=2)
-        for label, reached, limit, bound in rows:
-            _bar(draw, y, label, reached, limit, bound, at)
-            y += ROW
-    return np.asarray(canvas)
-
-
-def _bar(draw: ImageDraw.ImageDraw, y: float, label: str, reached: float, limit: float, bound: str, at) -> None:
-    """One row: a label, a bar, a mark, and the two numbers in words."""
-    middle = y + ROW / 2
-    text(draw, (LEFT - 14, middle), label, size=20, anchor="rm", width=LEFT - MARGIN - 14)
-    draw.rectangle((LEFT, y + 7, at(reached), y + ROW - 7), fill=COLOURS[bound])
-    draw.rectangle((at(limit) - 2, y + 2, at(limit) + 2, y + ROW - 2), fill=INK)
-    words = f"{number(reached)}: {100 * reached / limit:.0f} % of the limit"
-    text(draw, (WIDTH - RIGHT + 14, middle), words, size=19, colour=PALE, anchor="lm", width=RIGHT - 20)
+    layers = {name: [one for one in found if one.layer == name] for name in dict.fromkeys(one.layer for one in found)}
+    figure, canvas = sheet(WIDTH, 130 + sum(60 + 46 * len(mine) for mine in layers.values()), layout="constrained")
+    figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
+    sizes = [len(mine) for mine in layers.values()]
+    parts = figure.subplots(len(layers), sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
+    for axes, (name, mine) in zip(parts, layers.items(), strict=True):
+        limits = " and ".join(sorted({one.bound for one in mine}))
+        axes.barh(range(len(mine)), [one.gflops for one in mine], 0.7, color=[COLOURS[one.bound] for one in mine])
+        for k, one in enumerate(mine):
+            axes.vlines(one.most, k - 0.44, k + 0.44, color=INK, linewidth=3)
+            told = f"{number(one.gflops)}: {100 * one.gflops / one.most:.0f} % of the limit"
+            axes.text(
+                1.02, k, told, fontsize=14, color=stronger(PALE), va="center", transform=axes.get_yaxis_transform()
+            )
+        dress(axes, "", "", "")
+        axes.set_title(f"{name}; {limits} is the limit", fontsize=13, fontweight="bold", loc="left", x=-0.2)
+        axes.grid(visible=False, axis="y")
+        axes.set_axisbelow(True)
+        axes.set_yticks(range(len(mine)), [one.label for one in mine], fontsize=14)
+        axes.invert_yaxis()
+    parts[-1].set_xlabel("10⁹ additions and multiplications a second", fontsize=16)
+    lowest, highest = min(one.gflops for one in found) / 1.5, max(one.most for one in found) * 1.05
+    axes.set(xscale="log", xlim=[10 ** f(math.log10(x)) for f, x in ((math.floor, lowest), (math.ceil, highest))])
+    axes.xaxis.set_major_formatter("{x:,.12g}")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    return finish(canvas)
 
 
 def number(value: float) -> str:
     """A rate with no more digits than it was measured with: 7.5, 167, 1,310."""
-    if value < 10:
-        return f"{value:.1f}"
-    return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.1f}" if value < 10 else f"{float(f'{value:.3g}'):,.0f}"
