@@ -71,8 +71,7 @@ def try_out(
     Gradients are on, and torch's random numbers begin at the same place each time and are put back afterwards.
 
     Args:
-        student: the function.
-        given: what it is called with; tensors among them must stay what they are.
+        given: what the function is called with; tensors among them must stay what they are.
         takes: the names of its arguments, as in "images, kernel_size, stride, padding".
         returns: what it shall return, as in "the map, a tensor"; None where it may be something else than a tensor.
         writes: what to say where it writes into a tensor that was given.
@@ -87,8 +86,15 @@ def try_out(
             answer = student(*given)
     except NotImplementedError:
         return not_yet
-    except Exception as trouble:
-        return _judge(student, given, trouble, takes, writes, explain, where)
+    except Exception as trouble:  # from what is sure to what is only told on
+        told = " ".join(str(trouble).split())[:160]
+        if isinstance(trouble, TypeError) and "ellipsis" in told.lower():
+            return Verdict(None, "Not yet: one of the gaps still holds the three dots.")
+        if fault := _mismatch(student, given, takes):
+            return wrong(fault)
+        in_place = "leaf Variable that requires grad is being used in an in-place" in told
+        stopped = f"Your function stopped with {type(trouble).__name__}{where}: {told or 'no words'}"
+        return wrong(explain(trouble) or (writes if in_place else stopped))
     if answer is None or answer is Ellipsis:
         return not_yet
     if any(old is not None and not torch.equal(old, now) for old, now in zip(before, given, strict=True)):
@@ -98,26 +104,16 @@ def try_out(
     return answer
 
 
-def _judge(
-    student: Callable, given: tuple, trouble: Exception, takes: str, writes: str, explain: Callable, where: str
-) -> Verdict:
-    """What to say of an exception, from what is sure to what is only told on."""
-    told = " ".join(str(trouble).split())[:160]
-    if isinstance(trouble, TypeError) and "ellipsis" in told.lower():
-        return Verdict(None, "Not yet: one of the gaps still holds the three dots.")
+def _mismatch(student: Callable, given: tuple, takes: str) -> str | None:
+    """What is wrong with a function that cannot even be called with these arguments; None if nothing is."""
     try:
         signature = inspect.signature(student)
     except (TypeError, ValueError):
-        return wrong(f"Give your function itself, of ({takes}).")
+        return f"Give your function itself, of ({takes})."
     try:
         signature.bind(*given)
     except TypeError:
-        return wrong(f"Your function must take ({takes}), in this order.")
-    if sentence := explain(trouble):
-        return wrong(sentence)
-    if "leaf Variable that requires grad is being used in an in-place" in told:
-        return wrong(writes)
-    return wrong(f"Your function stopped with {type(trouble).__name__}{where}: {told or 'no words'}")
+        return f"Your function must take ({takes}), in this order."
 
 
 def same(one: Tensor, other: Tensor) -> bool:
@@ -140,12 +136,11 @@ class Quiz:
     """One question with several answers, one of them right, and feedback on each.
 
     Args:
-        question: in plain words.
         answers: answer → why it is right or wrong, in the order shown; at least two.
         right: the right answer, word for word.
 
-    Raises:
-        ValueError: fewer than two answers, or the right one is not among them.
+    >>> quiz("Two and two?", {"3": "Count again.", "4": "Yes."}, right="4")
+    [A quiz: Two and two?]
     """
 
     def __init__(self, question: str, answers: dict[str, str], right: str):
@@ -154,13 +149,13 @@ class Quiz:
                 f"a quiz has two answers or more, the right one among them; got {list(answers)} and right={right!r}."
             )
         self.question, self.answers, self.right = question, dict(answers), right
-        title = widgets.HTML(f'<div style="{_QUESTION}">{html.escape(question)}</div>')
-        self.choice = widgets.RadioButtons(
-            options=list(answers), value=None, layout=widgets.Layout(width="100%", min_height="fit-content")
-        )
-        self.feedback = widgets.HTML()
+        self.title = f'<div style="{_QUESTION}">{html.escape(question)}</div>'
+        wide = {"width": "100%", "min_height": "fit-content"}
+        self.choice = widgets.RadioButtons(options=list(answers), value=None, layout=wide)
         self.choice.observe(self._answered, "value")
-        self.widget = widgets.VBox([title, self.choice, self.feedback], layout=widgets.Layout(width="100%"))
+        self.feedback = widgets.HTML()
+        parts = [widgets.HTML(self.title), self.choice, self.feedback]
+        self.widget = widgets.VBox(parts, layout={"width": "100%"})
 
     def verdict(self) -> Verdict:
         """What the present choice is worth."""
@@ -182,18 +177,10 @@ class Quiz:
             f"{'✓' if answer == self.right else '✗'} {html.escape(why)}</details></li>"
             for answer, why in self.answers.items()
         )
-        page = f'<div style="{_QUESTION}">{html.escape(self.question)}</div><ul>{folded}</ul>'
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
-        return {"text/plain": repr(self), "text/html": page, "application/vnd.jupyter.widget-view+json": view}
+        page = {"text/plain": repr(self), "text/html": f"{self.title}<ul>{folded}</ul>"}
+        return page | {"application/vnd.jupyter.widget-view+json": view}
 
 
 _QUESTION = "font-size:17px; font-weight:bold; line-height:1.4; white-space:normal; padding:4px 0"
-
-
-def quiz(question: str, answers: dict[str, str], right: str) -> Quiz:
-    """Ask one question; see `Quiz`.
-
-    >>> quiz("Two and two?", {"3": "Count again.", "4": "Yes."}, right="4")
-    [A quiz: Two and two?]
-    """
-    return Quiz(question, answers, right)
+quiz = Quiz  # what a lesson writes

@@ -26,6 +26,11 @@ _END = object()
 SETTLE = 0.004  # seconds from a request to its first piece of work
 PAUSE = 0.08  # seconds between two drawings of one run; the first, the last and what `must_be_seen` are always drawn
 LEFT = "330px"  # width of the column of controls
+_HEADLINE = "font-size:19px; line-height:1.4; padding:0 0 4px 0; white-space:normal"
+_ALERT = (
+    f"font-size:16px; line-height:1.4; padding:6px 10px; white-space:normal; color:{figures.INK};"
+    f" background:#FFF4E5; border-left:5px solid {figures.VERMILLION}"
+)
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,13 @@ class Lab:
         self.controls = dict(controls)
         self.alt = alt
         self.threads: int | None = 1  # for small networks; a lab with large ones sets None, which leaves torch's choice
-        settings = {name: one for name, one in self.controls.items() if isinstance(one, widgets.ValueWidget)}
-        self.defaults = {name: one.value for name, one in settings.items()}
-        menus = {name: control for name, control in self.controls.items() if isinstance(control, widgets.Dropdown)}
+        self.defaults = {name: one.value for name, one in controls.items() if isinstance(one, widgets.ValueWidget)}
+        menus = {name: one for name, one in controls.items() if isinstance(one, widgets.Dropdown)}
         self._offered = {name: tuple(menu.options) for name, menu in menus.items()}  # as a request may change them
-        self.headline = widgets.HTML()
-        self.message = widgets.HTML()
+        self.headline, self.message = widgets.HTML(), widgets.HTML()
         self._pixels = _EMPTY  # what the picture shows
         self.image = widgets.Image(value=images.encode(_EMPTY), format="jpeg")
-        self.reset_button = widgets.Button(description="Reset", icon="undo", layout=_beside_labels())
+        self.reset_button = widgets.Button(description="Reset", icon="undo", layout=BELOW)
         tip(self.reset_button, "every control as it was in the beginning")
         self._run: Generator | None = None  # the request in work
         self._lock = threading.RLock()  # JupyterLab 4.4 and later bring a control's messages on a thread of their own
@@ -76,8 +79,7 @@ class Lab:
     def steps(self, **choices: Any) -> Iterator[Any]:
         """Work through one request, yielding after each piece of work whatever `draw` needs.
 
-        Raises:
-            ValueError, TypeError: with one sentence for the student; it is shown under the picture.
+        A ValueError or TypeError has one sentence for the student; it is shown under the picture.
         """
         raise NotImplementedError
 
@@ -153,7 +155,8 @@ class Lab:
 
     def say(self, sentence: str) -> None:
         """Show a sentence under the picture; an empty one clears the line."""
-        self.message.value = _alert(sentence) if sentence else ""
+        alert = f'<div role="alert" aria-live="assertive" style="{_ALERT}">⚠ {html.escape(sentence)}</div>'
+        self.message.value = alert if sentence else ""
 
     # ---- how a request runs ----------------------------------------------------------------------------------
     def _changed(self, _change: dict) -> None:
@@ -210,7 +213,7 @@ class Lab:
         height, width = frame.pixels.shape[:2]
         self.image.width, self.image.height = str(width), str(height)
         self.image.value = images.encode(frame.pixels)
-        self.headline.value = _heading(frame.headline)
+        self.headline.value = f'<div role="status" aria-live="polite" style="{_HEADLINE}">{frame.headline}</div>'
         self.say("")
 
     # ---- how it looks ----------------------------------------------------------------------------------------
@@ -233,17 +236,12 @@ class Lab:
         """The live lab for who has a kernel; its present picture for who has none (a web page, a printed page)."""
         bundle, metadata = figures.Picture(self._pixels, self.alt)._repr_mimebundle_()
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
-        bundle |= {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
-        return bundle, metadata
+        return bundle | {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}, metadata
 
 
 # ---- controls, the same under ipywidgets 7.7 and 8 -----------------------------------------------------------------
 _LOOK = {"style": {"description_width": "72px"}, "layout": {"width": "322px"}}
-
-
-def _beside_labels() -> dict:
-    """The layout of a button: under the controls, not under their names."""
-    return {"width": "242px", "margin": "2px 2px 2px 82px"}
+BELOW = {"width": "242px", "margin": "2px 2px 2px 82px"}  # the layout of what stands under the controls, not the names
 
 
 def half_button(words: str, icon: str, help: str, **looks) -> widgets.Button:
@@ -264,13 +262,9 @@ def tip(widget: widgets.Widget, words: str) -> widgets.Widget:
 
 
 def pixel_slider(name: str, values, value, help: str) -> widgets.SelectionSlider:
-    """A slider in 255ths, the steps in which pixels are stored; it reads "8/255" and its value is 8.
+    """A slider over values in 255ths, in which pixels are stored: it reads "8/255" and its value is 8.
 
-    Args:
-        name: of the quantity.
-        values: those that may be chosen, in 255ths; a pair (label, value) is taken as it is.
-        value: the first one.
-        help: what it does.
+    A pair (label, value) among the values is taken as it is.
     """
     options = [pair if isinstance(pair, tuple) else (f"{pair:g}/255", pair) for pair in values]
     return tip(widgets.SelectionSlider(options=options, value=value, description=name, **_LOOK), help)
@@ -298,11 +292,10 @@ def switch(name: str, value: bool, help: str) -> widgets.Checkbox:
 
 def keep_choice(control: widgets.Dropdown, options, fallback) -> None:
     """Give a menu new options; what was chosen stays chosen where it is still among them."""
-    options = tuple(options)
+    options, label = tuple(options), control.label
     if options == tuple(control.options):
         return
     labels = [pair[0] if isinstance(pair, tuple) else str(pair) for pair in options]
-    label = control.label
     control.options = options  # this alone would choose the first
     if label in labels:
         control.index = labels.index(label)
@@ -319,16 +312,3 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _heading(words: str) -> str:
-    style = "font-size:19px; line-height:1.4; padding:0 0 4px 0; white-space:normal"
-    return f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
-
-
-def _alert(sentence: str) -> str:
-    style = (
-        f"font-size:16px; line-height:1.4; padding:6px 10px; white-space:normal; color:{figures.INK};"
-        f" background:#FFF4E5; border-left:5px solid {figures.VERMILLION}"
-    )
-    return f'<div role="alert" aria-live="assertive" style="{style}">⚠ {html.escape(sentence)}</div>'

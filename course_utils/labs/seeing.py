@@ -24,11 +24,8 @@ SMALL = 64  # pixels up to which a network and its pictures are small
 class SeeingLab(base.Lab):
     """A lab with a menu called "picture" and an `OwnPicture` called "upload", with networks to choose, or with both.
 
-    What is brought is chosen in the menu at once. Networks are loaded when they are first wanted.
-
-    Args:
-        controls, alt: as in `Lab`.
-        loaded: networks that are at hand already.
+    What is brought is chosen in the menu at once. Networks are loaded when they are first wanted, but for those that
+    are `loaded` already.
     """
 
     scenes: Mapping[str, tuple[str, int]]  # name in the menu → class and seed, as `named` makes it
@@ -58,11 +55,7 @@ class SeeingLab(base.Lab):
         return network
 
     def picture(self, chosen: str, upload: Any, size: int, device: str | torch.device | None = None) -> Tensor:
-        """The chosen picture, [1, 3, size, size], on the course's device if no other is named.
-
-        Raises:
-            ValueError: it is the picture of one's own, and there is none yet.
-        """
+        """The chosen picture, [1, 3, size, size], on the course's device if no other is named; errors as in `own`."""
         if chosen == OWN:
             return self.own(upload, size, device)
         return scene(*self.scenes[chosen], size).images.to(device or runtime.device())

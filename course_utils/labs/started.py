@@ -18,12 +18,7 @@ class StartedLab(base.Lab):
 
     A subclass writes, beside `steps` and `draw`, `waiting`: the frame before the first start, such as the result of
     a longer run that ships; and `share`: how far a step is. A second start ends the first run; Stop, or an interrupt
-    of the kernel, leaves the last picture.
-
-    Args:
-        controls: name → widget, as in `Lab`.
-        alt: what the picture shows, in one sentence.
-        start: the words on the button.
+    of the kernel, leaves the last picture. `start` gives the words on the button.
     """
 
     def __init__(self, controls: Mapping[str, widgets.Widget], *, alt: str, start: str = "Start"):
@@ -81,7 +76,11 @@ class StartedLab(base.Lab):
 
     def _frames(self) -> Generator[None, None, None]:
         if not self._started:
-            yield from self._waiting()
+            try:
+                self._show(self.waiting(**self.choices()))
+            except (ValueError, TypeError) as problem:
+                self.say(str(problem))
+            yield
             return
         self.start_button.description, self.stop_button.disabled = "Again", False
         self.progress.value = 0.0
@@ -89,13 +88,6 @@ class StartedLab(base.Lab):
             yield from super()._frames()
         finally:
             self.stop_button.disabled = True
-
-    def _waiting(self) -> Generator[None, None, None]:
-        try:
-            self._show(self.waiting(**self.choices()))
-        except (ValueError, TypeError) as problem:
-            self.say(str(problem))
-        yield
 
     def _drawn(self, step: Any) -> base.Frame:
         self.progress.value = min(max(float(self.share(step)), 0.0), 1.0)
