@@ -124,19 +124,16 @@ class PoolingLab(SeeingLab):
 
     def draw(self, step: Pooled) -> base.Frame:
         """Before and after, and the formula with the student's numbers."""
-        if step.gradient is None:
-            right, name = images.to_pixels(step.after)[0], "after"
-        else:
+        before, right, name = images.to_pixels(step.before)[0], images.to_pixels(step.after)[0], "after"
+        if step.gradient is not None:
             right, name = drawings.gradient_map(step.gradient.numpy()), "the gradient arrives here"
-        before, lines = images.to_pixels(step.before)[0], _arithmetic(step)
-        pixels = drawings.pooled_picture(before, right, name=name, lines=lines, window=step.window)
+        pixels = drawings.pooled_picture(before, right, name=name, lines=_arithmetic(step), window=step.window)
         return base.Frame(pixels, _headline(step))
 
 
 def _arithmetic(step: Pooled) -> list[str]:
     """The output size and what is left of the numbers, worked out with the student's own numbers."""
-    size, result = step.before.shape[-1], step.after.shape[-1]
-    k, s, p, d = step.window.values()
+    size, result, (k, s, p, d) = step.before.shape[-1], step.after.shape[-1], step.window.values()
     if step.kind == "blur":
         first = pooling.output_size(size, k, 1, p)
         told = [
@@ -148,22 +145,16 @@ def _arithmetic(step: Pooled) -> list[str]:
             "H′ = ⌊(H + 2p − d·(k − 1) − 1) / s⌋ + 1",
             f"    = ⌊({size} + 2·{p} − {d}·({k} − 1) − 1) / {s}⌋ + 1 = {result}",
         ]
-    before, after = step.before.numel(), step.after.numel()
-    return [*told, f"numbers: 3·{size}·{size} = {before:,}  →  3·{result}·{result} = {after:,}"]
+    return [*told, f"numbers: 3·{size}·{size} = {3 * size**2:,}  →  3·{result}·{result} = {3 * result**2:,}"]
 
 
 def _headline(step: Pooled) -> str:
     """What pooling did, in one sentence (HTML)."""
-    share = step.after.numel() / step.before.numel()
     if step.gradient is not None:
         reached = float((step.gradient > 0).float().mean())
         if reached == 1:
             return "In training, <b>every</b> pixel hears something."
-        return f"In training, {_share(reached)} of the pixels hear something; the dark ones hear nothing."
+        return f"In training, {100 * reached:.3g} % of the pixels hear something; the dark ones hear nothing."
     what = {"max": "the largest", "average": "the mean", "blur": "a blur of the largest"}[step.kind]
-    count = step.window["kernel_size"] ** 2
-    return f"Each result is <b>{what}</b> of {count} numbers; {_share(share)} of the numbers are left."
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    count, share = step.window["kernel_size"] ** 2, step.after.numel() / step.before.numel()
+    return f"Each result is <b>{what}</b> of {count} numbers; {100 * share:.3g} % of the numbers are left."

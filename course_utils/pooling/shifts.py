@@ -24,15 +24,10 @@ RESULTS = runtime.DATA / "pooling" / "shifts.json"  # what scripts/results_pooli
 
 @dataclass(frozen=True)
 class Travel:
-    """Scenes wider than the camera's picture, in which the sign stays whole wherever the camera stands.
+    """Scenes wider than the camera's picture, in which the sign stays whole wherever the camera stands."""
 
-    Attributes:
-        images: [N, 3, WINDOW, WINDOW + FARTHEST] in [0, 1]; beside the sign there is street, no padding.
-        labels: [N].
-    """
-
-    images: Tensor
-    labels: Tensor
+    images: Tensor  # [N, 3, WINDOW, WINDOW + FARTHEST] in [0, 1]; beside the sign there is street, no padding
+    labels: Tensor  # [N]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -46,23 +41,21 @@ def render_travels(count: int, *, seed: int, batch: int = 256) -> Travel:
     """Render scenes until enough of them have a small sign in the middle, where a travelling camera sees all of it.
 
     Args:
-        count: how many scenes, at least 1. About one rendered scene in twenty will do.
-        seed: the same seed gives the same scenes.
+        count: how many, at least 1; about one rendered scene in twenty will do.
         batch: scenes rendered at a time.
 
     >>> render_travels(2, seed=5, batch=64).images.shape
     torch.Size([2, 3, 96, 128])
     """
     check_whole("count", count, says="must be at least 1 scene")
-    images, labels, found, block = [], [], 0, 0
-    while found < count:
-        scenes = signs.render(batch, size=WINDOW + FARTHEST, seed=seed + block, dials=WORLD, device="cpu")
-        for index in range(batch):
-            top = _top(scenes.masks[index, 0])
-            if top is not None:
-                images.append(scenes.images[index, :, top : top + WINDOW])
-                labels.append(scenes.labels[index])
-        found, block = len(images), block + 1
+    images, labels = [], []
+    while len(images) < count:
+        scenes = signs.render(batch, size=WINDOW + FARTHEST, seed=seed, dials=WORLD, device="cpu")
+        for image, label, mask in zip(scenes.images, scenes.labels, scenes.masks[:, 0], strict=True):
+            if (top := _top(mask)) is not None:
+                images.append(image[:, top : top + WINDOW])
+                labels.append(label)
+        seed += 1
     return Travel(torch.stack(images[:count]), torch.stack(labels[:count]))
 
 
@@ -78,15 +71,10 @@ def _top(mask: Tensor) -> int | None:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network says while the camera moves.
+    """What a network says while the camera moves."""
 
-    Attributes:
-        scores: [N, FARTHEST + 1], the probability of the true class at each shift, in [0, 1].
-        classes: [N, FARTHEST + 1], the class that it reads.
-    """
-
-    scores: Tensor
-    classes: Tensor
+    scores: Tensor  # [N, FARTHEST + 1], the probability of the true class at each shift, in [0, 1]
+    classes: Tensor  # [N, FARTHEST + 1], the class that it reads
 
     def same(self) -> Tensor:
         """Whether the class is still that of shift 0: [N, FARTHEST + 1], 0 or 1."""
