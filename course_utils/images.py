@@ -27,16 +27,7 @@ from course_utils import runtime, web
 MAX_BYTES = 32 * 2**20  # of a file, an upload or a download
 MAX_PIXELS = 64_000_000  # width × height of one picture; telephones make 12 to 50 million
 ROUNDING = 1e-6  # what blending and resizing may take a pixel beyond 0 and 1; who only looks need not mind
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "GIF",
-    "WEBP",
-    "AVIF",
-    "BMP",
-    "TIFF",
-    "PPM",
-)  # none of them starts a program (as EPS)
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM")  # none of them starts a program (as EPS)
 
 _ADDRESS = re.compile(r"[a-z][\w+.-]+://|(file|data):", re.IGNORECASE)  # and C:\ is a path
 _MISTAKES = {  # how files begin that are often given by mistake
@@ -86,41 +77,27 @@ def to_tensor(picture: Any, *, size: int | None = None, device: str | torch.devi
 
 
 def fetch(address: str, *, seconds: float = 60.0) -> bytes:
-    """Bring a picture from the web, and make sure that it is one.
+    """Bring a picture from the web, and make sure that it is one: the bytes of the file, as `to_tensor` reads them.
 
     Args:
         address: begins with http:// or https://.
         seconds: for all of it, as for `web.read`.
-
-    Returns:
-        The bytes of the file, as `to_tensor` reads them.
 
     Raises:
         PictureError: not an address, no network, no such host or file, too slow, too large, not a picture.
     """
     if not re.match(r"https?://[^/\s]", address, re.IGNORECASE):
         begins = address if len(address) <= 30 else f"{address[:30]}…"
-        raise PictureError(
-            f"“{begins}” is no address of a picture; one begins with https://, as 'Copy image address' copies it."
-        )
-    try:
+        advice = "one begins with https://, as 'Copy image address' copies it"
+        raise PictureError(f"“{begins}” is no address of a picture; {advice}.")
+    with _readable("the picture"):
         data = web.read(address, most=MAX_BYTES, seconds=seconds)
-    except (OSError, HTTPException, ValueError) as problem:
-        raise PictureError(f"the picture cannot be read ({web.reason(problem)}); {web.advice(problem)}.") from None
     _decode(data, "what stands at this address")
     return data
 
 
 def check_range(images: torch.Tensor, *, rounding: float = 0.0) -> None:
-    """Refuse pictures that hold NaN or leave [0, 1], such as those of 0 to 255.
-
-    Args:
-        images: float, of any shape.
-        rounding: how far beyond 0 and 1 a pixel may lie.
-
-    Raises:
-        ValueError: which of the two it is, and what to do.
-    """
+    """Refuse pictures, floats of any shape, that hold NaN or leave [0, 1] by more than `rounding`, as 0 to 255 do."""
     if images.isnan().any():
         raise ValueError("images holds NaN; every pixel must be a number in [0, 1], so look where they were computed.")
     low, high = images.min().item(), images.max().item()
@@ -142,7 +119,6 @@ def to_pixels(tensor: torch.Tensor) -> np.ndarray:
 
     Raises:
         PictureError: another shape, or NaN in it.
-        TypeError: not a tensor of floats.
 
     >>> to_pixels(torch.full((3, 1, 1), 0.2))
     array([[[51, 51, 51]]], dtype=uint8)
@@ -180,18 +156,14 @@ def blur(images: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def encode(pixels: np.ndarray, format: str = "jpeg") -> bytes:
-    """Compress pixels for an `ipywidgets.Image`, fast enough to follow a slider.
+    """Compress pixels to the bytes of a file for an `ipywidgets.Image`, fast enough to follow a slider.
 
     Args:
         pixels: uint8 [H, W, 3] in 0…255, each side 1 to 65,500 long.
         format: "jpeg" for photographs (quality 88), "png" for flat colours and text (exact).
 
-    Returns:
-        The bytes of the file.
-
     Raises:
         PictureError: another shape or an unknown format.
-        TypeError: not an array of uint8.
     """
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
         raise TypeError("encode takes a numpy array of uint8 and got something else; use to_pixels first.")
@@ -242,7 +214,7 @@ def _channels_first(pixels: torch.Tensor, unclear_is_first: bool) -> torch.Tenso
     if pixels.ndim in (2, 3):
         pixels = pixels[None, :, :, None] if pixels.ndim == 2 else pixels[None]
     first, last = (pixels.ndim == 4 and pixels.shape[axis] in (1, 3, 4) for axis in (1, 3))
-    if not first and not last:
+    if not (first or last):
         raise PictureError(f"a picture is [H, W], [3, H, W] or [H, W, 3], not {shape}; reorder its axes.")
     if last and (len(shape) == 2 or not (first and unclear_is_first)):
         pixels = pixels.permute(0, 3, 1, 2)
@@ -287,7 +259,7 @@ def _read(picture: Any) -> tuple[bytes, str]:
         raise TypeError(f"a picture is a path, address, upload, image or array; give one, not {kind}.")
     text = os.fspath(picture)
     name = text if len(text) <= 100 else f"{text[:60]}…{text[-30:]}"
-    try:
+    with _readable(repr(name)):
         if _ADDRESS.match(text):
             return web.read(text, most=MAX_BYTES), name
         path = Path(text).expanduser()
@@ -295,8 +267,15 @@ def _read(picture: Any) -> tuple[bytes, str]:
             raise OSError("it is a folder" if path.is_dir() else f"no such file; paths start in {Path.cwd()}")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1), name
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Say in one sentence why a file or an address cannot be read."""
+    try:
+        yield
     except (OSError, HTTPException, ValueError, RuntimeError) as problem:  # no network, 404, no home folder …
-        raise PictureError(f"{name!r} cannot be read ({web.reason(problem)}); {web.advice(problem)}.") from None
+        raise PictureError(f"{name} cannot be read ({web.reason(problem)}); {web.advice(problem)}.") from None
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:
