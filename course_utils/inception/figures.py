@@ -19,6 +19,7 @@ from course_utils.figures.style import extra, pen
 
 COLOURS = {"conv_1x1": BLUE, "conv_3x3": ORANGE, "conv_5x5": GREEN, "pool": PURPLE}
 SIDE = 200  # pixels of a picture in `activations`
+Table = Sequence[Sequence[float]]  # [rows][columns]
 
 # ---- the module ------------------------------------------------------------------------------------------------
 TOP, BOTTOM = 72, 532  # of the diagram
@@ -31,17 +32,15 @@ def module(cost: Account, *, title: str) -> np.ndarray:
     """An Inception module from left to right: every bar is as high as it has channels, on one scale.
 
     Args:
-        cost: what it costs, as `accounting.account` says of an `Inception`.
-        title: the figure's one message.
+        cost: what `accounting.account` says of an `Inception`.
 
     >>> from course_utils.costs import accounting
     >>> from course_utils.networks.inception import MODULES, Inception
     >>> module(accounting.account(Inception(*MODULES["3a"]), (192, 28, 28)), title="As high as channels").shape
     (660, 1120, 3)
     """
-    canvas = Image.new("RGB", (WIDTH, 660), PAPER)
+    canvas, _ = begin(660, title, y=28)
     draw = pen(canvas, "RGBA")
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
     in_channels, out = cost.input_shape[1], cost.rows[-1].shape[1]
     # Branch → its windows: the 1×1 that reduces (or the pooling), where there is one, and the filters.
     windows = {name: [row for row in cost.rows if row.patch and row.name.startswith(name)] for name in COLOURS}
@@ -54,27 +53,20 @@ def module(cost: Account, *, title: str) -> np.ndarray:
     text(draw, (LAST + THICK / 2, exit_top - 14), f"{out} out", size=20, bold=True)
     top = middle - (sum(heights.values()) + ABOVE * len(heights)) / 2
     for name, height in heights.items():
-        exit_bottom = exit_top + cost[name].shape[1] * scale
-        exit = exit_top, exit_bottom
+        exit = exit_top, exit_top + cost[name].shape[1] * scale
         _draw_branch(draw, cost[name], windows[name], entry, top + ABOVE + height / 2, scale, exit)
-        exit_top, top = exit_bottom, top + ABOVE + height
+        exit_top, top = exit[1], top + ABOVE + height
     _draw_shares(draw, "channels out", 574, {name: cost[name].shape[1] for name in COLOURS})
-    _draw_shares(
-        draw, "multiply-adds", 626, {name: cost[name].macs for name in COLOURS}
-    )  # parameters are shared out likewise
+    _draw_shares(draw, "multiply-adds", 626, {name: cost[name].macs for name in COLOURS})  # and so the parameters
     return np.asarray(canvas)
 
 
 def _scale(most: int, channels: Sequence[int]) -> float:
     """Pixels a channel: as many as leave room for every row, its words, the input and the output."""
-    room = BOTTOM - TOP - ABOVE * len(channels)
-    scale = (BOTTOM - TOP - 20) / most
-    for _ in range(30):  # rows that are too thin for words take some room from the others
-        if sum(max(LEAST, count * scale) for count in channels) <= room:
-            break
-        thick = [count for count in channels if count * scale > LEAST]
-        scale = min(0.97 * scale, (room - LEAST * (len(channels) - len(thick))) / max(sum(thick), 1))
-    return scale
+    rows, room = sorted(channels), BOTTOM - TOP - ABOVE * len(channels)
+    # However many rows are too thin for words and take LEAST, the others must fit into what is left.
+    fits = [(room - LEAST * thin) / sum(rows[thin:]) for thin in range(len(rows))]
+    return min((BOTTOM - TOP - 20) / most, *fits)
 
 
 def _draw_bar(draw, left: float, middle: float, height: float, colour: str, words: str) -> tuple[float, float]:
@@ -86,23 +78,22 @@ def _draw_bar(draw, left: float, middle: float, height: float, colour: str, word
     return ends
 
 
-def _draw_flow(draw, left: float, start, right: float, end, colour: str, alpha: int) -> None:
-    """What streams from one bar to the next, as thick at both ends as they are."""
-    points = [(left, start[0]), (right, end[0]), (right, end[1]), (left, start[1])]
-    draw.polygon(points, fill=(*ImageColor.getrgb(colour), alpha))
-
-
 def _draw_branch(draw, branch: Row, windows: Sequence[Row], entry, y: float, scale: float, exit) -> None:
     """From the input through its windows to the output, its numbers beside the last flow."""
-    colour, before, left = COLOURS[branch.name], entry, FIRST + THICK
+    colour, left, (top, bottom) = COLOURS[branch.name], FIRST + THICK, entry
+
+    def flow(right: float, end: tuple[float, float], alpha: int) -> None:  # as thick at both ends as the bars are
+        points = [(left, top), (right, end[0]), (right, end[1]), (left, bottom)]
+        draw.polygon(points, fill=(*ImageColor.getrgb(colour), alpha))
+
     for window in windows:
-        place = FILTERED if window is windows[-1] else BETWEEN
-        channels, side = window.shape[1], window.patch.partition("/")[0]
+        place, channels = FILTERED if window is windows[-1] else BETWEEN, window.shape[1]
         half = max(channels * scale, 1.5) / 2
-        _draw_flow(draw, left, before, place, (y - half, y + half), colour, 38 if before is entry else 70)
-        words = f"{'max ' if window.kind == 'MaxPool2d' else ''}{side}: {channels}"
-        before, left = _draw_bar(draw, place, y, channels * scale, colour, words), place + THICK
-    _draw_flow(draw, left, before, LAST, exit, colour, 70)
+        flow(place, (y - half, y + half), 38 if window is windows[0] else 70)
+        words = f"{'max ' if window.kind == 'MaxPool2d' else ''}{window.patch.partition('/')[0]}: {channels}"
+        top, bottom = _draw_bar(draw, place, y, channels * scale, colour, words)
+        left = place + THICK
+    flow(LAST, exit, 70)
     draw.rectangle((LAST, exit[0], LAST + THICK, exit[1]), fill=colour)
     seen = "one output sees {}×{} of the input".format(*branch.receptive_field)
     text(draw, (left + 44, y - 12), f"{branch.name}: {seen}", size=18, bold=True, anchor="lm", width=440)
@@ -144,22 +135,14 @@ def activations(picture: np.ndarray, maps: Mapping[str, np.ndarray], off: Sequen
 
 
 def tiles(maps: np.ndarray, colour: str) -> np.ndarray:
-    """The nine maps that say most, in a square: dark is 0, the branch's colour is half, white is most.
-
-    Args:
-        maps: float [channels, H, W], at least 0.
-        colour: of the branch.
-    """
-    maps = np.asarray(maps, dtype=np.float32)
-    order = np.argsort(-maps.mean(axis=(1, 2)), kind="stable")[:9]
-    edge = (SIDE - 8) // 3
-    canvas = Image.new("RGB", (SIDE, SIDE), PAPER)
+    """The nine maps that say most, of float [channels, H, W]: dark is 0, a branch's colour half, white the most."""
+    most = np.argsort(-maps.mean(axis=(1, 2)), kind="stable")[:9]
+    shares = maps[most] / np.maximum(maps[most].max(axis=(1, 2), keepdims=True), 1e-9)
     ramp = blended(np.linspace(0, 1, 256), INK, colour, PAPER).astype(np.uint8)
-    for k, channel in enumerate(order):
-        values = maps[channel] / max(float(maps[channel].max()), 1e-9)
-        tile = Image.fromarray(ramp[(255 * values).astype(np.uint8)])
-        place = (k % 3) * (edge + 4), (k // 3) * (edge + 4)
-        canvas.paste(tile.resize((edge, edge), Image.Resampling.NEAREST), place)
+    canvas, edge = Image.new("RGB", (SIDE, SIDE), PAPER), (SIDE - 8) // 3
+    for k, pixels in enumerate(ramp[(255 * shares).astype(np.uint8)]):
+        tile = Image.fromarray(pixels).resize((edge, edge), Image.Resampling.NEAREST)
+        canvas.paste(tile, ((k % 3) * (edge + 4), (k // 3) * (edge + 4)))
     return np.asarray(canvas)
 
 
@@ -176,7 +159,7 @@ def accuracies(before: tuple[str, float], after: tuple[str, float], share: float
 
     Args:
         before, after: words, and a share in [0, 1].
-        share: of the scenes that were asked so far, for the second bar, in [0, 1].
+        share: of the scenes that were asked so far, in [0, 1].
     """
     canvas = Image.new("RGB", (WIDTH, 120), PAPER)
     draw = pen(canvas)
@@ -197,22 +180,13 @@ def _counted(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
 
 
-def ablations(
-    shares: Sequence[Sequence[float]],
-    channels: Sequence[Sequence[float]],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    *,
-    title: str,
-) -> np.ndarray:
+def ablations(shares: Table, channels: Table, rows: Sequence[str], columns: Sequence[str], *, title: str) -> np.ndarray:
     """What is read right when one branch is ablated: a table, the darker the worse.
 
     Args:
-        shares: [rows][columns], of the scenes that are read right, in [0, 1].
-        channels: [rows][columns], the branch's share of its module's channels.
-        rows: names of the modules.
-        columns: names of the branches.
-        title: the figure's one message.
+        shares: of the scenes that are read right, in [0, 1].
+        channels: the branch's share of its module's channels.
+        rows, columns: names of the modules and of the branches.
 
     >>> ablations([[0.84, 0.94]], [[0.4, 0.2]], ["module a"], ["conv_3x3", "conv_5x5"], title="Both are missed").shape
     (196, 1120, 3)
@@ -226,12 +200,11 @@ def ablations(
         text(draw, (left - 16, y + tall / 2), row, size=20, bold=True, anchor="rm")
         for k, (share, part) in enumerate(zip(shares[j], channels[j], strict=True)):
             x = left + k * wide
-            fill = mixed(1.6 * (1 - share), "#FFF6EF", VERMILLION)
-            draw.rectangle((x + 2, y + 2, x + wide - 2, y + tall - 2), fill=fill)
+            shade = mixed(1.6 * (1 - share), "#FFF6EF", VERMILLION)
+            draw.rectangle((x + 2, y + 2, x + wide - 2, y + tall - 2), fill=shade)
             text(draw, (x + wide / 2, y + 30), f"{_counted(share)} right", size=22, bold=True)
-            small = f"{100 * part:.0f} % of the channels"
-            small = small if extra(16) else f"it has {small}"  # on stage fewer words, and so larger ones
-            text(draw, (x + wide / 2, y + 60), small, size=16, width=wide - 12)
+            words = f"{'' if extra(16) else 'it has '}{100 * part:.0f} % of the channels"  # on stage few and large
+            text(draw, (x + wide / 2, y + 60), words, size=16, width=wide - 12)
     return np.asarray(canvas)
 
 
@@ -241,15 +214,12 @@ def costs(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable
 
     Args:
         rows: name → (with, without), in any unit, the same for all.
-        title: the figure's one message.
         says: turns a value into words.
 
     >>> costs({"inception (3a)": (128, 303)}, title="They pay", says=lambda macs: f"{macs} M").shape
     (146, 1120, 3)
     """
-    canvas = Image.new("RGB", (WIDTH, 100 + 46 * len(rows)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(100 + 46 * len(rows), title, y=28)
     left, right, most = 230, WIDTH - 270, max(without for _, without in rows.values())
     for x, words, colour in ((left, "with 1×1 reductions", BLUE), (left + 290, "without", VERMILLION)):
         draw.rectangle((x, 58, x + 26, 78), fill=colour)
@@ -275,20 +245,10 @@ def race(by_pictures: Series, by_work: Series, *, pictures: float, work: float, 
     titles = "What it has learnt, picture by picture", "… and for how much work"
     if len(by_pictures) > 1:
         titles = "For each picture: they learn alike", "For each multiply-add: they do not"
-    halves = [
-        quick_curves(
-            dict(series) | {f"{100 * goal:.0f} %": ([0, end], [goal, goal])},
-            title=title,
-            x_label=x_label,
-            y_label="test scenes read right",
-            x_range=(0, end),
-            y_range=(0, 1),
-            width=WIDTH // 2,
-            height=440,
-        )
-        for title, series, end, x_label in (
-            (titles[0], by_pictures, pictures, "thousand pictures seen"),
-            (titles[1], by_work, work, "billions of multiply-adds"),
-        )
-    ]
+    same = {"y_label": "test scenes read right", "y_range": (0, 1), "width": WIDTH // 2, "height": 440}
+    axes = (by_pictures, pictures, "thousand pictures seen"), (by_work, work, "billions of multiply-adds")
+    halves = []
+    for title, (series, end, x_label) in zip(titles, axes, strict=True):
+        lines = dict(series) | {f"{100 * goal:.0f} %": ([0, end], [goal, goal])}
+        halves.append(quick_curves(lines, title=title, x_label=x_label, x_range=(0, end), **same))
     return np.concatenate(halves, axis=1)
