@@ -7,7 +7,8 @@ thing that was asked for, `ValueError` for one that is out of its range; each at
 the argument, says what is allowed and shows what came. A number may be Python's or numpy's; True and False are none.
 A function that raises something else, or for another reason, says so itself.
 
-`says` puts words of one's own in the place of the usual range, behind the name and before "; got …".
+Every check is told what the argument is called, and what came. `says` puts words of one's own in the place of the
+usual range, behind the name and before "; got …", as in "is a brightness from 0 (black) to 1 (white)".
 """
 
 from __future__ import annotations
@@ -36,14 +37,7 @@ def is_number(number: Any) -> bool:
 
 
 def check_whole(name: str, number: int, least: int = 1, most: int | None = None, *, says: str = "") -> int:
-    """A whole number between two bounds, both allowed, as Python's int.
-
-    Args:
-        name: what it is called.
-        number: what came.
-        least, most: the bounds; None sets no upper one.
-        says: what is allowed, in words of one's own, as in "counts modules from the outermost, 1, inwards".
-    """
+    """A whole number between two bounds, both allowed, as Python's int; `most` None sets no upper one."""
     if not is_whole(number):
         allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise TypeError(f"{name} must be a whole number {allowed}; got {number!r}.")
@@ -56,34 +50,18 @@ def check_whole(name: str, number: int, least: int = 1, most: int | None = None,
 def check_number(
     name: str, number: float, least: float = 0.0, most: float = math.inf, *, above: bool = False, says: str = ""
 ) -> float:
-    """A finite number between two bounds, both allowed, as Python's float.
-
-    Args:
-        name: what it is called.
-        number: what came.
-        least, most: the bounds.
-        above: the lower bound itself is not allowed.
-        says: what is allowed, in words of one's own, as in "is a brightness from 0 (black) to 1 (white)".
-    """
+    """A finite number between two bounds, as Python's float; both are allowed, but for the lower one if `above` it."""
     if not is_number(number):
         raise TypeError(f"{name} must be a number; got {number!r}.")
     if not least <= number <= most or not math.isfinite(number) or (above and number == least):  # NaN neither
-        low = f"{'more than' if above else 'at least'} {least:g}"
-        bracket = "(" if above else "["
-        allowed = f"be {low} and finite" if math.isinf(most) else f"lie in {bracket}{least:g}, {most:g}]"
+        low, bracket = ("more than", "(") if above else ("at least", "[")
+        allowed = f"be {low} {least:g} and finite" if math.isinf(most) else f"lie in {bracket}{least:g}, {most:g}]"
         raise ValueError(f"{name} {says or f'must {allowed}'}; got {number:g}.")
     return float(number)
 
 
 def check_pair(name: str, given: int | tuple[int, int], least: int = 1, *, says: str = "") -> tuple[int, int]:
-    """One whole number of pixels for both axes, or (height, width), as a pair.
-
-    Args:
-        name: what it is called.
-        given: what came.
-        least: the lower bound of both.
-        says: what is allowed, in words of one's own, where one of them is too small.
-    """
+    """One whole number of pixels for both axes, or (height, width), as a pair; neither may be less than `least`."""
     pair = given if isinstance(given, (tuple, list)) else (given, given)
     if len(pair) != 2 or not all(map(is_whole, pair)):
         raise TypeError(f"{name} is a whole number of pixels, or a pair (height, width); got {given!r}.")
@@ -93,14 +71,7 @@ def check_pair(name: str, given: int | tuple[int, int], least: int = 1, *, says:
 
 
 def check_choice(name: str, given: Any, allowed: Collection, *, says: str = "") -> None:
-    """One of several words or numbers.
-
-    Args:
-        name: what is chosen, as in "a style of figures".
-        given: what came.
-        allowed: what may come.
-        says: what is allowed, in words of one's own, as in "is 'score' (the logit) or 'probability' (after softmax)".
-    """
+    """One of several words or numbers, as in `check_choice("a style of figures", style, STYLES)`."""
     if given not in allowed:
         raise ValueError(f"{name} {says or f'is one of {_listed(allowed)}'}; got {given!r}.")
 
@@ -118,15 +89,12 @@ def _listed(words: Collection) -> str:
 # ---- one number for all pictures, or one for each ----------------------------------------------------------------
 def check_distance(name: str, distance: float | Tensor, most: float = math.inf) -> None:
     """A length in pixels, such as a radius or a step: one number, or a tensor [N] of them; 0 to `most`, finite."""
-    if isinstance(distance, Tensor) and distance.ndim == 1:
-        numbers = distance.tolist()
-    elif is_number(distance):
-        numbers = [distance]
-    else:
-        shape = f"a tensor of shape {list(distance.shape)}" if isinstance(distance, Tensor) else repr(distance)
-        wrong = ValueError if isinstance(distance, Tensor) else TypeError
-        raise wrong(f"{name} is one number, or a tensor [N] with one for each picture; got {shape}.")
-    for number in numbers:
+    many = isinstance(distance, Tensor)
+    if distance.ndim != 1 if many else not is_number(distance):
+        got = f"a tensor of shape {list(distance.shape)}" if many else repr(distance)
+        wrong = ValueError if many else TypeError
+        raise wrong(f"{name} is one number, or a tensor [N] with one for each picture; got {got}.")
+    for number in distance.tolist() if many else [distance]:
         if not (0 <= number <= most and math.isfinite(number)):
             allowed = f"lie in [0, {most:g}] (pixels run from 0 to 1)"
             if math.isinf(most):
@@ -143,14 +111,7 @@ def check_one_each(name: str, numbers: float | Tensor, count: int) -> None:
 
 # ---- pictures ----------------------------------------------------------------------------------------------------
 def check_images(images: Tensor, *, name: str = "images", channels: int | None = None, rounding: float = 0.0) -> None:
-    """A batch of at least one picture, float [N, C, H, W] in [0, 1].
-
-    Args:
-        images: what came.
-        name: what it is called.
-        channels: C; None takes any.
-        rounding: how far beyond 0 and 1 a pixel may lie.
-    """
+    """A batch of at least one picture, float [N, channels or any, H, W] in [0, 1], or beyond that by `rounding`."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
         got = f"{images.dtype}, so divide by 255: {name} / 255" if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"{name} must be a tensor of floats in [0, 1], as images.to_tensor makes it; got {got}.")
@@ -219,18 +180,15 @@ def check_classes(
     The zoo's networks name their classes; any other is asked about one picture, and its logits are counted.
     """
     check_network(network)
-    classes = len(getattr(network, "class_names", ())) or _counted(network, images[:1])
+    classes = len(getattr(network, "class_names", ()))
+    if not classes:
+        with kept(network), torch.no_grad():
+            logits = network(images[:1].clone())
+        check_logits(logits)
+        classes = logits.shape[1]
     for name, chosen in (("label", labels), ("target", targets)):
         wrong = [] if chosen is None else chosen[(chosen < 0) | (chosen >= classes)]
         if len(wrong):
             raise ValueError(f"{name} {int(wrong[0])} is no class of this network; it knows 0 to {classes - 1}.")
     labels = labels.to(images.device, torch.int64)
     return labels, None if targets is None else targets.to(images.device, torch.int64)
-
-
-def _counted(network: nn.Module, image: Tensor) -> int:
-    """How many classes a network answers with."""
-    with kept(network), torch.no_grad():
-        logits = network(image.clone())
-    check_logits(logits)
-    return logits.shape[1]

@@ -16,14 +16,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-
-def _data_folder() -> Path:
-    """The shipped data: inside the package when installed from a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    return package / "data" if (package / "data").is_dir() else package.parent / "data"
-
-
-DATA = _data_folder()
+_PACKAGE = Path(__file__).resolve().parent  # the shipped data lie inside it when installed, beside it in a checkout
+DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / "data"
 
 
 def device(name: str | torch.device | None = None) -> torch.device:
@@ -32,9 +26,6 @@ def device(name: str | torch.device | None = None) -> torch.device:
     Args:
         name: "cuda", "mps", "cpu" …; None takes the environment variable `COURSE_DEVICE`, and without it the
             best that this machine has.
-
-    Returns:
-        The device, known to be usable.
 
     Raises:
         ValueError: the name is unknown, or this machine has no such device.
@@ -58,9 +49,7 @@ def device(name: str | torch.device | None = None) -> torch.device:
 def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
     """A random generator of its own, so that nobody's global random state is touched.
 
-    Args:
-        seed: any whole number; the same seed gives the same numbers on the same kind of device.
-        device: where the numbers will be drawn.
+    The seed is any whole number; the same one gives the same numbers on the same kind of device.
 
     >>> torch.rand(1, generator=generator(3)).equal(torch.rand(1, generator=generator(3)))
     True
@@ -73,22 +62,17 @@ def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
 def fast_dtype(where: torch.device) -> torch.dtype:
     """The precision in which this device multiplies fastest without hurting training.
 
-    Returns:
-        `torch.bfloat16` on GPUs of compute capability 8 and more and on processors with instructions for it (AVX-512
-        BF16, AMX), `torch.float32` everywhere else.
+    It is `torch.bfloat16` on GPUs of compute capability 8 and more and on processors with instructions for it (AVX-512
+    BF16, AMX), `torch.float32` everywhere else.
     """
-    if where.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(where) >= (8, 0) else torch.float32
-    if where.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)():
-        return torch.bfloat16
-    return torch.float32
+    fast = where.type == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0)
+    if where.type == "cpu":
+        fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return torch.bfloat16 if fast else torch.float32
 
 
 def exact_dtype(where: torch.device) -> torch.dtype:
-    """The precision for adding up thousands of numbers: `torch.float64`, and `torch.float32` on Apple's GPU.
-
-    Apple's GPU (mps) has no float64 and refuses to make any.
-    """
+    """The precision for adding up thousands of numbers: `torch.float64`, of which Apple's GPU (mps) refuses any."""
     return torch.float32 if where.type == "mps" else torch.float64
 
 

@@ -36,17 +36,6 @@ DEADLINE = 60.0  # seconds for the whole of a small file
 ELSEWHERE = "set the environment variable TORCH_HOME to a folder that you may write and that has room"
 
 
-_HTTP_ONLY = (  # http and https, also after a redirect; no file, no ftp
-    urllib.request.HTTPHandler,
-    urllib.request.HTTPSHandler,
-    urllib.request.ProxyHandler,
-    urllib.request.HTTPRedirectHandler,
-    urllib.request.UnknownHandler,
-    urllib.request.HTTPDefaultErrorHandler,
-    urllib.request.HTTPErrorProcessor,
-)
-
-
 class DownloadError(ValueError):
     """A file that could not be had; the text is one sentence for the student."""
 
@@ -58,15 +47,11 @@ def fetch(url: str, folder: Path, *, digest: str, size: int, name: str, progress
     written, a folder among the temporary files is used, and told.
 
     Args:
-        url: the address, http or https; its last part is the file's name.
-        folder: the cache.
+        url: the address, http or https; its last part is the file's name in the folder.
         digest: how the file's sha256 begins (hexadecimal).
         size: about how many bytes to expect; told before, and a bound against a server that never stops.
         name: what to call the file before the student.
         progress: print the one line that tells the size, and show a bar.
-
-    Returns:
-        The path of a file whose checksum is right.
 
     Raises:
         DownloadError: no network, a server that refuses, a wrong checksum, no room, or nowhere to write.
@@ -74,20 +59,22 @@ def fetch(url: str, folder: Path, *, digest: str, size: int, name: str, progress
     filename, host = PurePosixPath(urlsplit(url).path).name, urlsplit(url).hostname
     if is_sound(folder / filename, digest):
         return folder / filename
-    place, reason = _writable(folder, name)
-    if is_sound(place / filename, digest):
-        return place / filename
-    part = place / f"{filename}.part"
-    here = part.stat().st_size if part.exists() else 0
-    if shutil.disk_usage(place).free < size - here:
-        raise _no_room(place, size, name)
-    if progress:
-        print(f"{name}: downloading {megabytes(size)} from {host}, once; it is kept in {place}{reason}.")
-    bar = tqdm(unit="B", unit_scale=True, desc=name, disable=not progress)
     try:
-        with bar, _alone(part, name) as file:
-            _receive_sound(url, file, digest, size, name, bar)
+        place, why = _writable(folder)
+        if is_sound(place / filename, digest):
+            return place / filename
+        part = place / f"{filename}.part"
+        here = part.stat().st_size if part.exists() else 0
+        if shutil.disk_usage(place).free < size - here:
+            raise _no_room(place, size)
+        if progress:
+            print(f"{name}: downloading {megabytes(size)} from {host}, once; it is kept in {place}{why}.")
+        bar = tqdm(unit="B", unit_scale=True, desc=name, disable=not progress)
+        with bar, _alone(part) as file:
+            _receive_sound(url, file, digest, size, bar)
         return part.replace(place / filename)
+    except DownloadError as problem:  # the functions below say what befell the file, without its name
+        raise DownloadError(f"{name} {problem}") from None
     except OSError as error:
         raise DownloadError(f"{name} cannot be kept in {place} ({error.strerror}); {ELSEWHERE}.") from None
 
@@ -95,10 +82,7 @@ def fetch(url: str, folder: Path, *, digest: str, size: int, name: str, progress
 def read(address: str, *, most: int, seconds: float | None = None) -> bytes:
     """What stands at an address, in memory; of a file that is too large, a little more than `most` bytes.
 
-    Args:
-        address: http or https.
-        most: bytes after which to stop.
-        seconds: for all of it, None takes `DEADLINE`; a server may be silent for half of them, at most for `TIMEOUT`.
+    It may take `seconds`, or `DEADLINE`; a server may be silent for half of them, at most for `TIMEOUT`.
 
     Raises:
         OSError, HTTPException, ValueError: `reason` says in a few words what went wrong, `advice` what to do.
@@ -129,10 +113,9 @@ def reason(problem: Exception) -> str:
 
 def advice(problem: Exception) -> str:
     """What to do then."""
-    if isinstance(problem, HTTPError) and problem.code not in (404, 410):
-        return "save it with the browser and upload the file"  # some servers answer browsers only
-    if isinstance(problem, HTTPError):
-        return "check the address"
+    if isinstance(problem, HTTPError):  # some servers answer browsers only
+        gone = problem.code in (404, 410)
+        return "check the address" if gone else "save it with the browser and upload the file"
     if isinstance(getattr(problem, "reason", problem), TimeoutError):
         return "try again, or save it with the browser and upload the file"
     return "check the address and the network" if isinstance(problem, URLError) else "check the path or address"
@@ -157,54 +140,57 @@ def megabytes(size: int) -> str:
 def _open(address: str, timeout: float, headers: Mapping[str, str] | None = None) -> HTTPResponse:
     """Ask a server for a file; it may be silent for `timeout` seconds."""
     headers = {"User-Agent": "course_utils", "Accept-Encoding": "identity", **(headers or {})}
-    opener = urllib.request.OpenerDirector()
-    for handler in _HTTP_ONLY:
-        opener.add_handler(handler())
     address = quote(address, safe="%/:?&=#+,;@!$'()*~[]")
+    opener = urllib.request.build_opener(_HttpOnly)
     return opener.open(urllib.request.Request(address, headers=headers), timeout=timeout)
 
 
-def _receive_sound(url: str, file: BinaryIO, digest: str, size: int, name: str, bar: tqdm) -> None:
+class _HttpOnly(urllib.request.FTPHandler):
+    """Stands where urllib would follow a redirect to an ftp server, the one kind that it knows beside http(s)."""
+
+    def ftp_open(self, req: urllib.request.Request) -> None:
+        raise URLError("only http:// and https:// addresses are")
+
+
+def _receive_sound(url: str, file: BinaryIO, digest: str, size: int, bar: tqdm) -> None:
     """Receive the file and check it; what a broken download left gets one chance to be its beginning."""
-    resumed = file.tell() > 0
-    _receive_patiently(url, file, size, name, bar)
-    if is_sound(Path(file.name), digest):
-        return
-    _empty(file)
-    if resumed:
-        return _receive_sound(url, file, digest, size, name, bar)
+    for _ in range(2 if file.tell() else 1):
+        _receive_patiently(url, file, size, bar)
+        if is_sound(Path(file.name), digest):
+            return
+        _empty(file)
     raise DownloadError(
-        f"{name} could not be downloaded: what {urlsplit(url).hostname} sent has a wrong checksum and was "
-        "deleted; try again, and in a guest network log in with a browser first."
+        f"could not be downloaded: what {urlsplit(url).hostname} sent has a wrong checksum and was deleted; "
+        "try again, and in a guest network log in with a browser first."
     )
 
 
-def _receive_patiently(url: str, file: BinaryIO, size: int, name: str, bar: tqdm) -> None:
+def _receive_patiently(url: str, file: BinaryIO, size: int, bar: tqdm) -> None:
     """Receive the file, connecting again after a break for as long as that brings something new."""
-    host = urlsplit(url).hostname
+    host, before = urlsplit(url).hostname, -1
     for _ in range(ATTEMPTS):
+        if file.tell() == before:
+            break
         before = file.tell()
         try:
-            return _receive(url, file, size, name, bar)
+            return _receive(url, file, size, bar)
         except HTTPError as error:
             answer = f"{host} answered {error.code} ({error.reason})"
-            raise DownloadError(f"{name} could not be downloaded: {answer} for {url}.") from None
+            raise DownloadError(f"could not be downloaded: {answer} for {url}.") from None
         except (OSError, HTTPException) as error:
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                 _empty(file)  # a full disk would stop everything else too
-                raise _no_room(Path(file.name).parent, size, name) from None
-            broken = error
-            if file.tell() == before:
-                break
+                raise _no_room(Path(file.name).parent, size) from None
+            why = reason(error)
     if file.tell() == 0:
-        raise DownloadError(f"{name} could not be downloaded: {host} cannot be reached ({reason(broken)}).") from None
+        raise DownloadError(f"could not be downloaded: {host} cannot be reached ({why}).")
     raise DownloadError(
-        f"{name} could not be downloaded: the connection to {host} broke ({reason(broken)}) after "
-        f"{megabytes(file.tell())}, which are kept; try again and it goes on from there."
-    ) from None
+        f"could not be downloaded: the connection to {host} broke ({why}) after {megabytes(file.tell())}, "
+        "which are kept; try again and it goes on from there."
+    )
 
 
-def _receive(url: str, file: BinaryIO, size: int, name: str, bar: tqdm) -> None:
+def _receive(url: str, file: BinaryIO, size: int, bar: tqdm) -> None:
     """Receive the file, or the rest of it when some is there and the server can start in the middle."""
     start = file.tell()
     rest = {"Range": f"bytes={start}-"} if start else {}
@@ -232,38 +218,30 @@ def _receive(url: str, file: BinaryIO, size: int, name: str, bar: tqdm) -> None:
             bar.update(len(block))
             if file.tell() > 2 * size + 2**20:
                 _empty(file)
-                raise DownloadError(f"{name} could not be downloaded: far more came than {megabytes(size)}.")
+                raise DownloadError(f"could not be downloaded: far more came than {megabytes(size)}.")
     file.flush()
     if total is not None and file.tell() < total:
         raise ConnectionError("it closed too early")
 
 
 @contextmanager
-def _alone(part: Path, name: str) -> Iterator[BinaryIO]:
-    """Open the unfinished file to go on writing, locked against a second notebook; leave no empty one."""
-    ours = False
-    try:
-        with part.open("ab", buffering=0) as file:
-            _lock(file, part, name)
-            ours = True
+def _alone(part: Path) -> Iterator[BinaryIO]:
+    """Open the unfinished file to go on writing, locked against a second notebook if it can be; leave no empty one."""
+    with part.open("ab", buffering=0) as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = part.exists()  # or another program has finished it this very moment
+        except OSError as problem:  # if it is not that somebody holds it: a file system without locks
+            free = not isinstance(problem, BlockingIOError)
+        if not free:
+            raise DownloadError("is being downloaded by another program; try again when that is done.")
+        try:
             yield file
-    finally:
-        if ours and part.stat().st_size == 0:
-            part.unlink()
-
-
-def _lock(file: BinaryIO, part: Path, name: str) -> None:
-    """Keep others from writing into this file until it is closed, where the system can."""
-    try:
-        if fcntl:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = part.exists()  # or another program has finished it this very moment
-    except BlockingIOError:
-        free = False
-    except OSError:  # a file system without locks
-        free = True
-    if not free:
-        raise DownloadError(f"{name} is being downloaded by another program; try again when that is done.")
+        finally:
+            file.close()
+            if part.stat().st_size == 0:
+                part.unlink()
 
 
 def _empty(file: BinaryIO) -> None:
@@ -271,16 +249,16 @@ def _empty(file: BinaryIO) -> None:
     file.truncate()
 
 
-def _writable(folder: Path, name: str) -> tuple[Path, str]:
+def _writable(folder: Path) -> tuple[Path, str]:
     """The folder to keep the file in, and the words that tell why if it is not the one asked for."""
     try:
         return _tried(folder), ""
     except OSError as error:
-        reason = f", as {folder} cannot be written ({error.strerror})"
+        why = f", as {folder} cannot be written ({error.strerror})"
     try:
-        return _tried(_spare_folder(), mode=0o700), reason
+        return _tried(_spare_folder(), mode=0o700), why
     except OSError:
-        raise DownloadError(f"{name} cannot be kept{reason}; {ELSEWHERE}.") from None
+        raise DownloadError(f"cannot be kept{why}; {ELSEWHERE}.") from None
 
 
 def _tried(folder: Path, mode: int = 0o777) -> Path:
@@ -299,6 +277,5 @@ def _spare_folder() -> Path:
     return folder
 
 
-def _no_room(folder: Path, size: int, name: str) -> DownloadError:
-    needed = megabytes(size)
-    return DownloadError(f"{name} needs {needed}, for which {folder} has no room; make some, or {ELSEWHERE}.")
+def _no_room(folder: Path, size: int) -> DownloadError:
+    return DownloadError(f"needs {megabytes(size)}, for which {folder} has no room; make some, or {ELSEWHERE}.")

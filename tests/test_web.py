@@ -285,7 +285,7 @@ def test_a_disk_known_to_be_too_small_is_told_before(server, cache, monkeypatch)
 
 
 def test_a_disk_that_fills_up_is_told_and_freed(server, cache, monkeypatch):
-    def fill_up(url, file, size, name, bar):
+    def fill_up(url, file, size, bar):
         file.write(b"some")
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -296,7 +296,7 @@ def test_a_disk_that_fills_up_is_told_and_freed(server, cache, monkeypatch):
 
 
 def test_an_interrupted_download_is_kept(server, cache, monkeypatch):
-    def interrupted(url, file, size, name, bar):
+    def interrupted(url, file, size, bar):
         file.write(CONTENT[:1000])
         raise KeyboardInterrupt
 
