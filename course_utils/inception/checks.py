@@ -6,10 +6,11 @@ Serves notebook 4. Paper: Szegedy et al. 2015, figure 2b.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import permutations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, relu
 from torch.overrides import TorchFunctionMode
 
@@ -47,51 +48,39 @@ class _Watch(TorchFunctionMode):
 
 def _problems() -> list[tuple[Tensor, Filters]]:
     """Pictures, and the filters of a module."""
-    draw, problems = runtime.generator(4), []
-    for channels, one, (reduce_three, three), (reduce_five, five), pool in _WIDTHS:
-        shapes = (
-            (one, channels, 1, 1),
-            (reduce_three, channels, 1, 1),
-            (three, reduce_three, 3, 3),
-            (reduce_five, channels, 1, 1),
-            (five, reduce_five, 5, 5),
-            (pool, channels, 1, 1),
-            (2, channels, 9, 8),
-        )
-        *filters, x = (torch.randn(shape, generator=draw, dtype=torch.float64) for shape in shapes)
-        problems.append((x, dict(zip(FILTERS, filters, strict=True))))
+    draw = partial(torch.randn, generator=runtime.generator(4), dtype=torch.float64)
+    problems = []
+    for channels, one, three, five, pool in _WIDTHS:
+        outs = one, *three, *five, pool
+        ins = channels, channels, three[0], channels, five[0], channels
+        shapes = zip(FILTERS, outs, ins, (1, 1, 3, 1, 5, 1), strict=True)
+        filters = {name: draw(out, come, side, side) for name, out, come, side in shapes}
+        problems.append((draw(2, channels, 9, 8), filters))
     return problems
 
 
-def _branches(
-    x: Tensor, f: Filters, *, cut: str = "all", pool: str = "max", window: str = "before"
-) -> tuple[Tensor, ...]:
+_LEAVE = nn.Identity()
+_MAX, _MEAN = (partial(pool, kernel_size=3, stride=1, padding=1) for pool in (max_pool2d, avg_pool2d))
+
+
+def _branches(x: Tensor, f: Filters, *, between=relu, after=relu, pool=_MAX, late=False) -> tuple[Tensor, ...]:
     """The exercise's four branches, and with other arguments the usual wrong ones."""
-    after = relu if cut == "all" else (lambda signal: signal)
-    between = relu if cut in ("all", "between") else (lambda signal: signal)
-    slide = max_pool2d if pool == "max" else avg_pool2d
-
-    def pooled(signal: Tensor) -> Tensor:
-        return signal if pool == "none" else slide(signal, 3, stride=1, padding=1)
-
     three = conv2d(between(conv2d(x, f["3x3 reduce"])), f["3x3"], padding=1)
     five = conv2d(between(conv2d(x, f["5x5 reduce"])), f["5x5"], padding=2)
-    last = after(conv2d(pooled(x), f["pool 1x1"])) if window == "before" else pooled(after(conv2d(x, f["pool 1x1"])))
+    last = pool(after(conv2d(x, f["pool 1x1"]))) if late else after(conv2d(pool(x), f["pool 1x1"]))
     return after(conv2d(x, f["1x1"])), after(three), after(five), last
 
 
 _MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
-    ({"cut": "none"}, "There is no ReLU: behind each convolution comes one, relu(conv2d(…))."),
+    ({"between": _LEAVE, "after": _LEAVE}, "There is no ReLU: behind each convolution comes one, relu(conv2d(…))."),
     (
-        {"cut": "between"},
+        {"after": _LEAVE},
         "The last ReLU of the branches is missing: behind each convolution comes one, relu(conv2d(…)).",
     ),
-    ({"pool": "avg"}, "You take the average of each window; this branch takes the maximum, max_pool2d."),
-    ({"pool": "none"}, "The pooling branch does not pool: max_pool2d(x, 3, stride=1, padding=1) comes before its 1×1."),
-    ({"window": "after"}, "In the pooling branch you pool behind the 1×1; the order is pooling first, then the 1×1."),
+    ({"pool": _MEAN}, "You take the average of each window; this branch takes the maximum, max_pool2d."),
+    ({"pool": _LEAVE}, "The pooling branch does not pool: max_pool2d(x, 3, stride=1, padding=1) comes before its 1×1."),
+    ({"late": True}, "In the pooling branch you pool behind the 1×1; the order is pooling first, then the 1×1."),
 )
-_RIGHT = "Right. Four branches over the same input, each of the same height and width, side by side in the channels."
-_NOT_YET = Verdict(None, "Not yet: fill the gaps and run this cell again. The hint below helps.")
 
 
 @remembered
@@ -105,7 +94,10 @@ def check_inception(student: Callable) -> Verdict:
     >>> check_inception(lambda x, filters: relu(conv2d(x, filters["1x1"])))
     … Not yet: you return the first branch alone; the other three are waiting.
     """
-    return together((_mark(student, x, filters) for x, filters in _problems()), _RIGHT)
+    praise = (
+        "Right. Four branches over the same input, each of the same height and width, side by side in the channels."
+    )
+    return together((_mark(student, *problem) for problem in _problems()), praise)
 
 
 def _mark(student: Callable, x: Tensor, filters: Filters) -> Verdict | None:
@@ -132,7 +124,7 @@ def _mark(student: Callable, x: Tensor, filters: Filters) -> Verdict | None:
             returns="one tensor, the branches joined by torch.cat",
             writes="You write into x itself, so the branches after that see another input; leave x as it is.",
             explain=explain,
-            not_yet=_NOT_YET,
+            not_yet=Verdict(None, "Not yet: fill the gaps and run this cell again. The hint below helps."),
         )
     if isinstance(answer, Verdict):
         return answer
@@ -151,17 +143,14 @@ def _window_fault(calls: list[tuple], filters: Filters) -> str | None:
             return f"{called} take {used.shape[1]} channels and got {image.shape[1]}{front}."
         if output is None or output.shape[2:] == image.shape[2:]:
             continue
-        sizes = " from {}×{} to {}×{}".format(*image.shape[2:], *output.shape[2:])
+        changes = "changes height and width from {}×{} to {}×{}".format(*image.shape[2:], *output.shape[2:])
         if kind != "conv2d":
-            return (
-                f"Your pooling changes height and width{sizes}: it needs stride=1 (left out, the window jumps by its "
-                "own side) and padding=1."
-            )
+            needs = "it needs stride=1 (left out, the window jumps by its own side) and padding=1"
+            return f"Your pooling {changes}: {needs}."
         side = used.shape[-1]
         if side == 1:
-            return f"A 1×1 convolution changes height and width{sizes}: leave padding and stride out."
-        needs = f"it needs padding={side // 2} and no stride"
-        return f"Your {side}×{side} convolution changes height and width{sizes}: {needs}."
+            return f"A 1×1 convolution {changes}: leave padding and stride out."
+        return f"Your {side}×{side} convolution {changes}: it needs padding={side // 2} and no stride."
     return None
 
 
@@ -197,10 +186,8 @@ def _see(answer: Tensor, x: Tensor, right: tuple[Tensor, ...]) -> str:
             f"filters “pool 1x1”, which leaves {widths[3]}."
         )
     if answer.shape != wanted.shape:
-        return (
-            f"The shape must be {list(wanted.shape)}: the channels of the four branches together; "
-            f"yours is {list(answer.shape)}."
-        )
+        shape = f"{list(wanted.shape)}: the channels of the four branches together"
+        return f"The shape must be {shape}; yours is {list(answer.shape)}."
     for name, branch, part in zip(NAMES, right, answer.split(widths, dim=1), strict=True):
         if not same(part, branch):
             return f"The {name} branch is not right yet; compare it with the drawing, arrow by arrow."
