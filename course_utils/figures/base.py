@@ -204,6 +204,30 @@ def bars(
     return np.asarray(canvas)
 
 
+def tiles(pictures: np.ndarray, *, chosen: int, title: str) -> np.ndarray:
+    """Little pictures, uint8 [F, h, w, 3], in rows of sixteen, numbered from 0; the `chosen` one is framed.
+
+    >>> tiles(np.zeros((16, 5, 5, 3), np.uint8), chosen=3, title="Filters").shape[2]
+    3
+    """
+    columns, top = 16, 48
+    step = (WIDTH - 2 * MARGIN) // columns
+    edge, rows = step - 12, -(-len(pictures) // columns)
+    canvas = Image.new("RGB", (WIDTH, top + rows * (step + 16)), PAPER)
+    draw = pen(canvas)
+    text(draw, (MARGIN, 24), title, size=22, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    for k, pixels in enumerate(pictures):
+        picture = Image.fromarray(pixels).resize((edge, edge), Image.Resampling.NEAREST)
+        left = MARGIN + (k % columns) * step + 6
+        upper = top + (k // columns) * (step + 16)
+        canvas.paste(picture, (left, upper))
+        if k == chosen:
+            draw.rectangle((left - 5, upper - 5, left + edge + 4, upper + edge + 4), outline=VERMILLION, width=5)
+        colour, bold = (VERMILLION, True) if k == chosen else (PALE, False)
+        text(draw, (left + edge // 2, upper + edge + 13), str(k), size=16, bold=bold, colour=colour)
+    return np.asarray(canvas)
+
+
 # ---- in the notebook -------------------------------------------------------------------------------------------
 class Picture:
     """A finished figure that a notebook shows: pixels, and the words for who cannot see them.

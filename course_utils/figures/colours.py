@@ -79,3 +79,14 @@ def map_pixels(maps: np.ndarray) -> np.ndarray:
     strongest = maps.max(axis=(1, 2), keepdims=True)
     shown = np.round(255 * maps / np.maximum(strongest, 1e-12)).astype(np.uint8)
     return np.repeat(shown[..., None], 3, axis=3)
+
+
+def filter_pixels(filters: np.ndarray) -> np.ndarray:
+    """Filters, float [F, 3, k, k], as little pictures: grey is 0, the strongest weight of each is full colour.
+
+    >>> filter_pixels(np.ones((16, 3, 5, 5))).shape
+    (16, 5, 5, 3)
+    """
+    strongest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    shown = 0.5 + 0.5 * filters / np.maximum(strongest, 1e-12)
+    return np.round(255 * shown).astype(np.uint8).transpose(0, 2, 3, 1)

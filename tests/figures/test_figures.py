@@ -106,6 +106,28 @@ def test_shades_go_from_end_to_end_however_many_there_are(name):
     assert np.array_equal(few[[0, -1]], many[[0, -1]])
 
 
+def test_filters_are_grey_where_they_are_zero_and_full_where_they_are_strongest():
+    filters = np.zeros((2, 3, 3, 3))
+    filters[0, 0, 1, 1], filters[1, 2, 0, 0] = 5.0, -0.1
+    shown = figures.filter_pixels(filters)
+    assert shown.shape == (2, 3, 3, 3)
+    assert shown[0, 1, 1].tolist() == [255, 128, 128]
+    assert shown[1, 0, 0].tolist() == [128, 128, 0]
+
+
+def test_a_silent_map_is_black():
+    shown = figures.map_pixels(np.stack([np.zeros((4, 4)), np.eye(4)]))
+    assert not shown[0].any()
+    assert shown[1, 2, 2].tolist() == [255, 255, 255]
+
+
+def test_more_filters_take_more_rows():
+    heights = [
+        figures.tiles(np.zeros((count, 5, 5, 3), np.uint8), chosen=0, title="t").shape[0] for count in (1, 16, 17, 64)
+    ]
+    assert heights[0] == heights[1] < heights[2] < heights[3]
+
+
 # ---- figures ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_a_bar_is_as_long_as_its_probability(share):
@@ -113,7 +135,7 @@ def test_a_bar_is_as_long_as_its_probability(share):
     for colour in (figures.BLUE, figures.VERMILLION):
         wanted = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)])
         line = (pixels[54] == wanted).all(axis=1)  # above the number that may stand in the bar
-        half = (figures.WIDTH - 2 * figures.MARGIN - 300) // 2
+        half = (figures.WIDTH - 2 * figures.base.MARGIN - 300) // 2
         assert abs(int(line.sum()) - share * half) <= 2
 
 
@@ -305,7 +327,7 @@ def test_on_stage_words_grow_no_further_than_to_their_neighbour(on_stage):
         canvas = Image.new("RGB", (400, 60), "white")
         draw = figures.style.pen(canvas)
         draw.rectangle((second, 0, 399, 59), fill=figures.BLUE)
-        figures.text(draw, (10, 30), "a line of words", size=22, anchor="lm")
+        figures.base.text(draw, (10, 30), "a line of words", size=22, anchor="lm")
         return np.asarray(canvas)[:, :second]
 
     far, near = written(390), written(200)

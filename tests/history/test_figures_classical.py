@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from course_utils import figures
-from course_utils.figures.colours import map_pixels
 from course_utils.history.figures import classical as drawings
 from course_utils.history.learning_curve import HOG
 
@@ -31,28 +30,6 @@ def test_an_edge_is_drawn_along_itself():
     assert columns.min() > 120
     assert rows.max() < 100
     assert rows.max() - rows.min() > 3 * (columns.max() - columns.min())  # the bin's middle is 10° off
-
-
-def test_filters_are_grey_where_they_are_zero_and_full_where_they_are_strongest():
-    filters = np.zeros((2, 3, 3, 3))
-    filters[0, 0, 1, 1], filters[1, 2, 0, 0] = 5.0, -0.1
-    shown = drawings.filter_pixels(filters)
-    assert shown.shape == (2, 3, 3, 3)
-    assert shown[0, 1, 1].tolist() == [255, 128, 128]
-    assert shown[1, 0, 0].tolist() == [128, 128, 0]
-
-
-def test_a_silent_map_is_black():
-    shown = map_pixels(np.stack([np.zeros((4, 4)), np.eye(4)]))
-    assert not shown[0].any()
-    assert shown[1, 2, 2].tolist() == [255, 255, 255]
-
-
-def test_more_filters_take_more_rows():
-    heights = [
-        drawings.tiles(np.zeros((count, 5, 5, 3), np.uint8), chosen=0, title="t").shape[0] for count in (1, 16, 17, 64)
-    ]
-    assert heights[0] == heights[1] < heights[2] < heights[3]
 
 
 def test_the_names_stand_in_the_order_of_the_lines_ends():

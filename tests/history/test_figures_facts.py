@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from course_utils import figures
+from course_utils.figures.colours import ORANGE, PURPLE
 from course_utils.history import facts
 from course_utils.history.figures import facts as drawings
 
@@ -27,8 +28,8 @@ def test_every_entry_fits_on_its_card(chosen):
 def test_a_thread_that_is_followed_keeps_its_colour_and_the_others_lose_theirs():
     all_threads, one = drawings.timeline(ENTRIES, 14), drawings.timeline(ENTRIES, 14, thread="features")
     lanes = slice(0, 270)
-    assert inked(one[lanes], figures.PURPLE) == 0 < inked(all_threads[lanes], figures.PURPLE)
-    assert inked(one[lanes], figures.ORANGE) > 500
+    assert inked(one[lanes], PURPLE) == 0 < inked(all_threads[lanes], PURPLE)
+    assert inked(one[lanes], ORANGE) > 500
 
 
 def test_no_dot_of_the_timeline_hides_another():
@@ -42,7 +43,7 @@ def test_the_bars_of_imagenet_are_as_high_as_the_errors():
     pixels = drawings.imagenet(SCORES, title="x")
     winners = [score for score in SCORES if score.kind == "winner"]
     learnt, by_hand = (sum(one.error for one in winners if one.made == made) for made in ("learnt", "hand-made"))
-    ratio = inked(pixels, figures.BLUE) / inked(pixels, figures.ORANGE)
+    ratio = inked(pixels, figures.BLUE) / inked(pixels, ORANGE)
     assert ratio == pytest.approx(learnt / by_hand, rel=0.1)  # numbers and lines cover a little
     heights = (np.abs(pixels.astype(int) - (0xE6, 0x9F, 0x00)).max(axis=2) < 8).sum(axis=0)
     first, second = heights[100:140].max(), heights[210:250].max()

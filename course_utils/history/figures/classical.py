@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, text
+from course_utils.figures.base import WIDTH, fitted, panels, tiles
 from course_utils.figures.charts import dress
 from course_utils.figures.colours import BLUE, GREEN, INK, PALE, PAPER, PURPLE, VERMILLION, YELLOW
 from course_utils.figures.style import finish, pen, sheet, stronger
@@ -25,12 +25,7 @@ CIRCLE = 2.0  # radius of a key point's circle in its σ: half the width of one 
 
 # ---- features made by hand -------------------------------------------------------------------------------------
 def key_points(
-    pixels: np.ndarray,
-    positions: np.ndarray,
-    scales: np.ndarray,
-    orientations: np.ndarray,
-    *,
-    side: int = 480,
+    pixels: np.ndarray, positions: np.ndarray, scales: np.ndarray, orientations: np.ndarray, *, side: int
 ) -> np.ndarray:
     """A picture with SIFT's key points: a circle as wide as the point's scale, and a hand in its direction.
 
@@ -40,9 +35,6 @@ def key_points(
         scales: [K], in pixels of the picture.
         orientations: [K], in radians; 0 is right, π/2 is down.
         side: the largest edge of the figure, in pixels.
-
-    Returns:
-        uint8, as large as the enlarged picture.
     """
     shown = fitted(pixels, side)
     zoom = FINE * shown.width / pixels.shape[1]
@@ -58,7 +50,7 @@ def key_points(
     return np.asarray(canvas.reduce(FINE))
 
 
-def gradient_cells(cells: np.ndarray, *, side: int = 480) -> np.ndarray:
+def gradient_cells(cells: np.ndarray, *, side: int) -> np.ndarray:
     """HOG's cells: in each, a line along every edge direction, the brighter the more gradient was counted there.
 
     Args:
@@ -83,50 +75,7 @@ def gradient_cells(cells: np.ndarray, *, side: int = 480) -> np.ndarray:
     return np.asarray(canvas.reduce(FINE))
 
 
-# ---- features learnt -------------------------------------------------------------------------------------------
-def filter_pixels(filters: np.ndarray) -> np.ndarray:
-    """Filters as little pictures: grey is 0, the strongest weight of each filter is full colour.
-
-    Args:
-        filters: float [F, 3, k, k].
-
-    >>> filter_pixels(np.ones((16, 3, 5, 5))).shape
-    (16, 5, 5, 3)
-    """
-    strongest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-    shown = 0.5 + 0.5 * filters / np.maximum(strongest, 1e-12)
-    return np.round(255 * shown).astype(np.uint8).transpose(0, 2, 3, 1)
-
-
-def tiles(pictures: np.ndarray, *, chosen: int, title: str) -> np.ndarray:
-    """Little pictures in rows of sixteen, numbered from 0; one of them is framed.
-
-    Args:
-        pictures: uint8 [F, h, w, 3], such as `filter_pixels` gives.
-        chosen: the one to frame.
-        title: above them.
-
-    >>> tiles(np.zeros((16, 5, 5, 3), np.uint8), chosen=3, title="Filters").shape[2]
-    3
-    """
-    columns, top = 16, 48
-    step = (WIDTH - 2 * MARGIN) // columns
-    edge, rows = step - 12, -(-len(pictures) // columns)
-    canvas = Image.new("RGB", (WIDTH, top + rows * (step + 16)), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 24), title, size=22, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    for k, pixels in enumerate(pictures):
-        picture = Image.fromarray(pixels).resize((edge, edge), Image.Resampling.NEAREST)
-        left = MARGIN + (k % columns) * step + 6
-        upper = top + (k // columns) * (step + 16)
-        canvas.paste(picture, (left, upper))
-        if k == chosen:
-            draw.rectangle((left - 5, upper - 5, left + edge + 4, upper + edge + 4), outline=VERMILLION, width=5)
-        colour, bold = (VERMILLION, True) if k == chosen else (PALE, False)
-        text(draw, (left + edge // 2, upper + edge + 13), str(k), size=16, bold=bold, colour=colour)
-    return np.asarray(canvas)
-
-
+# ---- both, side by side ----------------------------------------------------------------------------------------
 def features(
     pixels: np.ndarray,
     points: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -145,10 +94,8 @@ def features(
         points: positions, scales and orientations, as `key_points` takes them.
         cells: [rows, columns, orientations].
         answer: what the chosen filter answers, uint8 [h, w, 3].
-        strip: a little picture a filter, uint8 [F, h, w, 3].
-        chosen: the filter's number.
+        strip: a little picture a filter, uint8 [F, h, w, 3], with its title.
         captions: three, one under each picture.
-        title: of the strip.
     """
     side = 320  # a whole multiple of 64 and of the 32 that the layer answers
     three = [key_points(pixels, *points, side=side), gradient_cells(cells, side=side), answer]

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from course_utils.figures.base import MARGIN, WIDTH, fitted, font, percent, text
 from course_utils.figures.charts import dress
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION
-from course_utils.figures.style import finish, pen, sheet, stronger, used
+from course_utils.figures.style import finish, pen, sheet, used
 from course_utils.history.facts import KINDS, Entry, Score
 
 LANES = {  # thread → its name on the picture, and its colour
@@ -27,8 +27,7 @@ LANES = {  # thread → its name on the picture, and its colour
     "words": ("words and code", PURPLE),
 }
 _LEFT, _TOP, _LANE, _DOT = 280, 44, 46, 6  # where the lanes begin, in pixels; their height; the radius of a dot
-_BEND = 1980  # before it a year takes less room: little happened
-_FIRST, _LAST = 1940, 2027
+_YEARS, _AT = (1940, 1980, 2027), (_LEFT, 423.86, WIDTH - MARGIN)  # before 1980 little happened: a quarter of the room
 MADE = (  # how the features of a winner came about, that in words, and the colours of its bar and of the number in it
     ("hand-made", "features made by hand", ORANGE, INK),
     ("learnt", "features learnt", BLUE, PAPER),
@@ -48,7 +47,7 @@ def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None
     draw = pen(canvas)
     bottom = _TOP + len(LANES) * _LANE
     for year in (1940, 1960, 1980, 1990, 2000, 2010, 2020):
-        x = _x(year)
+        x = np.interp(year, _YEARS, _AT)
         draw.line((x, _TOP - 8, x, bottom), fill=GRID)
         text(draw, (x, 20), str(year), size=18, colour=PALE)
     for lane, (name, colour) in enumerate(LANES.values()):
@@ -60,30 +59,30 @@ def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None
         if index != chosen:
             dull = thread not in (None, entries[index].thread)
             _dot(draw, x, y, _DOT, GRID if dull else LANES[entries[index].thread][1])
-    if entries:
-        x, y = _places(entries)[chosen]
-        colour = LANES[entries[chosen].thread][1]
-        draw.line((x, y, x, bottom), fill=colour, width=3)
-        _dot(draw, x, y, 11, colour)
-        _card(draw, entries[chosen], colour, bottom)
+    x, y = _places(entries)[chosen]
+    colour = LANES[entries[chosen].thread][1]
+    draw.line((x, y, x, bottom), fill=colour, width=3)
+    _dot(draw, x, y, 11, colour)
+    _card(draw, entries[chosen], colour, bottom)
     return np.asarray(canvas)
 
 
 def _card(draw: ImageDraw.ImageDraw, entry: Entry, colour: str, top: int) -> None:
-    """Year, what, why and source, below the lanes."""
+    """Year, what, why and source, below the lanes; on stage in the largest type in which all of it fits."""
     draw.rectangle((MARGIN, top + 6, WIDTH - MARGIN, top + 262), fill="#F5F7FA")
     draw.rectangle((MARGIN, top + 6, MARGIN + 7, top + 262), fill=colour)
     text(draw, (MARGIN + 28, top + 56), str(entry.year), size=52, bold=True, colour=colour, anchor="lm", width=172)
-    left, room, source = MARGIN + 210, WIDTH - 2 * MARGIN - 230, f"Source: {entry.source}"
-    parts = ((entry.what, 27, True), (entry.why, 23, False), (source, 17, False))
-    more = used().type
-    while more > 1 and sum(_height(words, round(more * size), bold, room) for words, size, bold in parts) > 205:
-        more -= 0.05  # on stage, as large as the card allows
-    what, why, small = (round(max(more, 1) * size) for _, size, _ in parts)
-    y = _paragraph(draw, (left, top + 28), entry.what, what, room, bold=True)
-    y = _paragraph(draw, (left, y + 10), entry.why, why, room)
-    foot = top + 200 - (_height(source, small, False, room) - _height(source, 17, False, room))
-    _paragraph(draw, (left, max(y + 12, foot)), source, small, room, colour=stronger(PALE))
+    parts = ((entry.what, 27, True, INK), (entry.why, 23, False, INK), (f"Source: {entry.source}", 17, False, PALE))
+    for more in np.arange(used().type, 0.99, -0.05):
+        sizes = [round(more * size) for _, size, *_ in parts]
+        told = [_lines(words, size, bold) for size, (words, _, bold, _) in zip(sizes, parts, strict=True)]
+        what, why, source = (len(lines) * round(1.3 * size) for lines, size in zip(told, sizes, strict=True))
+        if what + why + source <= 205:
+            break
+    tops = top + 28, top + 38 + what, top + max(50 + what + why, min(200, 244 - source))
+    for y, lines, size, (*_, bold, ink) in zip(tops, told, sizes, parts, strict=True):
+        for k, line in enumerate(lines):
+            draw.text((MARGIN + 210, y + k * round(1.3 * size)), line, font=font(size, bold), fill=ink)
 
 
 def imagenet(scores: Sequence[Score], *, title: str) -> np.ndarray:
@@ -141,8 +140,7 @@ def answer(
 
     Args:
         picture: uint8 [H, W, 3].
-        names: of all classes.
-        probabilities: of all classes.
+        names, probabilities: of all classes.
         entropy: of the answer, in bits.
         usual: the median confidence and entropy on signs that it knows, drawn as marks.
         title: over the picture.
@@ -152,21 +150,19 @@ def answer(
     shown = fitted(picture, 400)
     canvas.paste(shown, (MARGIN + (400 - shown.width) // 2, 56))
     text(draw, (MARGIN + 200, 28), title, size=23, bold=True, width=400)
-    left, right, bar = 640, WIDTH - 110, 34
+    left, right = place = 640, WIDTH - 110
     text(draw, (left, 28), "what it answers", size=21, bold=True, colour=BLUE, anchor="lm")
     order = np.argsort(-np.asarray(probabilities), kind="stable")[:6]
     for k, label in enumerate(order):
         y, share = 72 + 43 * k, float(probabilities[label])
         text(draw, (left - 12, y), names[label], size=20, anchor="rm", width=180)
-        draw.rectangle((left, y - bar // 2, left + (right - left), y + bar // 2), fill="#F0F2F5")
-        colour = VERMILLION if share > 0.9 else BLUE
-        draw.rectangle((left, y - bar // 2, left + (right - left) * share, y + bar // 2), fill=colour)
+        for end, colour in ((1, "#F0F2F5"), (share, VERMILLION if share > SURE else BLUE)):
+            draw.rectangle((left, y - 17, left + (right - left) * end, y + 17), fill=colour)
         text(draw, (right + 8, y), percent(share), size=18, anchor="lm")
-    top = float(np.max(probabilities))
-    largest = float(np.log2(len(names)))
-    said = f"{largest:.2f} bits: every class alike"
-    _gauge(draw, 366, "confidence", top, percent(top), usual[0], ("0 %", "100 %"), (left, right))
-    _gauge(draw, 430, "entropy", entropy / largest, f"{entropy:.2f}", usual[1] / largest, ("0", said), (left, right))
+    top, largest = float(np.max(probabilities)), float(np.log2(len(names)))
+    ends = "0", f"{largest:.2f} bits: every class alike"
+    _gauge(draw, 366, "confidence", top, percent(top), usual[0], ("0 %", "100 %"), place)
+    _gauge(draw, 430, "entropy", entropy / largest, f"{entropy:.2f}", usual[1] / largest, ends, place)
     return np.asarray(canvas)
 
 
@@ -177,8 +173,8 @@ def _gauge(draw: ImageDraw.ImageDraw, y: int, name: str, share: float, says: str
     draw.rectangle((left, y - 5, right, y + 5), fill=GRID)
     x, mark = left + (right - left) * share, left + (right - left) * usual
     draw.polygon([(mark, y - 8), (mark - 9, y - 24), (mark + 9, y - 24)], fill=GREEN)
-    words, edge = "signs it knows", "rm" if usual > 0.5 else "lm"
-    text(draw, (mark + (-14 if usual > 0.5 else 14), y - 17), words, size=16, colour=GREEN, anchor=edge)
+    beside, anchor = (-14, "rm") if usual > 0.5 else (14, "lm")
+    text(draw, (mark + beside, y - 17), "signs it knows", size=16, colour=GREEN, anchor=anchor)
     draw.ellipse((x - 10, y - 10, x + 10, y + 10), fill=INK)
     text(draw, (right + 14, y), says, size=18, bold=True, anchor="lm")
     text(draw, (left, y + 19), ends[0], size=16, colour=PALE, anchor="lm")
@@ -224,12 +220,6 @@ def certainty(rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title:
 
 
 # ---- small parts -------------------------------------------------------------------------------------------------
-def _x(year: float) -> float:
-    """Where a year stands; a year from _BEND on takes four times the room of an earlier one."""
-    weight = (min(year, _BEND) - _FIRST) + 4 * max(0.0, year - _BEND)
-    return _LEFT + (WIDTH - MARGIN - _LEFT) * weight / ((_BEND - _FIRST) + 4 * (_LAST - _BEND))
-
-
 def _places(entries: Sequence[Entry]) -> list[tuple[float, float]]:
     """The middle of each dot; those of one lane and year stand above one another."""
     spots = [(entry.thread, entry.year) for entry in entries]
@@ -237,7 +227,8 @@ def _places(entries: Sequence[Entry]) -> list[tuple[float, float]]:
     places = []
     for k, (thread, year) in enumerate(spots):
         rank = spots[:k].count((thread, year)) - (many[thread, year] - 1) / 2
-        places.append((_x(year), _TOP + (lanes.index(thread) + 0.5) * _LANE + rank * (2 * _DOT + 1)))
+        y = _TOP + (lanes.index(thread) + 0.5) * _LANE + rank * (2 * _DOT + 1)
+        places.append((float(np.interp(year, _YEARS, _AT)), y))
     return places
 
 
@@ -245,32 +236,17 @@ def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: s
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=PAPER)
 
 
-def _paragraph(draw, at: tuple[int, int], words: str, size: int, room: int, *, bold=False, colour=INK) -> int:
-    """Write words in lines of at most `room` pixels; gives the y below them."""
-    x, y = at
-    for line in _lines(words, size, bold, room):
-        draw.text((x, y), line, font=font(size, bold), fill=colour)
-        y += round(1.3 * size)
-    return y
-
-
-def _height(words: str, size: int, bold: bool, room: int) -> int:
-    """How tall a paragraph gets, in pixels."""
-    return len(_lines(words, size, bold, room)) * round(1.3 * size)
-
-
 @lru_cache(maxsize=512)
-def _lines(words: str, size: int, bold: bool, room: int) -> tuple[str, ...]:
-    """Words broken into lines."""
-    lines, line, face = [], "", font(size, bold)
+def _lines(words: str, size: int, bold: bool) -> list[str]:
+    """Words broken into lines that fit on the card."""
+    lines = [""]
     for word in words.split():
-        longer = f"{line} {word}".strip()
-        if line and face.getlength(longer) > room:
-            lines.append(line)
-            line = word
+        longer = f"{lines[-1]} {word}".strip()
+        if font(size, bold).getlength(longer) <= WIDTH - 2 * MARGIN - 230:
+            lines[-1] = longer
         else:
-            line = longer
-    return (*lines, line)
+            lines.append(word)
+    return lines
 
 
 def duration(days: float) -> str:

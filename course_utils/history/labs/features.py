@@ -15,7 +15,7 @@ from torch import Tensor
 
 from course_utils import figures, images, zoo
 from course_utils.history import classical, first_layer
-from course_utils.history.figures.classical import features, filter_pixels
+from course_utils.history.figures.classical import features
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SeeingLab, named
@@ -104,7 +104,7 @@ class FeaturesLab(SeeingLab):
             (shown.positions, shown.scales, shown.orientations),
             view.cells,
             maps[view.filter],
-            filter_pixels(self._filters) if view.below == FILTERS else maps,
+            figures.filter_pixels(self._filters) if view.below == FILTERS else maps,
             chosen=view.filter,
             captions=[
                 f"{len(shown)} of {len(seen.points)} points drawn",
