@@ -155,25 +155,21 @@ def blur(images: torch.Tensor, sigma: float) -> torch.Tensor:
     return planes[:, 0].view_as(images)
 
 
-def encode(pixels: np.ndarray, format: str = "jpeg") -> bytes:
-    """Compress pixels to the bytes of a file for an `ipywidgets.Image`, fast enough to follow a slider.
+def encode(pixels: np.ndarray) -> bytes:
+    """Compress pixels to a JPEG of quality 88 for an `ipywidgets.Image`, fast enough to follow a slider.
 
     Args:
         pixels: uint8 [H, W, 3] in 0…255, each side 1 to 65,500 long.
-        format: "jpeg" for photographs (quality 88), "png" for flat colours and text (exact).
 
     Raises:
-        PictureError: another shape or an unknown format.
+        PictureError: another shape.
     """
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
         raise TypeError("encode takes a numpy array of uint8 and got something else; use to_pixels first.")
     if pixels.shape[2:] != (3,) or not 0 < min(pixels.shape) <= max(pixels.shape) <= 65_500:
         raise PictureError(f"encode takes one picture [H, W, 3], not {list(pixels.shape)}; choose one.")
-    options = {"jpeg": {"quality": 88}, "png": {"compress_level": 1}}
-    if format not in options:
-        raise PictureError(f"pictures are encoded as 'jpeg' or 'png', not {format!r}; choose one.")
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format, **options[format])
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "jpeg", quality=88)
     return file.getvalue()
 
 

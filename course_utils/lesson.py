@@ -116,14 +116,13 @@ class Claims:
     def __call__(self, sentence: str, truth: Any) -> None:
         """Hold a sentence of the lesson against what was computed.
 
+        In tests, an AssertionError says that the parameters are as written and it is not so. A student reads a line
+        that says what is different, because processors round and take their time as they like.
+
         Args:
             sentence: what the lesson says, such as "max pooling keeps at least 97 % of the classes".
             truth: whether it is so; anything with a truth value, or a function of no arguments that finds out
                 (for what cannot even be asked with other parameters).
-
-        Raises:
-            AssertionError: in tests, if the parameters are as written and it is not so. A student reads a line
-                that says what is different, because processors round and take their time as they like.
 
         >>> Claims(as_written=True)("two and two are four", 2 + 2 == 4)
         """
@@ -155,9 +154,6 @@ class Claims:
 
 def check(**found: Parameter) -> Claims:
     """Refuse wrong parameters; give the guard of the sentences that were written for the right ones.
-
-    Args:
-        found: name → `Choice`, `Look`, `Switch`, `Text`, `Whole` or `Number`.
 
     Raises:
         ValueError: some are not allowed; the sentence names each of them.

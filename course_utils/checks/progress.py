@@ -9,6 +9,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,22 +40,15 @@ def remembered(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
     def checked(*answer, **options) -> Verdict:
         verdict = check(*answer, **options)
         if verdict and check.__name__ not in (before := solved()):
-            _keep(before | {check.__name__})
+            file, names = path(), sorted(before | {check.__name__})
+            fresh = file.with_name(f"{file.name}.{os.getpid()}")  # written whole, then put in place
+            with suppress(OSError):  # where the disk refuses, the verdict on the screen has to do
+                file.parent.mkdir(parents=True, exist_ok=True)
+                fresh.write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
+                fresh.replace(file)
         return verdict
 
     return checked
-
-
-def _keep(names: frozenset[str]) -> None:
-    """Write all or nothing; where the disk refuses, the verdict on the screen has to do."""
-    file = path()
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(sorted(names), indent=1) + "\n", encoding="utf-8")
-        fresh.replace(file)
-    except OSError:
-        return
 
 
 @dataclass(frozen=True)

@@ -38,19 +38,15 @@ def fold(network: nn.Module, trial: Tensor, spared: Collection[str] = ()) -> nn.
     except RuntimeError:  # some networks keep tensors that cannot be copied
         return network
     for convolution, norm in pairs:
-        _put(lean, convolution, fuse_conv_bn_eval(lean.get_submodule(convolution), lean.get_submodule(norm)))
-        _put(lean, norm, nn.Identity())
+        fused = fuse_conv_bn_eval(lean.get_submodule(convolution), lean.get_submodule(norm))
+        for name, layer in ((convolution, fused), (norm, nn.Identity())):
+            parent, _, last = name.rpartition(".")
+            setattr(lean.get_submodule(parent), last, layer)
     lean.requires_grad_(False)
     _, again = _try(lean, trial)
     untouched = answers.keys() & again.keys() - {convolution for convolution, _ in pairs}
     same = all(torch.allclose(again[name], answers[name], rtol=1e-3, atol=1e-3) for name in untouched)
     return lean if same else network
-
-
-def _put(network: nn.Module, name: str, layer: nn.Module) -> None:
-    """Put a layer in the place of that name."""
-    parent, _, last = name.rpartition(".")
-    setattr(network.get_submodule(parent), last, layer)
 
 
 @torch.no_grad()
