@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -201,6 +201,31 @@ def bars(
             text(draw, (at, y), says(value), size=20, colour=PAPER if inside else INK, anchor=anchor)
     for k, name in enumerate(names):
         text(draw, (width // 2, 64 + k * row), name, size=22, width=280)
+    return np.asarray(canvas)
+
+
+def nested_bars(rows: Mapping[str, tuple[float, float, str]], names: tuple[str, str], *, title: str) -> np.ndarray:
+    """What something costs in two ways, the smaller bar inside the larger.
+
+    Args:
+        rows: name → the smaller cost, the larger one in the same unit for all, and the words behind them.
+        names: of the two ways.
+        title: the figure's one message.
+
+    >>> nested_bars({"module 3a": (128, 303, "128 M instead of 303 M")}, ("with", "without"), title="It pays").shape
+    (146, 1120, 3)
+    """
+    canvas, draw = begin(100 + 46 * len(rows), title, y=28)
+    left, scale = 230, (WIDTH - 500) / max(more for _, more, _ in rows.values())
+    for x, name, colour in zip((left, left + 290), names, (BLUE, VERMILLION), strict=True):
+        draw.rectangle((x, 58, x + 26, 78), fill=colour)
+        text(draw, (x + 36, 68), name, size=20, anchor="lm", width=240)
+    for k, (name, (less, more, words)) in enumerate(rows.items()):
+        y, end = 116 + 46 * k, left + scale * more
+        text(draw, (left - 14, y), name, size=20, anchor="rm", width=left - MARGIN - 14)
+        draw.rectangle((left, y - 17, end, y + 17), fill=VERMILLION)
+        draw.rectangle((left, y - 17, left + scale * less, y + 17), fill=BLUE)
+        text(draw, (end + 10, y), words, size=20, anchor="lm", width=WIDTH - end - 14)
     return np.asarray(canvas)
 
 

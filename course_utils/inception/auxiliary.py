@@ -47,18 +47,14 @@ def initialise_xavier(network: nn.Module) -> nn.Module:
 
 
 def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: float = WEIGHT) -> dict[str, float]:
-    """The norm of the loss's gradient at each row of the slide's table that has weights.
+    """Row of the slide's table that has weights → the Euclidean norm of the loss's gradient by all of its filters.
 
     The dropout is left out, so that two calls can be compared.
 
     Args:
         network: with its auxiliary classifiers; a copy of it computes, in training mode.
-        images: [N, 3, 224, 224], normalised.
-        labels: [N].
+        images, labels: [N, 3, 224, 224], normalised, and [N].
         weight: of each auxiliary loss; 0 for the main loss alone.
-
-    Returns:
-        Row → the Euclidean norm of the gradient with respect to all the row's filters.
 
     >>> norms = gradient_norms(GoogLeNet(classes=5), torch.zeros(1, 3, 224, 224), torch.tensor([0]))
     >>> list(norms)[:3]

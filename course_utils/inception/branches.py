@@ -70,15 +70,12 @@ def ablate(network: nn.Module, *branches: str, fill: str = "zero") -> AbstractCo
 
 @torch.no_grad()
 def activations(network: nn.Module, images: Tensor, module: str) -> dict[str, Tensor]:
-    """What the four branches of one module answer to some pictures.
+    """Branch → what it answers to some pictures: activations [N, its channels, H', W'], all at least 0.
 
     Args:
         network: in evaluation mode inside, left as it was.
         images: [N, 3, H, W] in [0, 1].
         module: one of `modules(network)`.
-
-    Returns:
-        Branch → activations [N, its channels, H', W'], all at least 0.
 
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-inception", device="cpu"), signs.render([signs.STOP], device="cpu")

@@ -6,7 +6,7 @@ Each figure is uint8 [height, width, 3].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -209,30 +209,6 @@ def ablations(shares: Table, channels: Table, rows: Sequence[str], columns: Sequ
 
 
 # ---- with and without the reductions ---------------------------------------------------------------------------
-def costs(rows: Mapping[str, tuple[float, float]], *, title: str, says: Callable[[float], str]) -> np.ndarray:
-    """What something costs with the 1×1 reductions and without, one bar inside the other.
-
-    Args:
-        rows: name → (with, without), in any unit, the same for all.
-        says: turns a value into words.
-
-    >>> costs({"inception (3a)": (128, 303)}, title="They pay", says=lambda macs: f"{macs} M").shape
-    (146, 1120, 3)
-    """
-    canvas, draw = begin(100 + 46 * len(rows), title, y=28)
-    left, right, most = 230, WIDTH - 270, max(without for _, without in rows.values())
-    for x, words, colour in ((left, "with 1×1 reductions", BLUE), (left + 290, "without", VERMILLION)):
-        draw.rectangle((x, 58, x + 26, 78), fill=colour)
-        text(draw, (x + 36, 68), words, size=20, anchor="lm", width=240)
-    for k, (name, (less, more)) in enumerate(rows.items()):
-        y, end = 116 + 46 * k, left + (right - left) * more / most
-        text(draw, (left - 14, y), name, size=20, anchor="rm", width=left - MARGIN - 14)
-        draw.rectangle((left, y - 17, end, y + 17), fill=VERMILLION)
-        draw.rectangle((left, y - 17, left + (right - left) * less / most, y + 17), fill=BLUE)
-        text(draw, (end + 10, y), f"{says(less)} instead of {says(more)}", size=20, anchor="lm", width=WIDTH - end - 14)
-    return np.asarray(canvas)
-
-
 def race(by_pictures: Series, by_work: Series, *, pictures: float, work: float, goal: float) -> np.ndarray:
     """The same two trainings twice: against the pictures seen, and against the multiply-adds that it took.
 

@@ -31,6 +31,7 @@ SCENES, BLOCK = 3072, 128  # to train with, and rendered at a time
 TEST_SCENES = 256  # to measure with while it trains
 EVERY = 10  # steps from one measurement to the next; the last step is always measured
 GOAL = 0.9  # the accuracy at which the two are compared
+Labelled = tuple[Tensor, Tensor]  # pictures and their labels
 
 
 @dataclass(frozen=True)
@@ -45,57 +46,48 @@ class Races:
 
 
 def build_pair(seed: int = 0, device=None) -> dict[str, PixelNetwork]:
-    """The two networks, with the same branches and the same shapes; only the reductions differ.
+    """WITH and WITHOUT → a network for 32×32 pixels: the same branches and shapes, only the reductions differ.
 
     Args:
         seed: of the first weights.
         device: where to put them; None takes the best that there is.
-
-    Returns:
-        WITH → network and WITHOUT → network, for pictures of 32×32 pixels.
     """
+    how = {"class_names": signs.CLASS_NAMES, "input_size": SIZE, "mean": signs.MEAN, "std": signs.STD}
     networks = {}
     for name in (WITH, WITHOUT):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             body = SmallInception(len(signs.CLASSES), reduce=name == WITH)
-        how = {"class_names": signs.CLASS_NAMES, "input_size": SIZE, "mean": signs.MEAN, "std": signs.STD}
         networks[name] = PixelNetwork(body, name=name, **how).to(runtime.device(device)).eval()
     return networks
 
 
-def scene_blocks(count: int, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+def scene_blocks(count: int, seed: int = 0) -> Iterator[Labelled]:
     """Road-sign scenes, some more an item: pictures [n, 3, 32, 32] in [0, 1], and labels [n]."""
     for made in signs.render_blocks(count, BLOCK, seed=seed, size=SIZE, dials=WORLD, device=runtime.device()):
         yield made.images, made.labels
 
 
-def scenes(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+def scenes(count: int, seed: int = 0) -> Labelled:
     """All of `scene_blocks` at once."""
     images, labels = zip(*scene_blocks(count, seed), strict=True)
     return torch.cat(images), torch.cat(labels)
 
 
 def race_steps(
-    networks: Mapping[str, PixelNetwork],
-    known: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-    *,
-    steps: int = STEPS,
-    seed: int = 0,
+    networks: Mapping[str, PixelNetwork], known: Labelled, test: Labelled, *, steps: int, seed: int = 0
 ) -> Iterator[tuple[str, training.TrainingStep, float | None]]:
     """Train networks in place, by turns, on the very same batches; leave the loop whenever you like.
 
     Args:
         networks: name → network, as `build_pair` gives it; one alone will do too.
-        known: pictures [N, 3, 32, 32] in [0, 1] and labels [N], to train with.
-        test: the same, to measure with.
+        known, test: pictures [N, 3, 32, 32] in [0, 1] and labels [N], to train and to measure with.
         steps: of each network.
         seed: of the order of the scenes.
 
     Yields:
-        Name, `TrainingStep` and the share of the test scenes that is right, in [0, 1], or None where it was not
-        measured; after each step of each network.
+        After each step of each network: its name, the `TrainingStep`, and the share of the test scenes that is right,
+        in [0, 1], or None where it was not measured.
     """
     how = {"steps": steps, "batch": BATCH, "learning_rate": LEARNING_RATE, "seed": seed}
     with closing(training.train_by_turns(networks, *known, **how)) as turns:

@@ -244,27 +244,3 @@ def bill(
     for j, (name, *_) in enumerate(rows):
         text(draw, (MARGIN, top + step * (j + 0.5)), name, size=20, anchor="lm", width=230)
     return np.asarray(canvas)
-
-
-def factors(names: Sequence[str], values: Sequence[float], *, title: str, note: str) -> np.ndarray:
-    """How many times as much: one bar a quantity, a mark where "as much" would be, and a note below.
-
-    Args:
-        names, values: of the quantities, more than 0.
-
-    >>> factors(["multiply-adds", "bytes"], [47.2, 32.6], title="Many times as much", note="blue: as much").shape
-    (238, 1120, 3)
-    """
-    left, right, top, step = 400, WIDTH - MARGIN - 110, 66, 56
-    bottom, scale = top + step * len(names), (right - left) / max(*values, 1.0)
-    canvas = Image.new("RGB", (WIDTH, bottom + 60), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 30), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    for k, (name, value) in enumerate(zip(names, values, strict=True)):
-        y, end = top + step * (k + 0.5), left + value * scale
-        text(draw, (left - 16, y), name, size=22, anchor="rm", width=left - 16 - MARGIN)
-        draw.rectangle((left, y - 17, end, y + 17), fill=VERMILLION)
-        text(draw, (end + 12, y), f"× {value:.{0 if value >= 10 else 1}f}", size=22, bold=True, anchor="lm")
-    draw.line((left + scale, top - 4, left + scale, bottom), fill=BLUE, width=4)
-    text(draw, (MARGIN, bottom + 30), note, size=20, colour=PALE, anchor="lm", width=WIDTH - 2 * MARGIN)
-    return np.asarray(canvas)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageColor
 
 from course_utils import figures, resnet
 from course_utils.figures import colours
@@ -137,6 +137,14 @@ def test_a_bar_is_as_long_as_its_probability(share):
         line = (pixels[54] == wanted).all(axis=1)  # above the number that may stand in the bar
         half = (figures.WIDTH - 2 * figures.base.MARGIN - 300) // 2
         assert abs(int(line.sum()) - share * half) <= 2
+
+
+def test_nested_bars_are_as_long_as_their_costs():
+    pixels = figures.nested_bars({"x": (25, 100, "x"), "y": (50, 50, "y")}, ("less", "more"), title="t")
+    blue, red = ((pixels == np.array(ImageColor.getrgb(one))).all(axis=2) for one in (figures.BLUE, figures.VERMILLION))
+    part, whole, smaller = blue[116].sum(), (blue | red)[116].sum(), (blue | red)[162].sum()
+    assert part / whole == pytest.approx(0.25, abs=0.01)
+    assert smaller / whole == pytest.approx(0.5, abs=0.01)
 
 
 def test_titles_and_pictures_must_match():

@@ -68,15 +68,6 @@ def test_a_darker_cell_means_more_is_lost():
     assert left.astype(int).sum() > right.astype(int).sum() + 100
 
 
-def test_the_costs_bars_have_true_lengths():
-    pixels = figures.costs({"x": (25, 100), "y": (50, 50)}, title="t", says=str)
-    whole, part = (
-        int((pixels[116] == ImageColor.getrgb(colour)).all(axis=1).sum())
-        for colour in (colours.VERMILLION, colours.BLUE)
-    )
-    assert part / (whole + part) == pytest.approx(0.25, abs=0.01)
-
-
 def test_a_race_of_nothing_is_drawn():
     pixels = figures.race({"a": ([], [])}, {"a": ([], [])}, pictures=9.6, work=800, goal=0.9)
     assert pixels.shape == (440, WIDTH, 3)

@@ -54,12 +54,6 @@ def test_a_gradient_map_is_dark_where_nothing_arrives():
     assert (pooling.figures.gradient_map(np.full((1, 1), 0.5), largest=2.0) < shown[0, 1]).any()
 
 
-def test_a_factor_s_bar_is_as_long_as_the_factor():
-    drawn = colours(pooling.figures.factors(["a", "b"], [10.0, 40.0], title="t", note="n"), figures.VERMILLION)
-    first, second = drawn[66:122].sum(axis=1).max(), drawn[122:178].sum(axis=1).max()
-    assert second == pytest.approx(4 * first, rel=0.03)
-
-
 def test_the_bill_s_bars_grow_with_the_cost():
     def longest(cost):
         rows = [("a", "1×1", "2×2", 1.0, cost), ("b", "1×1", "2×2", 1.0, 1000.0)]

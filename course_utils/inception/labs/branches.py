@@ -40,8 +40,7 @@ class BranchLab(base.Lab):
 
     Args:
         network: one with Inception modules.
-        scenes: how many test scenes are read.
-        seed: of the scenes.
+        scenes, seed: how many test scenes are read, and from which seed.
         picture_seed: of the picture that is shown.
 
     >>> BranchLab(scenes=20).set(pool=False).choices()["module"]
@@ -49,12 +48,9 @@ class BranchLab(base.Lab):
     """
 
     def __init__(self, network: str = "signs-inception", *, scenes: int = 200, seed: int = 1004, picture_seed: int = 3):
-        self._network = zoo.load(network)
-        where = runtime.device()
-        street = signs.render(scenes, seed=seed, device="cpu")
-        self._images = street.images.to(where, memory_format=torch.channels_last)
-        self._labels = street.labels.to(where)
-        self._seed = picture_seed
+        self._network, self._seed = zoo.load(network), picture_seed
+        street = signs.render(scenes, seed=seed, device="cpu").to(runtime.device())
+        self._images, self._labels = street.images.to(memory_format=torch.channels_last), street.labels
         self._right: dict[tuple, int] = {}  # of all scenes; what was asked once is known
         shown = ("stop", "yield", "50 limit", "no entry", "priority road", "keep right", "roundabout")
         fills = [("zeros", "zero"), ("its mean", "mean")]
@@ -97,10 +93,9 @@ class BranchLab(base.Lab):
     def draw(self, step: Ablation) -> base.Frame:
         """The activations above, the two accuracies below."""
         above = figures.activations(images.to_pixels(step.picture)[0], step.maps, step.off)
-        left = f"without {' and '.join(step.off)}" if step.off else "nothing is off"
-        if len(step.off) > 2:
-            left = f"without {len(step.off)} branches"
-        scenes, now = len(self._labels), (left, step.right / step.asked)
+        silent = " and ".join(step.off) if len(step.off) <= 2 else f"{len(step.off)} branches"
+        words, scenes = f"without {silent}" if silent else "nothing is off", len(self._labels)
+        now = words, step.right / step.asked
         below = figures.accuracies(("all branches on", self._right[()] / scenes), now, step.asked / scenes)
         return base.Frame(np.concatenate([above, below]), self._headline(step))
 

@@ -17,7 +17,7 @@ from course_utils.networks.inception import MODULES, Inception
 
 OWN = "your own"
 SIDES = {"3": 28, "4": 14, "5": 7}  # height and width of the modules 3a, 3b, 4a …
-KERNELS = (1, 3, 5, 7, 9)
+SLIDERS = ("channels", "one", "reduce_three", "three", "reduce_five", "five", "pool", "side")
 
 
 def account(widths: Sequence, kernels: tuple[int, int], side: int, *, reductions: bool = True) -> accounting.Account:
@@ -29,12 +29,11 @@ def account(widths: Sequence, kernels: tuple[int, int], side: int, *, reductions
         side: height and width of what comes in.
         reductions: whether the 1×1 filters stand in front.
     """
-    channels, one, three, five, pool = widths
     if not reductions:
-        three, five = (None, three[1]), (None, five[1])
+        widths = [(None, width[1]) if isinstance(width, tuple) else width for width in widths]
     with torch.device("meta"):
-        module = Inception(channels, one, three, five, pool, kernels=kernels)
-    return accounting.account(module, (channels, side, side))
+        module = Inception(*widths, kernels=kernels)
+    return accounting.account(module, (widths[0], side, side))
 
 
 class InceptionLab(base.Lab):
@@ -52,7 +51,7 @@ class InceptionLab(base.Lab):
         self._preset = module  # whose widths the sliders show, or OWN
         values = _sliders(module)
         reduce, filters = "1×1 filters in front of them", "filters, which are channels that come out"
-        kernels = [(f"{n}×{n}", n) for n in KERNELS]
+        kernels = [(f"{n}×{n}", n) for n in (1, 3, 5, 7, 9)]
         controls = {
             "module": base.menu("module", [*MODULES, OWN], module, "the widths of one of GoogLeNet's nine modules"),
             "channels": base.whole_slider("in", 1, 1024, values["channels"], "channels that come in"),
@@ -82,11 +81,11 @@ class InceptionLab(base.Lab):
         with self.quietly():
             for name, value in {"module": module, **sliders}.items():
                 self.controls[name].value = value
-        three, five = (sliders["reduce_three"], sliders["three"]), (sliders["reduce_five"], sliders["five"])
-        widths = (sliders["channels"], sliders["one"], three, five, sliders["pool"])
-        name = "A module of your own" if module == OWN else f"inception ({module})"
-        planned = widths, (kernel_three, kernel_five), sliders["side"]
+        channels, one, reduce_three, three, reduce_five, five, pool, side = (sliders[name] for name in SLIDERS)
+        widths = channels, one, (reduce_three, three), (reduce_five, five), pool
+        planned = widths, (kernel_three, kernel_five), side
         bare = account(*planned, reductions=False)
+        name = "A module of your own" if module == OWN else f"inception ({module})"
         yield f"{name}: each bar is as high as it has channels", account(*planned) if reductions else bare, bare
 
     def draw(self, step: tuple[str, accounting.Account, accounting.Account]) -> base.Frame:
@@ -105,8 +104,5 @@ class InceptionLab(base.Lab):
 
 def _sliders(module: str) -> dict[str, int]:
     """The sliders' values of one of GoogLeNet's modules."""
-    channels, one, (reduce_three, three), (reduce_five, five), pool = MODULES[module]
-    return {
-        "channels": channels, "one": one, "reduce_three": reduce_three, "three": three, "reduce_five": reduce_five,
-        "five": five, "pool": pool, "side": SIDES[module[0]],
-    }  # fmt: skip
+    channels, one, three, five, pool = MODULES[module]
+    return dict(zip(SLIDERS, (channels, one, *three, *five, pool, SIDES[module[0]]), strict=True))
