@@ -65,7 +65,7 @@ def climb_steps(
         size: of the pictures, in pixels; None takes that of `start`, or what the network was trained on.
         start: pictures to begin from, [N, 3, H, W] in [0, 1]; one will do for all objectives, and one objective for
             all of them. None: noise, drawn anew and louder (up to eight times) for rows whose score is exactly 0, as
-            it is where a ReLU lets nothing of the noise through: there would be no gradient to climb by.
+            behind a ReLU that lets nothing through: no gradient would move them.
         recipe: parameterisation and regularisers; all that help, unless you say otherwise.
         optimizer: makes an optimizer of a list of tensors; it is handed the gradient to descend, as always in torch.
         seed: of the noise and of the moves; equal seeds give equal climbs (on the same kind of device).
@@ -77,14 +77,15 @@ def climb_steps(
     check_whole("steps", steps)
     if not isinstance(recipe, Recipe):
         raise TypeError(f"recipe is a Recipe(…) or visualization.NAIVE; got {recipe!r}.")
-    goals, size = _as_list(objectives), _size(network, size, start)
-    like = next(network.parameters(), torch.zeros(1)).detach()
-    first = torch.full((len(goals), 3, *size), 0.5)
+    goals = _as_list(objectives)
     if start is not None:
-        first, goals = _paired(start, goals)
+        start, goals = _paired(start, goals)
+    size = _size(network, size, start)
+    like = next(network.parameters(), torch.zeros(1)).detach()
     draw = generator(seed)
     reader = Reader(network, goals, noise(1, size, amount=0.2).to(like), lean=True)
     kind = Pixels if recipe.parameterisation == "pixel" else Fourier
+    first = torch.full((len(goals), 3, *size), 0.5) if start is None else start
     canvas = kind(F.pad(first.to(like), (recipe.padding,) * 4, mode="replicate"), recipe.decorrelated)
     if start is None:
         canvas.randomize(recipe.noise, draw)
@@ -211,12 +212,11 @@ def _paired(images: Tensor, goals: list[Objective]) -> tuple[Tensor, list[Object
 
 
 def _size(network: nn.Module, size: int | tuple[int, int] | None, start: Tensor | None) -> tuple[int, int]:
-    if isinstance(start, Tensor) and start.ndim == 4:
+    if start is not None:
         given = tuple(start.shape[2:])
         if size not in (None, given) and (size, size) != given:
             raise ValueError(f"the start pictures have {given[0]}×{given[1]} pixels; leave size out, or say the same.")
         return given
-    size = getattr(network, "input_size", None) if size is None else size
-    if size is None:
+    if size is None and (size := getattr(network, "input_size", None)) is None:
         raise ValueError("this network does not say the size of its pictures; say it, as in size=64.")
     return check_pair("size", size)

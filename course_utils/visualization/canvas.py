@@ -7,7 +7,6 @@ moving views); Mahendran and Vedaldi 2015, arXiv:1412.0035 (total variation).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -48,11 +47,11 @@ def noise(count: int = 1, size: int | tuple[int, int] = 64, *, seed: int = 0, am
     >>> noise(2, 64, amount=0.1).shape
     torch.Size([2, 3, 64, 64])
     """
-    return _noise(count, check_pair("size", size), amount, seeded(seed))
+    return _noise((count, 3, *check_pair("size", size)), amount, seeded(seed))
 
 
-def _noise(count: int, size: Sequence[int], amount: float, generator: torch.Generator) -> Tensor:
-    return (0.5 + amount * torch.randn(count, 3, *size, generator=generator)).clamp(0, 1)
+def _noise(shape: tuple[int, ...], amount: float, generator: torch.Generator) -> Tensor:
+    return (0.5 + amount * torch.randn(shape, generator=generator)).clamp(0, 1)
 
 
 class Pixels:
@@ -77,8 +76,7 @@ class Pixels:
     @torch.no_grad()
     def randomize(self, amount: float, generator: torch.Generator) -> None:
         """Begin anew, from grey with noise of that standard deviation."""
-        images = _noise(len(self.values), self.values.shape[2:], amount, generator)
-        self.values.copy_(self._values(images.to(self.values)))
+        self.values.copy_(self._values(_noise(self.values.shape, amount, generator).to(self.values)))
 
     @torch.no_grad()
     def project(self) -> None:
@@ -96,10 +94,6 @@ class Fourier:
 
     The same step of the optimizer moves a coarse wave far and a fine one little, so no noise comes up. The weights are
     scaled so that a change of all coefficients by r changes the picture by r in its root mean square, about.
-
-    Args:
-        images: where to begin, [N, 3, H, W] in [0, 1].
-        decorrelated: as in `Pixels`.
     """
 
     def __init__(self, images: Tensor, decorrelated: bool):
@@ -178,12 +172,12 @@ def transform(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Ten
 
 # ---- what is punished ------------------------------------------------------------------------------------------
 def penalty(images: Tensor, recipe: Recipe) -> Tensor | float:
-    """What is subtracted from the scores, [N]: total variation and L2, as the recipe weighs them; nothing at 0."""
+    """What is subtracted from the scores, [N]: total variation and the mean squared distance from grey, as weighed."""
     total = 0.0
     if recipe.total_variation:
         total = total + recipe.total_variation * total_variation(images)
     if recipe.l2:
-        total = total + recipe.l2 * (images - 0.5).pow(2).mean(dim=(1, 2, 3))  # from grey
+        total = total + recipe.l2 * (images - 0.5).pow(2).mean(dim=(1, 2, 3))
     return total
 
 

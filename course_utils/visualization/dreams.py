@@ -19,6 +19,7 @@ from course_utils.visualization.ascent import Step, climb_steps
 from course_utils.visualization.objectives import Objective
 from course_utils.visualization.recipes import NAIVE
 
+RATIO = 1.4  # of an octave to the one before
 SMALLEST = 16  # pixels of the shortest edge of the coarsest octave
 
 
@@ -45,8 +46,8 @@ class EvenSteps(torch.optim.Optimizer):
         """One step downhill, as torch's optimizers make it."""
         for group in self.param_groups:
             for values in group["params"]:
-                size = values.grad.flatten(1).abs().mean(dim=1).clamp(min=1e-12)
-                values -= group["lr"] * values.grad / size.view(-1, *[1] * (values.ndim - 1))
+                size = values.grad.abs().mean(dim=tuple(range(1, values.ndim)), keepdim=True).clamp(min=1e-12)
+                values -= group["lr"] * values.grad / size
 
 
 def dream_steps(
@@ -55,7 +56,6 @@ def dream_steps(
     objective: Objective,
     *,
     octaves: int = 4,
-    ratio: float = 1.4,
     steps: int = 10,
     step_size: float = 0.02,
     jitter: int = 8,
@@ -67,31 +67,25 @@ def dream_steps(
         network: takes pictures in [0, 1]; looked at in evaluation mode, left as it was.
         images: to dream on, [N, 3, H, W] in [0, 1].
         objective: what shall rise; `visualization.Layer("stage3")` is DeepDream's own.
-        octaves: how many sizes, each `ratio` times as large as the one before, the last as large as the picture.
-        ratio: above 1, at most 4.
+        octaves: how many sizes, each 1.4 times as large as the one before, the last as large as the picture.
         steps: an octave.
         step_size: how far a pixel moves on average, in each step.
         jitter: pixels by which the picture moves at most, anew at each step.
         seed: of the jitter.
 
     Returns:
-        Iterator over octaves · (steps + 1) moments, the coarsest octave first.
+        Iterator over octaves · (steps + 1) moments.
     """
     check_images(images, name="the pictures to dream on", channels=3)
     check_whole("octaves", octaves, says="is a whole number, at least 1")
-    check_number(
-        "ratio", ratio, 1, 4, above=True, says="says how much larger the next octave is, more than 1 and at most 4"
-    )
     check_number("step_size", step_size, 0, 1, above=True, says="lies between 0 and 1 (pixels run from 0 to 1)")
     images = images.detach().to(next(network.parameters(), images))  # onto the network's device
-    sizes = [tuple(round(edge / ratio**k) for edge in images.shape[2:]) for k in reversed(range(octaves))]
+    sizes = [tuple(round(edge / RATIO**k) for edge in images.shape[2:]) for k in reversed(range(octaves))]
     if min(sizes[0]) < SMALLEST:
-        small = "×".join(map(str, sizes[0][::-1]))
-        raise ValueError(
-            f"the coarsest of {octaves} octaves would have {small} pixels; take fewer, or a larger picture."
-        )
+        small = f"{sizes[0][1]}×{sizes[0][0]} pixels"
+        raise ValueError(f"the coarsest of {octaves} octaves would have {small}; take fewer, or a larger picture.")
     how = {"steps": steps, "recipe": replace(NAIVE, jitter=jitter), "optimizer": partial(EvenSteps, lr=step_size)}
-    path = climb_steps(network, objective, start=_resize(images, sizes[0]), seed=seed, **how)
+    path = climb_steps(network, objective, start=_resize(images, sizes[0]), seed=seed, **how)  # what is wrong, now
 
     def walk(path: Iterator[Step]) -> Iterator[DreamStep]:
         dreamt = None
@@ -108,10 +102,7 @@ def dream_steps(
 
 
 def dream(network: nn.Module, images: Tensor, objective: Objective, **how) -> Tensor:
-    """DeepDream: run `dream_steps` to its end; all arguments are those of `dream_steps`.
-
-    Returns:
-        The dreams, [N, 3, H, W] in [0, 1].
+    """DeepDream: run `dream_steps` to its end, all arguments as there; the dreams, [N, 3, H, W] in [0, 1].
 
     >>> from course_utils import signs, visualization, zoo
     >>> network, stop = zoo.load("signs-resnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")

@@ -28,20 +28,15 @@ BATCH = 64  # pictures that go through the network at once
 class Examples:
     """The pictures that excite some filters most, the strongest first; a picture counts once, at its best place.
 
-    Args:
-        filters: F of them.
-        values: [F, K], what the filter answers there.
-        pictures: [F, K], which of the pictures that were shown.
-        boxes: [F, K, 4], top, left, bottom and right edge in pixels of what the filter sees there, bottom and right
-            just outside; where padding is seen, a box reaches over the edge of the picture.
-        shown: how many pictures were looked at.
+    A box is what the filter sees there: top, left, bottom and right edge in pixels, the last two just outside; where
+    padding is seen, it reaches over the edge of the picture.
     """
 
-    filters: tuple[int, ...]
-    values: Tensor
-    pictures: Tensor
-    boxes: Tensor
-    shown: int
+    filters: tuple[int, ...]  # F of them
+    values: Tensor  # [F, K], what the filter answers there
+    pictures: Tensor  # [F, K], which of the pictures that were shown
+    boxes: Tensor  # [F, K, 4]
+    shown: int  # how many pictures were looked at
 
     def only(self, number: int) -> Examples:
         """The same for one of the filters alone."""
@@ -55,18 +50,14 @@ class Examples:
             images: the pictures that were shown, all of them, [N, 3, H, W].
         """
         boxes = self.boxes.flatten(0, 1).to(images.device)  # [F·K, 4]
-        height, width = (int(boxes[0, 2 + axis] - boxes[0, axis]) for axis in (0, 1))
+        height, width = (boxes[0, 2:] - boxes[0, :2]).tolist()
         rows = boxes[:, :1] + torch.arange(height, device=images.device)  # [F·K, h]
         columns = boxes[:, 1:2] + torch.arange(width, device=images.device)  # [F·K, w]
-        inside = _within(rows, images.shape[2])[:, :, None] & _within(columns, images.shape[3])[:, None, :]
-        rows, columns = rows.clamp(0, images.shape[2] - 1), columns.clamp(0, images.shape[3] - 1)
+        row, column = rows.clamp(0, images.shape[2] - 1), columns.clamp(0, images.shape[3] - 1)
+        inside = (row == rows)[:, :, None] & (column == columns)[:, None, :]
         chosen = self.pictures.flatten().to(images.device)
-        cut = images[chosen[:, None, None], :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+        cut = images[chosen[:, None, None], :, row[:, :, None], column[:, None, :]].movedim(-1, 1)
         return torch.where(inside[:, None], cut, 0.5).unflatten(0, self.pictures.shape)
-
-
-def _within(places: Tensor, size: int) -> Tensor:
-    return (places >= 0) & (places < size)
 
 
 # ---- what a layer answers --------------------------------------------------------------------------------------
@@ -106,22 +97,16 @@ def _answers(network: nn.Module, images: Tensor, layer: str) -> Tensor:
 
 # ---- where a layer looks ---------------------------------------------------------------------------------------
 def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Field:
-    """Which part of a picture each number of a layer sees.
-
-    Args:
-        network, layer: as in `activations`.
-        images: [N, 3, H, W]; of the first, only the size matters.
+    """Which part of a picture each number of a layer sees; arguments as in `activations`.
 
     Raises:
         ValueError: the layer, or something before it, rearranges the places, so that nobody can tell.
     """
-    image = images[:1].detach().clone()
     if layer == LOGITS:
-        height, width = image.shape[2:]
-        whole = (receptive_field.Window(0, height - 1, height), receptive_field.Window(0, width - 1, width))
+        whole = tuple(receptive_field.Window(0, edge - 1, edge) for edge in images.shape[2:])
         return receptive_field.Field(whole, (1, 1))
-    run = receptive_field.Follow(image)
-    with run:
+    image = images[:1].detach().clone()
+    with receptive_field.Follow(image) as run:
         output = _answers(network, image, layer)
     seen = run.field(output)
     if seen is None:
@@ -131,13 +116,11 @@ def field(network: nn.Module, images: Tensor, layer: str) -> receptive_field.Fie
 
 def _boxes(seen: receptive_field.Field, places: Tensor) -> Tensor:
     """Top, left, bottom and right of what the places [F, K] of the flattened maps see, [F, K, 4]."""
-    rows, columns = places // seen.grid[1], places % seen.grid[1]
-    edges = []
-    for place, window, size in zip((rows, columns), seen.windows, seen.size, strict=True):
-        first = torch.floor(place * float(window.jump) + float(window.first) + 1e-6).long()
-        edges.append((first, first + size))
-    (top, bottom), (left, right) = edges
-    return torch.stack([top, left, bottom, right], dim=-1)
+    firsts = []
+    for place, window in zip((places // seen.grid[1], places % seen.grid[1]), seen.windows, strict=True):
+        firsts.append(torch.floor(place * float(window.jump) + float(window.first) + 1e-6).long())
+    first = torch.stack(firsts, dim=-1)  # [F, K, 2]: row, column
+    return torch.cat([first, first + first.new_tensor(seen.size)], dim=-1)
 
 
 # ---- what excites a filter most --------------------------------------------------------------------------------
@@ -153,14 +136,12 @@ def top_examples_steps(
 
     Args:
         network, layer: as in `activations`.
-        images: the pictures to look through, [N, 3, H, W] in [0, 1], such as `signs.render(500, seed=0).images`; they
-            may lie on another device and are brought over batch by batch. Or your own batches of them, which may be
-            made while they are asked for.
+        images: to look through, [N, 3, H, W] in [0, 1], on any device; or batches of them, made while asked for.
         filters: the number of one, or several; None takes all of the layer.
         count: how many pictures a filter, K; fewer where there are fewer.
 
     Returns:
-        Iterator over the best so far; fewer than `count` of them while too few pictures were seen.
+        Iterator over the best so far.
     """
     if not isinstance(images, Iterable) or (isinstance(images, Tensor) and (images.ndim != 4 or not len(images))):
         got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -170,9 +151,8 @@ def top_examples_steps(
     def search() -> Iterator[Examples]:
         best, shown, seen, chosen = [], 0, None, ()
         for part in images.split(BATCH) if isinstance(images, Tensor) else images:
-            check_range(part, rounding=ROUNDING)
             part = part.to(next(network.parameters(), part).device)
-            maps = _answers(network, part, layer)  # [n, C, h, w]
+            maps = activations(network, part, layer)  # [n, C, h, w]
             if seen is None:
                 seen, chosen = field(network, part, layer), _chosen(filters, maps.shape[1])
             values, places = maps[:, list(chosen)].flatten(2).max(dim=2)  # [n, F] each
@@ -210,7 +190,6 @@ def _chosen(filters: int | Sequence[int] | None, channels: int) -> tuple[int, ..
     if not chosen or not all(map(is_whole, chosen)):
         raise TypeError(f"filters are whole numbers such as 5 or [0, 5]; got {filters!r}.")
     if bad := [one for one in chosen if not 0 <= one < channels]:
-        raise ValueError(
-            f"this layer has {channels} filters, numbered 0 to {channels - 1}; there is no filter {bad[0]}."
-        )
+        known = f"{channels} filters, numbered 0 to {channels - 1}"
+        raise ValueError(f"this layer has {known}; there is no filter {bad[0]}.")
     return chosen

@@ -71,11 +71,7 @@ class Sum(Objective):
 
 @dataclass(frozen=True)
 class Filter(Objective):
-    """The mean of one filter's map.
-
-    Args:
-        layer: its name, with `body.` or without; `layers.find.spatial_layers` lists them.
-        index: of the filter, from 0.
+    """The mean of one filter's map: `index` from 0, `layer` by its name, with `body.` or without.
 
     >>> Filter("stage3", 5)
     Filter(layer='stage3', index=5)
@@ -90,8 +86,8 @@ class Filter(Objective):
 
     def numbers(self, shape: torch.Size) -> tuple[int, ...]:
         if self.index >= shape[1]:
-            what = f"the layer {self.layer!r} has {shape[1]} filters, 0 to {shape[1] - 1}"
-            raise ValueError(f"{what}; there is no filter {self.index}.")
+            known = f"{shape[1]} filters, 0 to {shape[1] - 1}"
+            raise ValueError(f"the layer {self.layer!r} has {known}; there is no filter {self.index}.")
         return (self.index,)
 
     @staticmethod
@@ -101,11 +97,7 @@ class Filter(Objective):
 
 @dataclass(frozen=True)
 class Neuron(Filter):
-    """One place of one filter's map.
-
-    Args:
-        layer, index: as in `Filter`.
-        at: (row, column) on the map; None takes its middle.
+    """One place of one filter's map: `at` (row, column), or its middle where that is None.
 
     >>> Neuron("stage3", 5, at=(0, 7))
     Neuron(layer='stage3', index=5, at=(0, 7))
@@ -139,11 +131,7 @@ class Neuron(Filter):
 
 @dataclass(frozen=True)
 class Layer(Objective):
-    """The mean square of all that a layer answers: DeepDream's aim, more of whatever is there.
-
-    Args:
-        layer: as in `Filter`.
-    """
+    """The mean square of all that a layer answers: DeepDream's aim, more of whatever is there."""
 
     layer: str
 
@@ -157,10 +145,7 @@ class Layer(Objective):
 
 @dataclass(frozen=True)
 class Logit(Objective):
-    """The score of a class, before softmax.
-
-    Args:
-        label: the class, from 0.
+    """The score of a class, counted from 0, before softmax.
 
     >>> Logit(14)
     Logit(label=14)

@@ -22,14 +22,12 @@ class Reader:
 
     Args:
         network: takes pictures in [0, 1]; one trial picture goes through it, and it is left as it was.
-        objectives: one a row.
         trial: any picture [1, 3, H, W] of the size and on the device of those to come.
         lean: read from a copy with its batch normalisations folded away: worth it for more than one pass.
     """
 
     def __init__(self, network: nn.Module, objectives: Sequence[Objective], trial: Tensor, *, lean: bool = False):
-        self.network = network
-        groups: dict[tuple[type, str], list[tuple[int, float, Objective]]] = {}
+        self.network, groups = network, {}  # (kind, layer) → row, weight and objective of each term
         for row, objective in enumerate(objectives):
             for weight, part in objective.terms:
                 name = LOGITS if part.layer == LOGITS else name_of(network, part.layer)
@@ -39,16 +37,12 @@ class Reader:
         if lean:
             self.network = fold(network, trial, spared=self.modules)
             self.modules = {name: self.network.get_submodule(name) for name in self.modules}
-        self.groups = [
-            (
-                kind,
-                name,
-                torch.tensor([row for row, _, _ in terms], device=trial.device),
-                torch.tensor([weight for _, weight, _ in terms], dtype=trial.dtype, device=trial.device),
-                torch.tensor([part.numbers(shapes[name]) for _, _, part in terms], device=trial.device).long(),
-            )
-            for (kind, name), terms in groups.items()
-        ]
+        self.groups = []
+        for (kind, name), terms in groups.items():
+            rows, weights, parts = zip(*terms, strict=True)
+            numbers = [part.numbers(shapes[name]) for part in parts]
+            rows, numbers = (torch.tensor(one, device=trial.device).long() for one in (rows, numbers))
+            self.groups.append((kind, name, rows, trial.new_tensor(weights), numbers))
 
     def scores(self, images: Tensor) -> Tensor:
         """The scores [N] of pictures [N, 3, H, W]; with gradients where autograd is on."""

@@ -15,7 +15,6 @@ from course_utils.arguments import check_choice
 
 FOLDER = runtime.DATA / "visualization"
 NETWORKS = ("signs-alexnet", "signs-inception", "signs-resnet", "signs-resnet-robust")
-SIDE = 64  # pixels of every picture
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,5 @@ def load_result(name: str) -> Result:
     check_choice("a result", name, ("ladder", "classes"), says="is called 'ladder' or 'classes'")
     facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     whole = images.to_tensor(FOLDER / f"{name}.jpg", device="cpu")[0]  # [3, rows × 64, columns × 64]
-    rows, columns = tuple(facts.pop("rows")), tuple(facts.pop("columns"))
-    tiles = whole.unflatten(2, (len(columns), SIDE)).unflatten(1, (len(rows), SIDE))  # [3, rows, 64, columns, 64]
-    return Result(tiles.permute(1, 3, 0, 2, 4).contiguous(), rows, columns, facts)
+    tiles = whole.unflatten(2, (-1, 64)).unflatten(1, (-1, 64)).permute(1, 3, 0, 2, 4).contiguous()
+    return Result(tiles, tuple(facts.pop("rows")), tuple(facts.pop("columns")), facts)

@@ -193,4 +193,4 @@ def test_every_mistake_is_told_apart_from_every_other():
         answers = problem.wrong
         for k, one in enumerate(answers):
             same = [i for i, other in enumerate(answers) if torch.allclose(one, other, rtol=0, atol=1e-6)]
-            assert same == [k], marking._MISTAKES[k]
+            assert same == [k], list(marking._MISTAKES)[k]

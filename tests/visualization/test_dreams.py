@@ -43,14 +43,14 @@ def test_one_octave_is_plain_ascent_with_steps_of_one_size(network, picture):
 
 
 def test_octaves_go_from_coarse_to_fine_and_end_at_the_picture(network, picture):
-    path = list(dreams.dream_steps(network, picture, Layer("stage1"), octaves=3, ratio=1.4, steps=2))
+    path = list(dreams.dream_steps(network, picture, Layer("stage1"), octaves=3, steps=2))
     assert [tuple(step.images.shape[2:]) for step in path] == [(16, 16)] * 3 + [(23, 23)] * 3 + [(32, 32)] * 3
     assert [(step.octave, step.index) for step in path] == [(k, i) for k in range(3) for i in range(3)]
     assert {(step.octaves, step.steps) for step in path} == {(3, 2)}
 
 
 def test_what_was_dreamt_in_small_is_still_there_in_large(network, picture):
-    path = list(dreams.dream_steps(network, picture, Layer("stage1"), octaves=2, steps=4, step_size=0.03, ratio=2))
+    path = list(dreams.dream_steps(network, picture, Layer("stage1"), octaves=2, steps=4, step_size=0.03))
     begun = next(step for step in path if step.octave == 1)  # the second octave, before its first step
     assert (begun.images - picture).abs().mean() > 0.01
     small, large = (torch.nn.functional.interpolate(one, size=8, mode="area") for one in (path[4].images, begun.images))
@@ -88,7 +88,6 @@ def test_the_network_and_the_picture_stay_as_they_were(network, picture):
     [
         ({"octaves": 0}, "octaves is a whole number, at least 1; got 0"),
         ({"octaves": 5}, "the coarsest of 5 octaves would have 8×8 pixels; take fewer, or a larger picture"),
-        ({"ratio": 1}, "more than 1 and at most 4; got 1"),
         ({"step_size": 4}, "step_size lies between 0 and 1"),
         ({"steps": 0}, "steps must be at least 1; got 0"),
         ({"jitter": -1}, "jitter must lie"),

@@ -11,7 +11,7 @@ from course_utils import images, signs, zoo
 from course_utils.costs import accounting
 from course_utils.layers.find import outer_layers
 from course_utils.visualization import examples
-from course_utils.visualization.figures import examples as drawings
+from course_utils.visualization import figures as drawings
 from course_utils.visualization.objectives import LOGITS
 
 LAYERS = (("signs-alexnet", "features.0"), ("signs-alexnet", "features.3"), ("signs-resnet", "stage1"))
@@ -203,8 +203,7 @@ def test_every_drawing_holds_its_pictures(scenes, networks):
     assert (shown[-40:] != noted[-40:]).any()
     rows = drawings.agreement(pictures[:2], patches, names=["a", "b"], notes=["1", "2"], title="both")
     assert rows.shape[1] == 1120
-    words = {"titles": "abc", "captions": "abc", "below": "w"}
-    framed, plain = (drawings.maps(*pictures[:3], pictures, list("abcdef"), chosen=k, **words) for k in (2, None))
+    framed, plain = (drawings.maps(pictures[:3], pictures, range(6), k, captions="abc", below="w") for k in (2, 8))
     assert (framed != plain).any()
     with pytest.raises(ValueError, match="one box"):
         drawings.top_examples(pictures, boxes[:2], patches[0], ["x"] * 6, title="no")

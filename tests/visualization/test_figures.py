@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_utils import figures
-from course_utils.visualization.figures import climbs as drawings
+from course_utils.visualization import figures as drawings
 
 SHADES = [np.full((64, 64, 3), (20 + 10 * k, 200 - 10 * k, 5 * k), dtype=np.uint8) for k in range(16)]
 

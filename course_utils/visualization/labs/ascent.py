@@ -18,21 +18,26 @@ from torch import Tensor
 
 from course_utils import figures, images, signs, zoo
 from course_utils.labs import base
-from course_utils.labs.seeing import SMALL, networks_to_choose
+from course_utils.labs.seeing import SMALL
+from course_utils.visualization import figures as drawings
 from course_utils.visualization.ascent import Step, climb_steps
 from course_utils.visualization.examples import Examples, top_examples_steps
-from course_utils.visualization.figures import climbs as grids
-from course_utils.visualization.figures import examples as drawings
-from course_utils.visualization.labs.layers import LayersLab, filters_of
+from course_utils.visualization.labs.layers import LayersLab, Options, layers
 from course_utils.visualization.objectives import LOGITS, Filter, Layer, Logit, Neuron, Probability
-from course_utils.visualization.recipes import FULL, NAIVE, Recipe
+from course_utils.visualization.recipes import Recipe, part_of_full
 
 ONE, NEURON, SIXTEEN, WHOLE = "one filter", "its middle neuron", "16 filters, from this one on", "the whole layer"
 LOGIT, PROBABILITY = "classes, by their logit", "classes, by their probability"
-NETWORK = "signs-alexnet"  # at the beginning
-STEP_SIZES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of Adam
+SWITCHES = {  # name → the parts of a recipe that it turns on, words, help
+    "fourier": ("parameterisation noise", "Fourier in place of pixels", "coarse waves move more than fine ones"),
+    "colours": ("decorrelated", "decorrelated colours", "step along the colours of real scenes"),
+    "jitter": ("jitter padding", "jitter", "move the view by up to 4 pixels at every step"),
+    "turn": ("rotation scale padding", "rotation and scale", "turn by up to 5°, scale by up to 5 % at every step"),
+    "blur": ("blur", "blur", "blur the picture a little after every step"),
+    "smooth": ("l2 total_variation", "L2 and total variation", "punish pixels far from grey and from their neighbours"),
+}
+UNITS = {LOGIT: "logit", PROBABILITY: "probability", NEURON: "the neuron's answer", WHOLE: "mean square of the layer"}
 ALT = "A picture that climbed from noise until a filter answered strongly, and the real scenes that excite it most."
-GRID_ALT = "Pictures that climbed from noise, one a filter."
 
 
 @lru_cache(maxsize=64)
@@ -93,34 +98,23 @@ class VisualizationLab(LayersLab):
     [A lab: ...]
     """
 
+    says = "whose answer shall rise", "which one; or which class"
+
     def __init__(self, *, layer: str = "features.3", filter: int = 5, steps: int = 48):
         self._climbing: Climbing | None = None
         self._asked_on, self._on = False, False  # Continue was pressed; the run in work is its answer
         self._real: dict[tuple[str, str], Examples] = {}
-        options = self.options(self.begin_with(NETWORK))
-        most = filters_of(options, layer) - 1
+        sizes = [(f"{size:g}", size) for size in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)]
         controls = {
-            "network": base.menu("network", networks_to_choose(NETWORK), NETWORK, "who looks"),
-            "layer": base.menu("layer", [option[:2] for option in options], layer, "whose answer shall rise"),
-            "filter": base.whole_slider("filter", 0, most, filter, "which one; or which class"),
             "show": base.menu("climb", [ONE, NEURON, SIXTEEN, WHOLE], ONE, "what shall rise"),
             "steps": base.whole_slider("steps", 1, 256, steps, "how many; Continue takes as many again"),
-            "step_size": base.pixel_slider(
-                "step size", [(f"{size:g}", size) for size in STEP_SIZES], 0.05, "how far Adam moves a number at first"
-            ),
-            "fourier": base.switch("Fourier in place of pixels", True, "coarse waves move more than fine ones"),
-            "colours": base.switch("decorrelated colours", True, "step along the colours of real scenes"),
-            "jitter": base.switch("jitter", True, "move the view by up to 4 pixels at every step"),
-            "turn": base.switch("rotation and scale", True, "turn by up to 5°, scale by up to 5 % at every step"),
-            "blur": base.switch("blur", True, "blur the picture a little after every step"),
-            "smooth": base.switch(
-                "L2 and total variation", True, "punish pixels far from grey and from their neighbours"
-            ),
+            "step_size": base.pixel_slider("step size", sizes, 0.05, "how far Adam moves a number at first"),
+            **{name: base.switch(words, True, help) for name, (_, words, help) in SWITCHES.items()},
             "seed": base.whole_number("seed", 0, 9999, 0, "which noise it begins with"),
         }
         self.stop_button = base.half_button("Stop", "stop", "rest here", disabled=True)
         self.continue_button = base.half_button("Continue", "forward", "climb on from here")
-        super().__init__(controls, alt=ALT)
+        super().__init__("signs-alexnet", layer, filter, {}, controls, alt=ALT)
         self.stop_button.on_click(lambda _: self.stop())
         self.continue_button.on_click(lambda _: self.go_on())
 
@@ -156,18 +150,18 @@ class VisualizationLab(LayersLab):
         """The picture with its curve and its real rivals, or sixteen pictures; and the score in a sentence."""
         pixels, after = images.to_pixels(climbing.last.images), f"after {climbing.last.index} steps"
         if climbing.show == SIXTEEN:
-            self.alt = GRID_ALT
+            self.alt = "Pictures that climbed from noise, one a filter."
             names = [climbing.name(k) for k in range(len(pixels))]
             words = f"{climbing.layer} of {climbing.network.name}, {after}"
-            return base.Frame(grids.sheet(pixels, names, title=words), headline(climbing))
-        self.alt = ALT
+            return base.Frame(drawings.sheet(pixels, names, title=words), headline(climbing))
+        self.alt, name = ALT, "all" if climbing.show == WHOLE else climbing.name(0)
         pixels = drawings.climbing(
             pixels[0],
             [row[0] for row in climbing.scores],
             climbing.target,
-            title=title(climbing),
+            title=f"“{name}”" if climbing.of_class else f"{name} of {climbing.layer}",
             caption=after,
-            y_label=unit(climbing),
+            y_label=UNITS.get(climbing.layer) or UNITS.get(climbing.show, "mean of the map"),
             best=strongest_rival(climbing),
             real=None if climbing.show == WHOLE else list(climbing.scenes()),
             below=below(climbing),
@@ -182,19 +176,19 @@ class VisualizationLab(LayersLab):
         if key not in self._real:
             if climbing.of_class and len(network.class_names) != len(signs.CLASSES):
                 return  # a street holds no goldfish
-            blocks = range(16 if network.input_size <= SMALL else 3)
-            scenes = (block(k, network.input_size) for k in blocks)
+            scenes = (block(k, network.input_size) for k in range(16 if network.input_size <= SMALL else 3))
             for search in top_examples_steps(network, scenes, layer, count=drawings.ROW):
                 yield search.only(number)
             self._real[key] = search
         yield self._real[key].only(number)
 
-    def options(self, network: zoo.PixelNetwork) -> list[tuple[str, str, int]]:
+    def options(self, network: zoo.PixelNetwork) -> Options:
         """“features.3 (Conv2d): 64 filters”, and so on; and the classes, in two ways."""
-        kinds, classes = dict(network.body.named_modules()), len(network.class_names)
-        found = [(name, type(kinds[name]).__name__, size[0]) for name, size in self.layers(network).items()]
-        layers = [(f"{name} ({kind}): {count} filters", name, count) for name, kind, count in found]
-        return [*layers, (LOGIT, LOGIT, classes), (PROBABILITY, PROBABILITY, classes)]
+        found, classes = [], len(network.class_names)
+        for name, (count, _, _) in layers(network).items():
+            kind = type(network.body.get_submodule(name)).__name__
+            found.append((f"{name} ({kind}): {count} filters", name, count))
+        return [*found, (LOGIT, LOGIT, classes), (PROBABILITY, PROBABILITY, classes)]
 
     # ---- Stop and Continue -----------------------------------------------------------------------------------------
     def _begin(self):
@@ -213,27 +207,13 @@ class VisualizationLab(LayersLab):
 
 
 # ---- what is climbed -----------------------------------------------------------------------------------------------
-def recipe(fourier: bool, colours: bool, jitter: bool, turn: bool, blur: bool, smooth: bool) -> Recipe:
+def recipe(**switches: bool) -> Recipe:
     """The switches as the engine knows them; each is either off or as strong as the engine has it."""
-    return Recipe(
-        parameterisation=(FULL if fourier else NAIVE).parameterisation,
-        decorrelated=colours,
-        jitter=FULL.jitter * jitter,
-        rotation=FULL.rotation * turn,
-        scale=FULL.scale * turn,
-        padding=FULL.padding * (jitter or turn),
-        blur=FULL.blur * blur,
-        total_variation=FULL.total_variation * smooth,
-        l2=FULL.l2 * smooth,
-        noise=(FULL if fourier else NAIVE).noise,
-    )
+    return part_of_full(part for name, on in switches.items() if on for part in SWITCHES[name][0].split())
 
 
 def begin(network, layer: str, number: int, many: int, show: str, steps: int, step_size, seed: int, how) -> Climbing:
     """A climb that stands at its foot: filter `number` of `many` in a layer, or of so many classes."""
-    if not 0 <= number < many:
-        what = "classes" if layer in (LOGIT, PROBABILITY) else "filters"
-        raise ValueError(f"there are {many} {what} here, 0 to {many - 1}; choose one of them, not {number}.")
     if layer in (LOGIT, PROBABILITY):
         if show == WHOLE:
             raise ValueError(f"the classes are no layer that could rise as a whole; climb “{ONE}” or sixteen.")
@@ -254,28 +234,12 @@ def strongest_rival(climbing: Climbing) -> float | None:
 
 
 # ---- words -----------------------------------------------------------------------------------------------------
-def unit(climbing: Climbing) -> str:
-    """The words at the upright axis."""
-    if climbing.of_class:
-        return "logit" if climbing.layer == LOGIT else "probability"
-    return {WHOLE: "mean square of the layer", NEURON: "the neuron's answer"}.get(climbing.show, "mean of the map")
-
-
-def title(climbing: Climbing) -> str:
-    """The words over the picture."""
-    if climbing.show == WHOLE:
-        return f"all of {climbing.layer}"
-    return f"“{climbing.name(0)}”" if climbing.of_class else f"{climbing.name(0)} of {climbing.layer}"
-
-
 def below(climbing: Climbing) -> str:
     """The words over the row of real scenes."""
     if climbing.real is None:
         return "The real scenes that excite it most: looked for when the climb is done"
-    shown = climbing.real.shown
-    if climbing.of_class:
-        return f"Of {shown} real scenes, those with the highest logit"
-    return f"Of {shown} real scenes, those that excite it most; outlined is what it sees"
+    which = "with the highest logit" if climbing.of_class else "that excite it most; outlined is what it sees"
+    return f"Of {climbing.real.shown} real scenes, those {which}"
 
 
 def headline(climbing: Climbing) -> str:

@@ -1,4 +1,4 @@
-"""What the three labs of lesson 6 share: networks with their layers and filters, and smaller stored pictures.
+"""What the labs of lesson 6 share: networks with their layers and filters, and smaller stored pictures.
 
 Serves notebook 6. Papers: see the labs.
 """
@@ -6,64 +6,58 @@ Serves notebook 6. Papers: see the labs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import ipywidgets as widgets
 
 from course_utils import figures, zoo
 from course_utils.labs import base
-from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SeeingLab, named, networks_to_choose
+from course_utils.labs.seeing import SeeingLab, networks_to_choose
 from course_utils.layers.find import outer_layers
-from course_utils.visualization.figures.examples import fewer_shades
+from course_utils.visualization.figures import fewer_shades
 
-SCENES = (  # class and seed of the scenes in the menus
-    ("stop", 3),
-    ("stop", 31),
-    ("yield", 3),
-    ("50 limit", 31),
-    ("no passing", 10),
-    ("no entry", 10),
-    ("priority road", 3),
-    ("keep right", 31),
-    ("roundabout", 10),
-)
+layers = lru_cache(maxsize=4)(outer_layers)  # a pass of the network, and asked for whenever a control moves
+Controls = Mapping[str, widgets.Widget]
+Options = list[tuple[str, str, int]]  # words, name and filters of each entry in the menu of layers
 
 
 class LayersLab(SeeingLab):
-    """A lab of networks, their layers and the layers' filters: controls "network", "layer" and "filter"."""
+    """A lab of networks, their layers and the layers' filters: controls "network", "layer" and "filter".
 
-    def __init__(self, controls: Mapping[str, widgets.Widget], *, alt: str):
-        self._filter = self._shown = controls["filter"].value  # as it was chosen, and as the slider shows it
-        super().__init__(controls, alt=alt, loaded=[self._first])
+    Args:
+        network, layer, filter: at the beginning.
+        above, below: the controls round these three.
+    """
 
-    def begin_with(self, name: str) -> zoo.PixelNetwork:
-        """Load the network that the menus are made for; before `__init__` of this class."""
-        self._first = zoo.load(name)
-        self._layers: dict[str, dict[str, tuple[int, int, int]]] = {}
-        return self._first
+    says = "which of its layers", "which one"  # what the menu of layers and the slider are for
+    lowest = 0  # the number at which the slider begins
 
-    def layers(self, network: zoo.PixelNetwork) -> dict[str, tuple[int, int, int]]:
-        """The layers for the menu: name → channels, height, width."""
-        if network.name not in self._layers:
-            self._layers[network.name] = outer_layers(network)
-        return self._layers[network.name]
+    def __init__(self, network: str, layer: str, filter: int, above: Controls, below: Controls, *, alt: str):
+        first = zoo.load(network)
+        options = self.options(first)
+        self._most = filters_of(options, layer) - 1
+        chosen = {
+            "network": base.menu("network", networks_to_choose(network), network, "who looks"),
+            "layer": base.menu("layer", [option[:2] for option in options], layer, self.says[0]),
+            "filter": base.whole_slider("filter", self.lowest, self._most, filter, self.says[1]),
+        }
+        self._filter = self._shown = chosen["filter"].value  # as it was chosen, and as the slider shows it
+        super().__init__({**above, **chosen, **below}, alt=alt, loaded=[first])
 
-    def options(self, network: zoo.PixelNetwork) -> list[tuple[str, str, int]]:
-        """The entries for the menu of layers: words, name, filters."""
+    def options(self, network: zoo.PixelNetwork) -> Options:
+        """The entries for the menu of layers."""
         raise NotImplementedError
 
     def offer(self, network: zoo.PixelNetwork, filter: int) -> tuple[str, int]:
-        """Offer this network's layers and this layer's filters; what was chosen stays, where it can.
+        """Offer this network's layers and this layer's filters, and say which are shown now.
 
-        Returns:
-            The layer and the filter that are shown now. A filter that this layer does not have comes back with one that
-            does.
+        What was chosen stays, where it can: a filter that this layer does not have comes back with one that does.
         """
         if filter != self._shown:
             self._filter = filter  # the student moved the slider
         options = self.options(network)
         with self.quietly():
-            fallback = options[len(self.layers(network)) // 2][1]
+            fallback = options[len(layers(network)) // 2][1]
             base.keep_choice(self.controls["layer"], [option[:2] for option in options], fallback)
             layer, slider = self.controls["layer"].value, self.controls["filter"]
             slider.max = filters_of(options, layer) - 1
@@ -73,10 +67,9 @@ class LayersLab(SeeingLab):
 
     def reset(self) -> None:
         """Every control as it was in the beginning; the slider's end before its value, or it could not take it."""
-        options, first = self.options(self.load(self.defaults["network"])), self.defaults
         with self.quietly():
-            self.controls["filter"].max = filters_of(options, first["layer"]) - 1
-            self._filter = self._shown = first["filter"]
+            self.controls["filter"].max = self._most
+            self._filter = self._shown = self.defaults["filter"]
         super().reset()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -86,31 +79,7 @@ class LayersLab(SeeingLab):
         return bundle | {"image/png": small["image/png"]}, metadata
 
 
-class LookingLab(LayersLab):
-    """A lab of layers, told by the size of their maps, that look at a scene or at a picture of one's own."""
-
-    scenes = named(SCENES)
-
-    def options(self, network) -> list[tuple[str, str, int]]:
-        """“stage3: 64 maps of 8×8”, and so on."""
-        return [(f"{name}: {f} maps of {w}×{h}", name, f) for name, (f, h, w) in self.layers(network).items()]
-
-    def _looking(self, network: str, layer: str, filter: int, lowest: int) -> dict:
-        """The first five controls, and the network loaded."""
-        options, names = self.options(self.begin_with(network)), list(self.scenes)
-        most = filters_of(options, layer) - 1
-        return {
-            "picture": base.menu("picture", [*names, OWN], names[0], "what the network looks at"),
-            "upload": OwnPicture(),
-            "network": base.menu("network", networks_to_choose(network), network, "who looks"),
-            "layer": base.menu("layer", [option[:2] for option in options], layer, "which of its layers"),
-            "filter": base.whole_slider(
-                "filter", lowest, most, filter, "which one" + ", -1: all of them" * (lowest < 0)
-            ),
-        }
-
-
-def filters_of(options: list[tuple[str, str, int]], layer: str) -> int:
+def filters_of(options: Options, layer: str) -> int:
     """How many filters the menu's layer of this name has."""
     counts = {name: count for _, name, count in options}
     if layer not in counts:
