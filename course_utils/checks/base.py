@@ -114,6 +114,7 @@ def _mismatch(student: Callable, given: tuple, takes: str) -> str | None:
         signature.bind(*given)
     except TypeError:
         return f"Your function must take ({takes}), in this order."
+    return None
 
 
 def same(one: Tensor, other: Tensor) -> bool:

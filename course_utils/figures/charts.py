@@ -138,7 +138,8 @@ class _Chart:
         self.canvas.restore_region(self.background)
         for line, (xs, ys) in zip(self.lines, lines, strict=False):
             line.set_data(xs, ys)
-            line.set_markevery(_alone(xs + ys))
+            known = np.pad(~np.isnan(xs + ys), 1)  # a value with a gap on both sides is a dot: no line would show it
+            line.set_markevery(np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:]).tolist())
             self.axes.draw_artist(line)
         return np.asarray(self.canvas.buffer_rgba())[..., :3].copy()
 
@@ -148,13 +149,11 @@ class _Chart:
         across, up, log_y, corner = range
         self.axes.set_yscale("log" if log_y else "linear")
         self.axes.set(xlim=across, ylim=up)
-        for axis in (self.axes.xaxis, *(() if log_y else (self.axes.yaxis,))):
-            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        for axis in (self.axes.xaxis, self.axes.yaxis):
+        for axis, log in ((self.axes.xaxis, False), (self.axes.yaxis, log_y)):
+            if not log:
+                axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter("{x:.6g}")
-        if log_y:
-            self.axes.yaxis.set_major_formatter(lambda value, _: times(value))  # 1e−05 would reach the axis' name
+            axis.set_major_formatter((lambda value, _: times(value)) if log else "{x:.6g}")  # 1e−05 would be too wide
         _legend(self.axes, corner)
         if words == self.words:
             self.canvas.draw()
@@ -211,24 +210,16 @@ def rounded(low: float, high: float, log: bool = False) -> Range:
     return float(ticks[0]), float(ticks[-1])
 
 
-def _alone(values: np.ndarray) -> list[int]:
-    """Which values have a gap on both sides, so that no line would show them."""
-    known = np.pad(~np.isnan(values), 1)
-    return np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:]).tolist()
-
-
 def _emptiest_corner(lines, limits: tuple[Range, Range], log_y: bool, legend: tuple[float, float]) -> str:
     """The corner with least of the lines in it for a legend whose size is given in shares of the axes."""
-    across, up = (np.array(limit) for limit in limits)
-    found = []
+    across, up = limits[0], np.log(limits[1]) if log_y else limits[1]
+    found = [np.empty((2, 0))]
     for xs, ys in lines:
         if len(xs):
             between = np.linspace(0, len(xs) - 1, 200)  # also on the straight lines between few points
             xs, ys = (np.interp(between, range(len(one)), one) for one in (xs, ys))
-            ys, ends = (np.log(ys), np.log(up)) if log_y else (ys, up)
-            found.append(((xs - across[0]) / np.ptp(across), (ys - ends[0]) / np.ptp(ends)))
-    if not found:
-        return "upper right"
+            ys = np.log(ys) if log_y else ys
+            found.append(((xs - across[0]) / np.ptp(across), (ys - up[0]) / np.ptp(up)))
     right, high = np.concatenate(found, axis=1)
 
     def crowd(corner: str) -> tuple[int, int]:  # of the legend itself, then of the air round it
