@@ -10,11 +10,7 @@ from torch import Tensor, nn
 
 
 class SignsAlexNet(nn.Module):
-    """AlexNet in small, for pictures of 64×64 pixels: five plain convolutions, no batch normalisation, no skips.
-
-    Args:
-        classes: how many logits come out.
-    """
+    """AlexNet in small, for pictures of 64×64 pixels: five plain convolutions, no batch normalisation, no skips."""
 
     def __init__(self, classes: int = 20):
         super().__init__()

@@ -11,23 +11,19 @@ class CertifiableNet(nn.Sequential):
     """Two convolutions and two linear layers with ReLUs between, for pictures of 32×32 pixels: short, so that the
     intervals do not blow up on their way.
 
-    Args:
-        classes: how many logits come out.
-        width: filters of the first layer; the second has twice as many.
-
     >>> import torch
     >>> CertifiableNet()(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 6])
     """
 
-    def __init__(self, classes: int = 6, width: int = 16):
+    def __init__(self, classes: int = 6):
         super().__init__(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),  # [N, 16, 16, 16]
+            nn.Conv2d(3, 16, 4, stride=2, padding=1),  # [N, 16, 16, 16]
             nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),  # [N, 32, 8, 8]
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),  # [N, 32, 8, 8]
             nn.ReLU(),
             nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten()),  # larger pictures are averaged down to 8×8 here
-            nn.Linear(2 * width * 8 * 8, 64),
+            nn.Linear(32 * 8 * 8, 64),
             nn.ReLU(),
             nn.Linear(64, classes),
         )

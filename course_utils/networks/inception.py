@@ -7,6 +7,7 @@ figure 2 and table 1; batch normalisation after each convolution, which came lat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -34,7 +35,6 @@ class Inception(nn.Module):
     """Four branches over the same input, side by side in the channels (Szegedy et al. 2015, figure 2b).
 
     Args:
-        in_channels: channels that come in.
         conv_1x1: filters of the 1×1 branch.
         conv_3x3: (1×1 filters that reduce, 3×3 filters); None for the first leaves the reduction out (figure 2a).
         conv_5x5: (1×1 filters that reduce, 5×5 filters), likewise.
@@ -85,19 +85,18 @@ def _reduce_first(in_channels: int, reduce: int | None, filters: int, kernel: in
 
 def _check_widths(in_channels: int, widths: tuple, kernels: tuple[int, int]) -> None:
     """Refuse what is no module, and say which branch it is."""
-    for branch, given in {"in_channels": in_channels, **dict(zip(BRANCHES, widths, strict=True))}.items():
-        pair = branch in ("conv_3x3", "conv_5x5")
-        if pair and not (isinstance(given, tuple | list) and len(given) == 2):
-            raise ValueError(f"{branch} takes two numbers, (1×1 filters that reduce, filters); got {given!r}.")
-        counts = [given[1]] if pair and given[0] is None else given if pair else [given]
-        for count in counts:
-            if not is_whole(count) or count < 1:
-                raise ValueError(f"{branch} needs whole numbers of channels, 1 or more; got {given!r}.")
+    for branch, given in zip(("in_channels", *BRANCHES), (in_channels, *widths), strict=True):
+        counts = [given]
+        if branch in BRANCHES[1:3]:
+            if not isinstance(given, tuple | list) or len(given) != 2:
+                raise ValueError(f"{branch} takes two numbers, (1×1 filters that reduce, filters); got {given!r}.")
+            counts = given[1:] if given[0] is None else given
+        if not all(is_whole(count) and count >= 1 for count in counts):
+            raise ValueError(f"{branch} needs whole numbers of channels, 1 or more; got {given!r}.")
     for branch, kernel in zip(BRANCHES[1:3], kernels, strict=True):
         if not is_whole(kernel) or kernel < 1 or kernel % 2 == 0:
-            raise ValueError(
-                f"the kernel of {branch} must be odd (1, 3, 5 …) to keep height and width; got {kernel!r}."
-            )
+            odd = "must be odd (1, 3, 5 …) to keep height and width"
+            raise ValueError(f"the kernel of {branch} {odd}; got {kernel!r}.")
 
 
 # ---- GoogLeNet -------------------------------------------------------------------------------------------------
@@ -117,6 +116,8 @@ MODULES = {
 }
 # fmt: on
 STEM, HEAD = 192, 1024  # channels that come out of the first convolutions, and that go into the linear layer
+_conv = partial(conv_norm_relu, eps=1e-3)  # torchvision's eps
+_max_pool = partial(nn.MaxPool2d, stride=2, ceil_mode=True)  # a window may reach over the edge: 112 → 56, not 55
 
 
 class Logits(NamedTuple):
@@ -130,13 +131,11 @@ class Logits(NamedTuple):
 class GoogLeNet(nn.Module):
     """GoogLeNet, row by row as on the slide (Szegedy et al. 2015, table 1).
 
-    It has batch normalisation after each convolution, as torchvision has it; the paper is older, has none, and
-    normalises twice across the channels instead.
+    Batch normalisation follows each convolution, as in torchvision; the paper, which is older, normalises twice across
+    the channels instead.
 
     Args:
-        classes: how many logits come out.
-        conv_5x5_kernel: 5 as in the paper and on the slide; 3 as in torchvision, by a mistake that stayed. For all
-            in which torchvision differs take `GoogLeNet.like_torchvision()`.
+        conv_5x5_kernel: 5 as in the paper and on the slide; 3 as in torchvision, by a mistake that stayed.
         aux: whether it has the two auxiliary classifiers; they speak in training mode only.
         modules: name → (in, 1×1, (reduce, 3×3), (reduce, 5×5), pool) of the nine Inception modules.
 
@@ -146,12 +145,7 @@ class GoogLeNet(nn.Module):
     """
 
     def __init__(
-        self,
-        classes: int = 1000,
-        *,
-        conv_5x5_kernel: int = 5,
-        aux: bool = True,
-        modules: Mapping[str, tuple] = MODULES,
+        self, classes: int = 1000, *, conv_5x5_kernel: int = 5, aux: bool = True, modules: Mapping[str, tuple] = MODULES
     ):
         super().__init__()
         _check_sums(modules)
@@ -200,10 +194,10 @@ class GoogLeNet(nn.Module):
 
     @classmethod
     def like_torchvision(cls, classes: int = 1000, *, aux: bool = True) -> GoogLeNet:
-        """GoogLeNet with the liberties that torchvision takes, so that its weights give its logits.
+        """GoogLeNet with torchvision's four liberties, so that its weights give its logits.
 
-        They are four: 3×3 for 5×5 in every module, 2×2 for 3×3 in the last max pooling, another average pooling in
-        the auxiliary classifiers, and 20 % for 40 % in the dropout.
+        3×3 for 5×5 in every module, 2×2 for 3×3 in the last max pooling, another average pooling in the auxiliary
+        classifiers, and 20 % for 40 % in the dropout.
         """
         network = cls(classes, conv_5x5_kernel=3, aux=aux)
         network.maxpool4 = _max_pool(2)
@@ -214,12 +208,7 @@ class GoogLeNet(nn.Module):
 
 
 class Auxiliary(nn.Sequential):
-    """A classifier half-way, which brings gradient to the early layers while the network is trained.
-
-    Args:
-        in_channels: channels of the activation [N, C, 14, 14] that it reads.
-        classes: how many logits come out.
-    """
+    """A classifier half-way, [N, in_channels, 14, 14] → [N, classes]: it brings gradient to the early layers."""
 
     def __init__(self, in_channels: int, classes: int):
         super().__init__()
@@ -230,14 +219,6 @@ class Auxiliary(nn.Sequential):
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(0.7)
         self.linear = nn.Linear(1024, classes)
-
-
-def _conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
-    return conv_norm_relu(in_channels, out_channels, kernel_size, stride, eps=1e-3)  # torchvision's eps
-
-
-def _max_pool(kernel_size: int) -> nn.MaxPool2d:
-    return nn.MaxPool2d(kernel_size, stride=2, ceil_mode=True)  # a window may reach over the edge: 112 → 56, not 55
 
 
 def _check_sums(modules: Mapping[str, tuple]) -> None:
@@ -273,13 +254,9 @@ _NAMES = (  # torchvision's names, and ours
 
 
 def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of torchvision's GoogLeNet under our names, for `GoogLeNet.like_torchvision()`.
+    """The weights of torchvision's GoogLeNet, with its auxiliary classifiers or without, under our names.
 
-    Args:
-        state: `torchvision.models.googlenet(…).state_dict()`, with the auxiliary classifiers or without.
-
-    Returns:
-        Our name → the same tensor. `weights.load_weights` takes them, and says which layer does not fit.
+    `weights.load_weights` puts them into `GoogLeNet.like_torchvision()`.
 
     >>> list(from_torchvision({"inception3a.branch2.1.conv.weight": torch.ones(1)}))
     ['inception_3a.conv_3x3.1.0.weight']
@@ -289,11 +266,7 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 # ---- the network that ships ------------------------------------------------------------------------------------
 class SignsInception(nn.Module):
-    """GoogLeNet in small, for pictures of 64×64 pixels: a stem, four Inception modules, average pooling.
-
-    Args:
-        classes: how many logits come out.
-    """
+    """GoogLeNet in small, for pictures of 64×64 pixels: a stem, four Inception modules, average pooling."""
 
     def __init__(self, classes: int = 20):
         super().__init__()
@@ -318,10 +291,8 @@ class SignsInception(nn.Module):
 class SmallInception(nn.Module):
     """Two Inception modules for pictures of 32×32 pixels: small enough to be trained while one looks on.
 
-    Args:
-        classes: how many logits come out.
-        reduce: whether 1×1 filters stand in front of the large ones (figure 2b) or not (figure 2a, but for the 1×1
-            behind the pooling, so that both give the same shapes).
+    With `reduce`, 1×1 filters stand in front of the large ones (figure 2b); without, it is figure 2a, but for the 1×1
+    behind the pooling, so that both give the same shapes.
     """
 
     def __init__(self, classes: int = 20, *, reduce: bool = True):

@@ -49,10 +49,8 @@ class PixelNetwork(nn.Module):
             height, width = images.shape[2:]
             if min(height, width) >= self.input_size:
                 raise
-            raise ValueError(
-                f"{self.name} was made for pictures of {self.input_size}×{self.input_size} pixels and cannot "
-                f"take {height}×{width}; enlarge them first."
-            ) from error
+            made_for = f"pictures of {self.input_size}×{self.input_size} pixels and cannot take {height}×{width}"
+            raise ValueError(f"{self.name} was made for {made_for}; enlarge them first.") from error
 
     def _check(self, images: Tensor) -> None:
         """Refuse what is no batch of pictures; only what costs nothing is looked at, no pixel is."""

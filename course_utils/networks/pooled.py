@@ -29,10 +29,8 @@ def blur2d(images: Tensor, stride: int | tuple[int, int] = 1) -> Tensor:
     """
     height, width = images.shape[2:]
     if min(height, width) < 2:
-        raise ValueError(
-            f"a blur mirrors 1 pixel beyond the edge, and a picture of {height}×{width} pixels has too few; take a "
-            "smaller kernel or a larger picture."
-        )
+        few = f"a picture of {height}×{width} pixels has too few; take a smaller kernel or a larger picture."
+        raise ValueError(f"a blur mirrors 1 pixel beyond the edge, and {few}")
     row = images.new_tensor([1, 2, 1]) / 4
     weights = row.outer(row).expand(images.shape[1], 1, 3, 3)  # the same for each channel
     mirrored = F.pad(images, (1, 1, 1, 1), mode="reflect")
@@ -52,25 +50,19 @@ class SignsPoolNet(nn.Module):
     Args:
         kind: "max" (2×2 maximum), "average" (2×2 mean), "blur" (2×2 maximum, then a blur) or "stride" (no pooling:
             the convolution itself goes two pixels at a time). All four have the same weights in the same places.
-        classes: how many logits come out.
-        widths: filters of each stage.
     """
 
-    def __init__(self, kind: str = "max", classes: int = 20, widths: tuple[int, ...] = (16, 32, 64, 96)):
+    def __init__(self, kind: str = "max", classes: int = 20):
         super().__init__()
         check_choice("kind", kind, KINDS, says=f"is how a SignsPoolNet halves, one of {', '.join(KINDS)}")
-        layers: list[nn.Module] = []
-        for before, after in zip((3, *widths), widths, strict=False):
-            stride = 2 if kind == "stride" else 1
+        stride, layers = 2 if kind == "stride" else 1, []
+        for before, after in ((3, 16), (16, 32), (32, 64), (64, 96)):
             layers += [nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            layers.append(self._halves(kind))
+            pools = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2), "blur": BlurPool2d(), "stride": nn.Identity()}
+            layers.append(pools[kind])
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(widths[-1], classes)
-
-    @staticmethod
-    def _halves(kind: str) -> nn.Module:
-        return {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2), "blur": BlurPool2d(), "stride": nn.Identity()}[kind]
+        self.classifier = nn.Linear(96, classes)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, 3, S, S]
         x = self.features(x)  # [N, 96, S / 16, S / 16]

@@ -22,44 +22,22 @@ from course_utils.networks.weights import rename
 class Block(nn.Module):
     """What the two blocks share: the skip and the sum, f(x) = relu(g(x) + x).
 
-    A block says what its g is. Without the skip it is plain, f(x) = relu(g(x)); pre-activated it has no ReLU behind
-    the sum, f(x) = g(x) + x, and inside g every convolution follows its own normalisation and ReLU.
-    """
-
-    expansion = 1  # channels that come out, as a multiple of the block's filters
-
-    def g(self, x: Tensor) -> Tensor:
-        """What the block learns beside its input."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C', H / stride, W / stride]
-        if x.ndim != 4 or x.shape[1] != self.conv1.in_channels:
-            wanted, got = self.conv1.in_channels, list(x.shape)
-            raise ValueError(f"conv1 of this block takes {wanted} channels, [N, {wanted}, H, W], and got {got}.")
-        f = self.g(x) if self.skip is None else self.g(x) + self.skip(x)
-        return f if self.preactivation else self.relu(f)
-
-
-class BasicBlock(Block):
-    """Two 3×3 convolutions g(x), and the skip that adds x (He et al. 2016, figure 2).
-
-    The lecture's two blocks are `BasicBlock(8, 8)` and `BasicBlock(8, 16, stride=2)`.
+    A block says which convolutions it has (`_build`) and what it learns with them (`g`). Without the skip it is plain,
+    f(x) = relu(g(x)); pre-activated it has no ReLU behind the sum, f(x) = g(x) + x, and inside g every convolution
+    follows its own normalisation and ReLU.
 
     Args:
-        in_channels: channels that come in.
-        filters: filters of both convolutions, and the channels that come out.
-        stride: of the first convolution; where it is not 1, or where the widths differ, the skip cannot be the
-            identity, and `shortcut` says what it is.
-        skip: False leaves it out: a plain network's two layers.
+        filters: of the 3×3 convolutions; `expansion` times as many channels come out.
+        stride: of the block; where it is not 1, or where the widths differ, the skip cannot be the identity, and
+            `shortcut` says what it is.
+        skip: False leaves it out: a plain network's layers.
         norm: batch normalisation after each convolution; without it the convolutions get a bias.
         preactivation: normalise and cut off before each convolution, nothing behind the sum.
         shortcut: "projection", a 1×1 convolution of the same stride (the paper's option B, and the slide's), or
             "padding": x at every second place, filled up with channels of zeros (option A, no parameters).
-
-    >>> block = BasicBlock(8, 16, stride=2)
-    >>> block(torch.rand(1, 8, 32, 32)).shape
-    torch.Size([1, 16, 16, 16])
     """
+
+    expansion = 1  # channels that come out, as a multiple of the block's filters
 
     def __init__(
         self,
@@ -74,16 +52,40 @@ class BasicBlock(Block):
     ):
         super().__init__()
         _check("conv1", in_channels=in_channels, filters=filters, stride=stride)
-        self.preactivation = preactivation
-        self.conv1 = nn.Conv2d(in_channels, filters, 3, stride, padding=1, bias=not norm)
-        self.norm1 = _norm(in_channels if preactivation else filters, norm)
-        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=not norm)
-        self.norm2 = _norm(filters, norm)
+        self.norm, self.preactivation = norm, preactivation
+        self._build(in_channels, filters, stride)
         self.relu = nn.ReLU()
-        self.skip = _skip(shortcut, in_channels, filters, stride, norm and not preactivation) if skip else None
+        widths = in_channels, self.expansion * filters
+        self.skip = _skip(shortcut, *widths, stride, norm and not preactivation) if skip else None
+
+    def _layer(self, before: int, after: int, kernel: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+        """A convolution and its normalisation, which stands behind it, or pre-activated before it."""
+        convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=not self.norm)
+        return convolution, _norm(before if self.preactivation else after, self.norm)
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] → [N, C', H / stride, W / stride]
+        if x.ndim != 4 or x.shape[1] != self.conv1.in_channels:
+            wanted, got = self.conv1.in_channels, list(x.shape)
+            raise ValueError(f"conv1 of this block takes {wanted} channels, [N, {wanted}, H, W], and got {got}.")
+        f = self.g(x) if self.skip is None else self.g(x) + self.skip(x)
+        return f if self.preactivation else self.relu(f)
+
+
+class BasicBlock(Block):
+    """Two 3×3 convolutions g(x), and the skip that adds x (He et al. 2016, figure 2); its arguments are `Block`'s.
+
+    The lecture's two blocks are `BasicBlock(8, 8)` and `BasicBlock(8, 16, stride=2)`.
+
+    >>> block = BasicBlock(8, 16, stride=2)
+    >>> block(torch.rand(1, 8, 32, 32)).shape
+    torch.Size([1, 16, 16, 16])
+    """
+
+    def _build(self, in_channels: int, filters: int, stride: int) -> None:
+        self.conv1, self.norm1 = self._layer(in_channels, filters, 3, stride)  # [N, filters, H / stride, W / stride]
+        self.conv2, self.norm2 = self._layer(filters, filters, 3)
 
     def g(self, x: Tensor) -> Tensor:
-        """Convolution, normalisation, ReLU, convolution, normalisation; pre-activated in the other order."""
         if self.preactivation:
             x = self.conv1(self.relu(self.norm1(x)))
             return self.conv2(self.relu(self.norm2(x)))
@@ -96,41 +98,16 @@ class Bottleneck(Block):
 
     The stride stands in the 3×3, as in torchvision. The paper has it in the first 1×1, which then never sees three
     of four places.
-
-    Args:
-        in_channels: channels that come in.
-        filters: of the first two convolutions; four times as many channels come out.
-        stride, skip, norm, preactivation, shortcut: as in `BasicBlock`.
     """
 
     expansion = 4
 
-    def __init__(
-        self,
-        in_channels: int,
-        filters: int,
-        stride: int = 1,
-        *,
-        skip: bool = True,
-        norm: bool = True,
-        preactivation: bool = False,
-        shortcut: str = "projection",
-    ):
-        super().__init__()
-        _check("conv1", in_channels=in_channels, filters=filters, stride=stride)
-        wide = self.expansion * filters
-        self.preactivation = preactivation
-        self.conv1 = nn.Conv2d(in_channels, filters, 1, bias=not norm)
-        self.norm1 = _norm(in_channels if preactivation else filters, norm)
-        self.conv2 = nn.Conv2d(filters, filters, 3, stride, padding=1, bias=not norm)
-        self.norm2 = _norm(filters, norm)
-        self.conv3 = nn.Conv2d(filters, wide, 1, bias=not norm)
-        self.norm3 = _norm(filters if preactivation else wide, norm)
-        self.relu = nn.ReLU()
-        self.skip = _skip(shortcut, in_channels, wide, stride, norm and not preactivation) if skip else None
+    def _build(self, in_channels: int, filters: int, stride: int) -> None:
+        self.conv1, self.norm1 = self._layer(in_channels, filters, 1)  # [N, filters, H, W]
+        self.conv2, self.norm2 = self._layer(filters, filters, 3, stride)  # [N, filters, H / stride, W / stride]
+        self.conv3, self.norm3 = self._layer(filters, 4 * filters, 1)
 
     def g(self, x: Tensor) -> Tensor:
-        """Three convolutions, each with its normalisation, a ReLU after the first two; or before all three."""
         if self.preactivation:
             x = self.conv1(self.relu(self.norm1(x)))
             x = self.conv2(self.relu(self.norm2(x)))
@@ -164,8 +141,8 @@ def _skip(shortcut: str, in_channels: int, out_channels: int, stride: int, norm:
         if out_channels < in_channels:
             raise ValueError(f"skip: padding cannot make {out_channels} channels of {in_channels}; use 'projection'.")
         return PaddedSkip(out_channels - in_channels, stride)
-    convolution = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels)) if norm else nn.Sequential(convolution)
+    projection = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False))
+    return projection.append(nn.BatchNorm2d(out_channels)) if norm else projection
 
 
 # ---- the networks ----------------------------------------------------------------------------------------------
@@ -180,12 +157,7 @@ TABLE: dict[int, tuple[type[Block], tuple[int, int, int, int]]] = {  # He et al.
 
 
 def stage(block: type[Block], in_channels: int, filters: int, count: int, stride: int, **how) -> nn.Sequential:
-    """Blocks of one size in a row; the first brings the stride and the new width.
-
-    Args:
-        block: `BasicBlock` or `Bottleneck`; `in_channels`, `filters`, `stride` and what is in `how` are its arguments.
-        count: how many blocks.
-    """
+    """`count` blocks of one size in a row; the first brings the stride and the new width. `how` is as in `Block`."""
     _check("stage", count=count)
     first = block(in_channels, filters, stride, **how)
     return nn.Sequential(first, *(block(block.expansion * filters, filters, **how) for _ in range(count - 1)))
@@ -224,13 +196,7 @@ class _Staged(nn.Module):
 
 
 class SignsResNet(_Staged):
-    """A ResNet-18 at a quarter of its width, for pictures of 64×64 pixels.
-
-    Args:
-        classes: how many logits come out.
-        width: filters of the first stage; each of the three others doubles them and halves height and width.
-        blocks: residual blocks a stage.
-    """
+    """A ResNet-18 at a quarter of its width, for pictures of 64×64 pixels: `blocks` residual blocks a stage."""
 
     def __init__(self, classes: int = 20, width: int = 16, blocks: int = 2):
         super().__init__()
@@ -247,9 +213,8 @@ class ResNet(_Staged):
 
     Args:
         depth: 18, 34, 50, 101 or 152, a row of `TABLE`: convolutions and linear layers one after the other.
-        classes: how many logits come out.
         width: filters of the first stage.
-        skip: False leaves it out of all blocks: the plain twin.
+        skip: False makes the plain twin.
 
     The first weights are those of `initialise(network, "he", 0)`; nobody's random state moves.
 
@@ -276,20 +241,17 @@ class ResNet(_Staged):
 
 
 class SmallResNet(_Staged):
-    """A narrow ResNet of any depth for small pictures: a stem, three stages of n basic blocks, a linear layer.
+    """A narrow ResNet of any depth for small pictures: stem, three stages, linear layer (He et al. 2016, section 4.2).
 
     The skips have no parameters, so the plain twin (`skip=False`, same seed) has the very same weights in the very
     same places: only the "+ x" is missing.
 
     Args:
         depth: 8, 14, 20 …: the stem, three stages of n blocks with two convolutions each, and the linear layer.
-        classes: how many logits come out.
         width: filters of the first stage; each of the two others doubles them and halves height and width.
         stem_stride: 2 halves the pictures at once, 1 keeps their size.
-        skip, norm, preactivation, shortcut: as in `BasicBlock`, for all blocks.
+        skip, norm, preactivation, shortcut: as in `Block`, for all blocks.
         seed: of the first weights, drawn as `initialise(network, "he", seed)`; nobody else's random state moves.
-
-    Source: He et al. 2016, section 4.2.
 
     >>> twins = [SmallResNet(20, width=4, skip=skip) for skip in (True, False)]
     >>> torch.equal(*(twin.stage1[0].conv1.weight for twin in twins))
@@ -322,12 +284,7 @@ class SmallResNet(_Staged):
 
 
 def shorten(network: SmallResNet, depth: int) -> SmallResNet:
-    """The same network with only the first blocks of every stage; it shares them with the long one, which stays.
-
-    Args:
-        network: a long one.
-        depth: 6n + 2 layers, at most those of the network.
-    """
+    """The same network with 6n + 2 layers, the first blocks of every stage; it shares them with the long one."""
     count, there = _blocks_a_stage(depth), len(network.stage1)
     if count > there:
         raise ValueError(f"this network has {6 * there + 2} layers and cannot be shortened to {depth}.")
@@ -357,9 +314,6 @@ def initialise(network: nn.Module, how: str = "he", seed: int = 0) -> nn.Module:
             for layers without one (Glorot and Bengio 2010); "torch" is what `nn.Conv2d` does by itself; "zero" is
             "he", but the last layer of every g starts at 0, so that g(x) = 0 (Goyal et al. 2017, section 5.1).
         seed: of the draw.
-
-    Returns:
-        The network.
 
     >>> block = initialise(BasicBlock(2, 2), "zero").eval()
     >>> block.g(torch.rand(1, 2, 4, 4)).any()

@@ -12,29 +12,17 @@ from torch import Tensor, nn
 
 
 def rename(state: Mapping[str, Tensor], rules: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
-    """Give weights other names; the tensors are the same, not copies.
-
-    Args:
-        state: name → tensor.
-        rules: (regular expression, what stands in its place), applied one after the other to every name.
-    """
+    """Give weights other names, by rules (regular expression, what stands in its place), one after the other."""
     for theirs, ours in rules:
         state = {re.sub(theirs, ours, name): tensor for name, tensor in state.items()}
     return dict(state)
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    """Fill a network with weights that must be its own, all of them and in its shapes.
-
-    Args:
-        network: changed in place, and only if all weights fit.
-        state: name → tensor, such as `from_torchvision(…)` gives.
-
-    Returns:
-        The network.
+    """Fill a network, in place, with weights that must be its own, all of them and in its shapes.
 
     Raises:
-        ValueError: with the name of the first layer that does not fit.
+        ValueError: with the name of the first layer that does not fit; the network stays what it was.
 
     >>> load_weights(nn.Linear(2, 1), nn.Linear(2, 1).state_dict())
     Linear(in_features=2, out_features=1, bias=True)

@@ -18,7 +18,7 @@ def test_the_blur_is_zhang_s_triangle():
 def networks(size=2):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = {kind: SignsPoolNet(kind, classes=5, widths=(4, 6, 8, 8)).eval() for kind in KINDS}
+        made = {kind: SignsPoolNet(kind, classes=5).eval() for kind in KINDS}
     for network in made.values():
         network.load_state_dict(made["max"].state_dict())  # all four take the same weights
     return made
@@ -26,7 +26,7 @@ def networks(size=2):
 
 def test_the_four_networks_have_the_same_weights_and_sizes():
     for network in networks().values():
-        assert network.features(torch.rand(1, 3, 64, 64)).shape == (1, 8, 4, 4)
+        assert network.features(torch.rand(1, 3, 64, 64)).shape == (1, 96, 4, 4)
         assert network(torch.rand(2, 3, 96, 96)).shape == (2, 5)
 
 
@@ -43,7 +43,7 @@ def test_without_pooling_a_stride_skips_what_the_others_look_at():
 @pytest.mark.parametrize("kind", ["max", "average", "blur"])
 def test_the_networks_pool_as_the_lesson_does(kind):
     network = networks()[kind]
-    x = torch.randn(2, 4, 12, 12, generator=runtime.generator(1))
+    x = torch.randn(2, 16, 12, 12, generator=runtime.generator(1))
     torch.testing.assert_close(network.features[3](x), pooling.pool2d(x, kind, 2, 2))
 
 
