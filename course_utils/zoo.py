@@ -54,18 +54,15 @@ HASH = re.compile(r"-([a-f0-9]+)\.\w+$")  # torchvision ends a file's name with 
 
 
 def load(name: str, *, device: str | torch.device | None = None, progress: bool = True) -> PixelNetwork:
-    """Load a trained network, ready to be asked: in evaluation mode, float32, its parameters not frozen.
+    """Load a trained network for pixels in [0, 1]: in evaluation mode, float32, its parameters not frozen.
 
     A network that ships loads at once and offline. One of torchvision's is downloaded when first wanted, into
     torch's own cache.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()` or `extras()`.
         device: where to put it; None takes the best that there is.
         progress: tell the size before a download and show a bar.
-
-    Returns:
-        The network, for pixels in [0, 1].
 
     Raises:
         ValueError: no such network, a damaged file, or (`web.DownloadError`) one that cannot be had.
@@ -80,15 +77,8 @@ def load(name: str, *, device: str | torch.device | None = None, progress: bool 
         body = _pretrained_body(name, _state_from_torchvision(description, progress))
     else:
         body = _shipped_body(description, _state_from_folder(description))
-    network = PixelNetwork(
-        body,
-        name=name,
-        class_names=description["class_names"],
-        input_size=description["input_size"],
-        mean=description["mean"],
-        std=description["std"],
-    )
-    return network.to(where, torch.float32).eval()
+    known = {key: description[key] for key in ("class_names", "input_size", "mean", "std")}
+    return PixelNetwork(body, name=name, **known).to(where, torch.float32).eval()
 
 
 def shipped() -> tuple[str, ...]:
@@ -152,19 +142,16 @@ def download_size(name: str) -> int:
 
 
 def save(network: PixelNetwork, name: str, card: dict, *, extra: bool = False) -> Path:
-    """Store a network with its card among the ones that ship.
+    """Store a network with its card among the ones that ship: the path of its safetensors file.
 
     Filters and matrices are stored in float16 unless the card says `"dtype": "float32"`; vectors (biases, the
     statistics of batch normalisation) always in float32.
 
     Args:
-        network: what to store; its body must be what the card's architecture builds.
+        network: its body must be what the card's architecture builds.
         name: lower-case letters, digits, hyphens.
         card: `architecture` (one of `ARCHITECTURES`), `arguments` of its constructor, and all worth knowing.
         extra: it serves one lesson only and stands in no menu; see `extras`.
-
-    Returns:
-        The path of the safetensors file; the card lies beside it.
 
     Raises:
         ValueError: a bad name, an architecture that does not fit, or numbers that float16 cannot hold.
