@@ -33,14 +33,12 @@ def device(name: str | torch.device | None = None) -> torch.device:
     >>> device("cpu")
     device(type='cpu')
     """
-    wanted = name or os.environ.get("COURSE_DEVICE")
-    if wanted is None:
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}  # best first
+    wanted = name or os.environ.get("COURSE_DEVICE") or next(kind for kind, there in usable.items() if there)
     try:
         chosen = torch.device(wanted)
     except RuntimeError:
         raise ValueError(f"there is no device called {wanted!r}; use 'cuda', 'mps' or 'cpu'.") from None
-    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not usable.get(chosen.type, False):
         raise ValueError(f"this machine cannot compute on {wanted!r}; leave the device out and the best one is used.")
     return chosen
@@ -137,9 +135,9 @@ def kept(network: nn.Module) -> Iterator[nn.Module]:
 def threads(count: int | None) -> Iterator[None]:
     """Inside, torch computes on this many processor threads; None changes nothing.
 
-    One thread is the better choice for a small network and one picture. Measured on two cores, a gradient of
-    signs-alexnet: 3 ms with one thread, 2 with two; and while another program kept one core busy, 3 ms with one thread,
-    39 with two, because threads that share a work wait for the slowest.
+    One is the better choice for a small network and one picture, because threads that share a work wait for the
+    slowest: a gradient of signs-alexnet took 2 ms with two on two cores, and 39 while another program kept one of them
+    busy; with one thread 3, either way.
 
     >>> with threads(1):
     ...     torch.get_num_threads()

@@ -219,7 +219,6 @@ def _receive(url: str, file: BinaryIO, size: int, bar: tqdm) -> None:
             if file.tell() > 2 * size + 2**20:
                 _empty(file)
                 raise DownloadError(f"could not be downloaded: far more came than {megabytes(size)}.")
-    file.flush()
     if total is not None and file.tell() < total:
         raise ConnectionError("it closed too early")
 

@@ -85,23 +85,17 @@ def _checked(pixels: np.ndarray) -> np.ndarray:
 def fitted(pixels: np.ndarray, side: int) -> Image.Image:
     """A picture, uint8 [H, W, 3], of at most side × side: small ones by whole factors, so that pixels stay squares."""
     picture = Image.fromarray(_checked(pixels))
-    longer = max(picture.size)
-    if 2 * longer <= side:
-        factor = side // longer
-        return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    scale = side / longer
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    scale, way = side / max(picture.size), Image.Resampling.LANCZOS
+    if scale >= 2:
+        scale, way = int(scale), Image.Resampling.NEAREST
+    return picture.resize(tuple(max(1, round(edge * scale)) for edge in picture.size), way)
 
 
 def amplified(noise: np.ndarray) -> tuple[np.ndarray, int]:
     """Noise made visible: grey where nothing changes, brighter or darker where a pixel gains or loses.
 
-    Args:
-        noise: float [H, W, 3], a difference of two pictures, in pixel units (-1 to 1).
-
-    Returns:
-        uint8 [H, W, 3], and the factor by which the noise was multiplied: the largest whole number that still fits.
+    Of noise, float [H, W, 3] in pixel units (-1 to 1), it gives uint8 [H, W, 3] and the factor by which the noise was
+    multiplied: the largest whole number that still fits.
 
     >>> pixels, factor = amplified(np.full((2, 2, 3), 8 / 255))
     >>> factor

@@ -72,11 +72,8 @@ def outer_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
         for name, (module, output) in _outputs(network).items()
         if output.shape[2:].numel() > 1 and not isinstance(module, (nn.Identity, nn.Dropout))
     }
-    for dots in (0, 1):
-        some = {name: size for name, size in every.items() if name.count(".") == dots}
-        if len(some) >= 3:
-            return some
-    return every
+    levels = ({name: size for name, size in every.items() if name.count(".") == dots} for dots in (0, 1))
+    return next((level for level in levels if len(level) >= 3), every)
 
 
 def last_layer(network: nn.Module, images: Tensor | None = None) -> str:

@@ -41,8 +41,7 @@ def watch(
 
 def replace(layers: Iterable[nn.Module], change: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
     """Inside, what comes out of some layers goes through `change` before the next one sees it."""
-    numbered = {str(number): layer for number, layer in enumerate(layers)}
-    return watch(numbered, lambda _name, _inputs, output: change(output))
+    return watch({str(k): layer for k, layer in enumerate(layers)}, lambda _name, _given, answer: change(answer))
 
 
 class _Reached(Exception):
