@@ -42,18 +42,13 @@ def name_of(network: nn.Module, layer: str | nn.Module) -> str:
     for name in (f"body.{layer}", layer):
         if layer and name in known:
             return name
-    whose = getattr(network, "name", "this network")
-    raise ValueError(f"{whose} has no layer {layer!r}; {_advice(layer, list(known))}")
-
-
-def _advice(layer: str, known: list[str]) -> str:
-    """The name that may have been meant, and the outermost ones."""
     names = [name.removeprefix("body.") for name in known if name not in ("", "body")]
     outer, inner = ([name for name in names if ("." in name) is inside] for inside in (False, True))
     similar = difflib.get_close_matches(layer, names, n=1, cutoff=0.5)
+    whose = getattr(network, "name", "this network")
     question = f"did you mean {similar[0]!r}? There are" if similar else "there are"
     parts = f", and the parts of these, such as {inner[0]!r}" if inner else ""
-    return f"{question} {', '.join(outer)}{parts}."
+    raise ValueError(f"{whose} has no layer {layer!r}; {question} {', '.join(outer)}{parts}.")
 
 
 # ---- those with maps -------------------------------------------------------------------------------------------
