@@ -5,15 +5,4 @@ inception.GoogLeNet()
 """
 
 from course_utils.inception import auxiliary, branches, figures, race
-from course_utils.networks.inception import (
-    BRANCHES,
-    MODULES,
-    Auxiliary,
-    GoogLeNet,
-    Inception,
-    Logits,
-    SignsInception,
-    SmallInception,
-    conv_norm_relu,
-    from_torchvision,
-)
+from course_utils.networks.inception import BRANCHES, MODULES, GoogLeNet, Inception, SignsInception, from_torchvision

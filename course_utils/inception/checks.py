@@ -59,7 +59,7 @@ def _problems() -> list[tuple[Tensor, Filters]]:
     return problems
 
 
-_LEAVE = nn.Identity()
+_PASS = nn.Identity()
 _MAX, _MEAN = (partial(pool, kernel_size=3, stride=1, padding=1) for pool in (max_pool2d, avg_pool2d))
 
 
@@ -72,15 +72,13 @@ def _branches(x: Tensor, f: Filters, *, between=relu, after=relu, pool=_MAX, lat
 
 
 _MISTAKES: tuple[tuple[dict, str], ...] = (  # what went wrong → what to say
-    ({"between": _LEAVE, "after": _LEAVE}, "There is no ReLU: behind each convolution comes one, relu(conv2d(…))."),
-    (
-        {"after": _LEAVE},
-        "The last ReLU of the branches is missing: behind each convolution comes one, relu(conv2d(…)).",
-    ),
+    ({"between": _PASS, "after": _PASS}, "There is no ReLU: behind each convolution comes one, relu(conv2d(…))."),
+    ({"after": _PASS}, "The last ReLU of the branches is missing: behind each convolution comes one, relu(conv2d(…))."),
     ({"pool": _MEAN}, "You take the average of each window; this branch takes the maximum, max_pool2d."),
-    ({"pool": _LEAVE}, "The pooling branch does not pool: max_pool2d(x, 3, stride=1, padding=1) comes before its 1×1."),
+    ({"pool": _PASS}, "The pooling branch does not pool: max_pool2d(x, 3, stride=1, padding=1) comes before its 1×1."),
     ({"late": True}, "In the pooling branch you pool behind the 1×1; the order is pooling first, then the 1×1."),
 )
+_RIGHT = "Right. Four branches over the same input, each of the same height and width, side by side in the channels."
 
 
 @remembered
@@ -94,10 +92,7 @@ def check_inception(student: Callable) -> Verdict:
     >>> check_inception(lambda x, filters: relu(conv2d(x, filters["1x1"])))
     … Not yet: you return the first branch alone; the other three are waiting.
     """
-    praise = (
-        "Right. Four branches over the same input, each of the same height and width, side by side in the channels."
-    )
-    return together((_mark(student, *problem) for problem in _problems()), praise)
+    return together((_mark(student, *problem) for problem in _problems()), _RIGHT)
 
 
 def _mark(student: Callable, x: Tensor, filters: Filters) -> Verdict | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -112,11 +113,10 @@ def steps_to(goal: float, steps: Sequence[int], accuracies: Sequence[float]) -> 
     >>> steps_to(0.9, steps=[10, 20, 30], accuracies=[0.5, 0.8, 1.0])
     25.0
     """
-    before_step, before = 0, 0.0
-    for step, right in zip(steps, accuracies, strict=True):
+    points = zip((0, *steps), (0.0, *accuracies), strict=True)
+    for (before_step, before), (step, right) in pairwise(points):
         if right >= goal:
             return before_step + (step - before_step) * (goal - before) / (right - before)
-        before_step, before = step, right
     return float("nan")
 
 

@@ -9,7 +9,6 @@ from course_utils.pooling import figures, shifts
 from course_utils.pooling.pooling import (
     SLIDE_AVERAGE,
     SLIDE_MAX,
-    WindowStep,
     avg_pool2d,
     blur_pool2d,
     max_pool2d,

@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, text
 from course_utils.figures.colours import BLACK, BLUE, GRID, INK, ORANGE, PALE, PAPER, VERMILLION, YELLOW, blended
 from course_utils.figures.style import pen
 from course_utils.pooling.pooling import WindowStep
 
 _WINDOW, _WINNER, _EMPTY = "#FDF0D0", "#F6C244", "#F3F3F3"  # pale, full and faint
+Grids = Sequence[np.ndarray]
 
 
 # ---- numbers in squares ----------------------------------------------------------------------------------------
@@ -75,15 +76,9 @@ def window(numbers: Tensor, step: WindowStep, kind: str, *, padding: int, gradie
     rows, columns = numbers.shape
     title = "what comes back to each number" if gradient else f"the picture, {rows}×{columns}"
     text(draw, (MARGIN + 210, 30), title, size=22, bold=True, width=420)
-    said = _GOES[kind] if gradient else _sum(seen, kind, results.flat[step.index])
+    said = _said(seen, kind, None if gradient else results.flat[step.index])
     text(draw, (WIDTH / 2, height - 44), said, size=28, colour=INK, width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
-
-
-_GOES = {
-    "max": "the gradient of 1 goes to the winner, all of it",
-    "average": "the gradient of 1 is shared equally among all in the window",
-}
 
 
 def _draw_results(draw, results: np.ndarray, index: int, gradient: bool) -> None:
@@ -102,20 +97,18 @@ def _draw_results(draw, results: np.ndarray, index: int, gradient: bool) -> None
     text(draw, (WIDTH / 2, 226), f"window {index + 1} of {results.size}", size=20, colour=PALE)
 
 
-def _sum(seen: np.ndarray, kind: str, result: float) -> str:
-    """What happens in the window, in one line: "(31 + 15 + 0 + 100) / 4 = 36.5"."""
+def _said(seen: np.ndarray, kind: str, result: float | None) -> str:
+    """What happens in the window, in one line: "(31 + 15 + 0 + 100) / 4 = 36.5"; without a result, on the way back."""
+    if result is None:
+        goes = "goes to the winner, all of it" if kind == "max" else "is shared equally among all in the window"
+        return f"the gradient of 1 {goes}"
     values = [number(value) for value in seen.flat]
     left = f"max({', '.join(values)})" if kind == "max" else f"({' + '.join(values)}) / {seen.size}"
     return f"{left} = {number(result)}"
 
 
 def number_grids(
-    grids: Sequence[np.ndarray],
-    titles: Sequence[str],
-    captions: Sequence[str],
-    *,
-    marked: Sequence[np.ndarray],
-    blocks: int,
+    grids: Grids, titles: Sequence[str], captions: Sequence[str], *, marked: Grids, blocks: int
 ) -> np.ndarray:
     """Grids of numbers side by side, each with a title and a caption; those that are marked stand out.
 
@@ -218,9 +211,7 @@ def bill(
     """
     step, top, left, right = 36, 124, 560, WIDTH - MARGIN - 90
     middle, bottom = (left + right) / 2, top + step * len(rows)
-    canvas = Image.new("RGB", (WIDTH, bottom + 96), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 28), title, size=26, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
+    canvas, draw = begin(bottom + 96, title, y=28)
     powers = np.log10([cost for row in rows for cost in row[3:] if cost > 0])
     low, high = math.floor(powers.min()), math.ceil(powers.max())
     for power in range(low, high + 1):

@@ -99,12 +99,9 @@ def ask(network: nn.Module, travel: Travel) -> Answers:
     >>> answers.classes.shape, answers.consistency().item()
     (torch.Size([1, 33]), 1.0)
     """
-    scores, classes = [], []
-    for index in range(len(travel)):
-        probabilities = training.predict(network, travel.views(index)).softmax(dim=1)  # [shifts, classes]
-        scores.append(probabilities[:, travel.labels[index]])
-        classes.append(probabilities.argmax(dim=1))
-    return Answers(torch.stack(scores), torch.stack(classes))
+    logits = torch.stack([training.predict(network, travel.views(index)) for index in range(len(travel))])
+    scores = logits.softmax(dim=2)[torch.arange(len(travel)), :, travel.labels]  # [N, shifts, classes] → [N, shifts]
+    return Answers(scores, logits.argmax(dim=2))
 
 
 def standard_error(values: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import inception, signs, training
+from course_utils import signs, training
 from course_utils.costs import accounting
 from course_utils.inception import race
+from course_utils.networks.inception import SmallInception
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_leaving_the_race_leaves_two_usable_networks(scenes):
 
 def test_the_work_of_a_step_is_three_forward_passes_of_a_batch():
     work = race.count_work()
-    body = inception.SmallInception(len(signs.CLASSES))
+    body = SmallInception(len(signs.CLASSES))
     assert work[race.WITH] == 3 * 64 * accounting.account(body, 32).macs
     assert 3.8 < work[race.WITHOUT] / work[race.WITH] < 3.9
 
