@@ -8,7 +8,6 @@ from course_utils.adversarial import (
     decision_map,
     figures,
     intervals,
-    losses,
     obfuscated,
     patch,
     robustness,
@@ -19,13 +18,4 @@ from course_utils.adversarial import (
 # In this face `apgd` and `pgd` are functions and hide their modules: inside the package import from the module.
 from course_utils.adversarial.apgd import apgd, apgd_steps, attack_radius
 from course_utils.adversarial.balls import L1, L2, Ball, Linf
-from course_utils.adversarial.pgd import (
-    Attack,
-    Step,
-    fgsm,
-    has_succeeded,
-    loss_and_gradient,
-    loss_and_logits,
-    pgd,
-    pgd_steps,
-)
+from course_utils.adversarial.pgd import Attack, Step, fgsm, loss_and_gradient, loss_and_logits, pgd, pgd_steps

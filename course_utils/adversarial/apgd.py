@@ -19,18 +19,15 @@ from course_utils.adversarial import losses
 from course_utils.adversarial.balls import L2, Ball, Linf, check_batch, check_one_size, per_picture
 from course_utils.adversarial.pgd import Attack, Step, collect, loss_and_gradient, loss_and_logits
 from course_utils.arguments import check_classes, check_whole
-from course_utils.runtime import generator, kept
+from course_utils.runtime import generator
 
 PATIENCE = 0.75  # ρ: the share of steps that must have gained for the step size to stay
+RIVALS = 9  # wrong classes that the ensemble aims at
 INERTIA = 0.75  # α: how much of the new direction is taken, beside the old one
 
 
 def checkpoints(steps: int) -> list[int]:
-    """The steps after which the step size is judged, w₁ … wₙ: ever shorter periods (section 3.1 of the paper).
-
-    Args:
-        steps: of the whole attack, at least 1.
-    """
+    """The steps of the attack after which the step size is judged, w₁ … wₙ: ever shorter periods (section 3.1)."""
     shares = [0.0, 0.22]
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
@@ -133,9 +130,6 @@ def apgd(
 ) -> Attack:
     """Run `apgd_steps` to its end and keep each picture's best point; all arguments are those of `apgd_steps`.
 
-    Returns:
-        The attack, as `pgd` gives it.
-
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
     >>> apgd(network, stop.images, stop.labels, ball=Linf(8 / 255), steps=20, loss="margin").success.item()
@@ -157,14 +151,7 @@ class Ensemble:
 
 
 def apgd_ensemble(
-    network: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    ball: Ball,
-    steps: int = 100,
-    target_classes: int = 9,
-    seed: int = 0,
+    network: nn.Module, images: Tensor, labels: Tensor, *, ball: Ball, steps: int = 100, seed: int = 0
 ) -> Ensemble:
     """APGD on the cross-entropy, on the DLR, then towards each of the likeliest wrong classes; each on what stands.
 
@@ -172,10 +159,8 @@ def apgd_ensemble(
     without FAB and Square.
 
     Args:
-        network, images, labels, ball: as in `apgd_steps`; the ball's ε is one number.
+        network, images, labels, ball, seed: as in `apgd_steps`; the ball's ε is one number.
         steps: of each attack.
-        target_classes: how many wrong classes are aimed at, from 0 (none) on.
-        seed: of the random starts.
     """
     check_batch(images, labels, None, ball)
     _check_kind(ball)
@@ -183,35 +168,25 @@ def apgd_ensemble(
     check_whole("steps", steps)
     images = images.detach()
     labels, _ = check_classes(network, images, labels)
-    with kept(network), torch.no_grad():
-        logits = network(images)
+    _, logits = loss_and_logits(network, images, labels)
     # The wrong classes of each picture, the likeliest first.
-    rivals = logits.scatter(1, labels[:, None], -math.inf).argsort(dim=1, descending=True)[:, : logits.shape[1] - 1]
+    rivals = logits.scatter(1, labels[:, None], -math.inf).argsort(dim=1, descending=True)[:, :-1]
+    aims = [("cross-entropy", None), ("DLR" if rivals.shape[1] >= 2 else "margin", None)]
+    if rivals.shape[1] >= 3:
+        aims += [(f"DLR towards rival {rank + 1}", rank) for rank in range(min(RIVALS, rivals.shape[1]))]
     found, success = images.clone(), logits.argmax(dim=1) != labels
     by = ["wrong without an attack" if wrong else "" for wrong in success.tolist()]
-    for name, loss, rank in _losses(rivals.shape[1], target_classes):
+    for turn, (name, rank) in enumerate(aims):
         rows = (~success).nonzero()[:, 0]  # what still stands
         if not len(rows):
             break
-        if rank is not None:
-            loss = partial(losses.targeted_dlr, towards=rivals[rows, rank])
-        attack = apgd(network, images[rows], labels[rows], ball=ball, steps=steps, loss=loss, seed=seed)
+        loss = name.lower() if rank is None else partial(losses.targeted_dlr, towards=rivals[rows, rank])
+        attack = apgd(network, images[rows], labels[rows], ball=ball, steps=steps, loss=loss, seed=seed + turn)
         fallen = rows[attack.success]
         found[fallen], success[fallen] = attack.images[attack.success], True
         for row in fallen.tolist():
-            by[row] = name
-        seed += 1
+            by[row] = f"APGD, {name}"
     return Ensemble(found, success, ball.norm(found - images), tuple(by))
-
-
-def _losses(rivals: int, target_classes: int) -> list[tuple[str, str, int | None]]:
-    """Name, loss and rank of the class aimed at (None: none), one attack after the other."""
-    program = [("APGD, cross-entropy", "cross-entropy", None)]
-    program.append(("APGD, DLR", "dlr", None) if rivals >= 2 else ("APGD, margin", "margin", None))
-    if rivals >= 3:
-        ranks = range(min(target_classes, rivals))
-        program += [(f"APGD, DLR towards rival {rank + 1}", "targeted", rank) for rank in ranks]
-    return program
 
 
 def attack_radius(
@@ -228,8 +203,7 @@ def attack_radius(
 
     Args:
         network, images, labels, steps: as in `apgd_steps`.
-        kind: of the ball, `Linf` or `L2`.
-        largest: the radius of the first attempt.
+        kind, largest: the ball of the first attempt, `Linf` or `L2`.
         halvings: how often the gap between success and failure is halved, at least 1.
 
     Returns:
@@ -239,8 +213,7 @@ def attack_radius(
     _check_kind(kind(largest))
     check_whole("halvings", halvings)
     labels, _ = check_classes(network, images, labels)
-    with kept(network), torch.no_grad():
-        wrong = network(images).argmax(dim=1) != labels
+    wrong = loss_and_logits(network, images, labels)[1].argmax(dim=1) != labels
     failed = torch.zeros(len(images), dtype=images.dtype, device=images.device)
     found = torch.full_like(failed, math.inf).masked_fill(wrong, 0)
     rows = (~wrong).nonzero()[:, 0]  # what is still asked about: all at first, then only what fell

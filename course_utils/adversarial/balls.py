@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from course_utils.arguments import check_distance, check_images, check_labels, check_number, check_one_each
 from course_utils.runtime import exact_dtype
@@ -23,13 +24,9 @@ class Ball(ABC):
     """All pictures at most epsilon away from a centre, and inside the box [0, 1] where pictures live.
 
     A norm is what the sub-class adds: how far is far, where is the nearest point, which step climbs fastest.
-
-    Args:
-        epsilon: radius ε in pixels (they run from 0 to 1), one number, or a tensor [N] with one for each
-            picture (on the pictures' device).
     """
 
-    epsilon: float | Tensor
+    epsilon: float | Tensor  # radius ε in pixels (they run from 0 to 1): one number, or [N], one for each picture
     LARGEST: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
@@ -41,17 +38,11 @@ class Ball(ABC):
 
     @abstractmethod
     def project(self, images: Tensor, centre: Tensor) -> Tensor:
-        """The nearest picture (in the Euclidean sense) to each of [N, C, H, W] that both ball and box [0, 1] hold.
-
-        The centre has to lie in the box.
-        """
+        """The nearest pictures (Euclidean) to [N, C, H, W] in both ball and box [0, 1]; the centre lies in the box."""
 
     @abstractmethod
     def random_start(self, centre: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw one picture, uniformly in the ball, around each centre [N, C, H, W]; then into the box [0, 1].
-
-        The generator has to live on the device of `centre`.
-        """
+        """Draw a picture, uniformly in the ball, around each centre [N, C, H, W]; then into the box [0, 1]."""
 
     @abstractmethod
     def ascend(self, images: Tensor, gradient: Tensor, step_size: float | Tensor) -> Tensor:
@@ -78,9 +69,7 @@ class Linf(Ball):
     def project(self, images: Tensor, centre: Tensor) -> Tensor:
         # Ball and box are both boxes, so what they share is a box; clamping finds its nearest point.
         epsilon = per_picture(self.epsilon, centre)
-        lowest = (centre - epsilon).clamp(min=0)
-        highest = (centre + epsilon).clamp(max=1)
-        return images.clamp(lowest, highest)
+        return images.clamp((centre - epsilon).clamp(min=0), (centre + epsilon).clamp(max=1))
 
     def random_start(self, centre: Tensor, generator: torch.Generator) -> Tensor:
         uniform = torch.rand(centre.shape, generator=generator, device=centre.device, dtype=centre.dtype)
@@ -106,9 +95,9 @@ class L2(Ball):
         # Without the box: back along the straight line, x + s·change. With it the nearest point is clamp(x + s·change),
         # and as clamping shortens the way, s may be larger.
         change = images - centre
-        epsilon = per_picture(self.epsilon, centre)
         length = per_picture(self.norm(change), centre).clamp(min=torch.finfo(centre.dtype).tiny)
-        shrink = (epsilon / length).clamp(max=1)  # s, [N, 1, 1, 1], 1 where the picture is inside already
+        # s is 1 where the picture is inside already, [N, 1, 1, 1]
+        shrink = (per_picture(self.epsilon, centre) / length).clamp(max=1)
         straight = centre + shrink * change
         meets_walls = ((straight < 0) | (straight > 1)).flatten(1).any(dim=1)  # [N]
         shrink = torch.where(per_picture(meets_walls, centre) > 0, self._shrink_in_box(change, centre), shrink)
@@ -123,13 +112,11 @@ class L2(Ball):
         squares, rooms = exact(change).flatten(1) ** 2, exact(room(change, centre)).flatten(1) ** 2
         meetings, order = (rooms / squares).nan_to_num(nan=math.inf).sort(dim=1)  # s² at which each meets its wall
         squares, rooms = squares.gather(1, order), rooms.gather(1, order)
-        walls = rooms.cumsum(dim=1)
-        free = (squares.sum(dim=1, keepdim=True) - squares.cumsum(dim=1)).clamp(min=0)
+        meetings, walls = pad(meetings, (1, 0)), pad(rooms.cumsum(dim=1), (1, 0))  # before the first wall, none is met
+        free = (squares.sum(dim=1, keepdim=True) - pad(squares.cumsum(dim=1), (1, 0))).clamp(min=0)
         limit = self._limit(centre) ** 2
-        met = (meetings * free + walls <= limit).sum(dim=1, keepdim=True)  # [N, 1], walls inside the ball
-        last = torch.where(met > 0, meetings.gather(1, (met - 1).clamp(min=0)), 0)
-        walls = torch.where(met > 0, walls.gather(1, (met - 1).clamp(min=0)), 0)
-        free = torch.where(met > 0, free.gather(1, (met - 1).clamp(min=0)), squares.sum(dim=1, keepdim=True))
+        met = (meetings * free + walls <= limit).sum(dim=1, keepdim=True) - 1  # [N, 1], walls inside the ball
+        last, walls, free = (numbers.gather(1, met) for numbers in (meetings, walls, free))
         solved = (limit - walls).clamp(min=0) / free.clamp(min=torch.finfo(free.dtype).tiny)
         return per_picture(torch.maximum(solved, last).clamp(max=1).sqrt().flatten(), centre)
 
@@ -165,16 +152,12 @@ class L1(Ball):
     with the largest gradients move by equal parts. What stands on a wall of the box and is pushed outward is passed
     over.
 
-    Args:
-        epsilon: radius ε, as in every ball.
-        share: how many of the picture's numbers a step moves, as a part of all, in [0, 1].
-
     >>> x = torch.full((1, 3, 2, 2), 0.5)
     >>> L1(3.0).project(x + 0.4, x).unique()  # 12 numbers, a quarter each
     tensor([0.7500])
     """
 
-    share: float = 0.01
+    share: float = 0.01  # of the picture's numbers that a step moves, in [0, 1]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -200,8 +183,7 @@ class L1(Ball):
         bends = torch.cat([size, (size - free).clamp(min=0)], dim=1)
         bends, order = bends.sort(dim=1, descending=True)
         rate = torch.where(order < size.shape[1], 1, -1).cumsum(dim=1)  # how many numbers move below each bend
-        gained = torch.zeros_like(bends)
-        gained[:, 1:] = (rate[:, :-1] * (bends[:, :-1] - bends[:, 1:])).cumsum(dim=1)  # moved in all, at each bend
+        gained = pad((rate[:, :-1] * -bends.diff(dim=1)).cumsum(dim=1), (1, 0))  # moved in all, at each bend
         limit = self._limit(centre)
         last = (gained <= limit).sum(dim=1, keepdim=True) - 1  # the last bend inside the ball
         bend, rate, gained = (numbers.gather(1, last) for numbers in (bends, rate, gained))
@@ -251,7 +233,7 @@ def exact(numbers: Tensor) -> Tensor:
 
 # ---- what can be wrong -------------------------------------------------------------------------------------------
 def check_ball(ball: Ball) -> None:
-    """Refuse what is no ball."""
+    """A ball, of whatever norm."""
     if not isinstance(ball, Ball):
         raise TypeError(f"ball must be Linf(epsilon), L2(epsilon) or L1(epsilon), as in Linf(8/255); got {ball!r}.")
 
@@ -274,7 +256,5 @@ def check_batch(images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ba
         same = (targets.to(labels.device) == labels).nonzero()
         if len(same):
             row = int(same[0])
-            raise ValueError(
-                f"targets[{row}] is {int(targets[row])}, which is that picture's true label; "
-                "choose another class as its target."
-            )
+            what = f"targets[{row}] is {int(targets[row])}, which is that picture's true label"
+            raise ValueError(f"{what}; choose another class as its target.")

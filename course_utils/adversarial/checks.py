@@ -6,7 +6,7 @@ Serves notebook 8. Paper: Madry et al. 2018 (PGD), arXiv:1706.06083.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,7 @@ class _Witness(nn.Module):
         return hidden @ self.second.T  # [N, 4]
 
 
-@dataclass(frozen=True)
-class _Problem:
+class _Problem(NamedTuple):
     """A small fixed attack on which right and wrong answers come apart."""
 
     images: Tensor  # [N, 3, 4, 4]
@@ -126,7 +125,7 @@ def _mark(student: Callable, problem: _Problem) -> Verdict:
     network, images = _Witness(), problem.images
     answer = try_out(
         student,
-        *(network, images, problem.labels, problem.targets, problem.epsilon, problem.step_size, problem.steps),
+        *(network, *problem),
         takes="network, images, labels, targets, epsilon, step_size, steps",
         returns="the pictures, a tensor",
         writes="You write into the clean pictures themselves; work on a copy: x = images.clone().",
@@ -158,7 +157,7 @@ def _compare(answer: Tensor, start: Tensor, problem: _Problem, asked: int) -> Ve
         if same(answer, _targeted_pgd(problem, start, slip)):
             return wrong(sentence)
     for count in (problem.steps - 1, problem.steps + 1):
-        if same(answer, _targeted_pgd(replace(problem, steps=count), start)):
+        if same(answer, _targeted_pgd(problem._replace(steps=count), start)):
             return wrong(f"You take {count} steps; it must be steps = {problem.steps}.")
     return _by_its_traits(answer, problem, asked)
 

@@ -7,7 +7,7 @@ Robust Models", arXiv:1810.12715.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -21,29 +21,19 @@ from course_utils.networks.pixels import PixelNetwork
 
 ROUNDING = 1e-4  # of a logit: what sums of `exact_products` may be off; a certificate must have more room than that
 LARGEST = 32 / 255  # ε at which the search for a radius begins
-MONOTONE = (  # larger numbers in, larger numbers out: the ends of an interval simply go through
-    nn.ReLU,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
-    nn.Flatten,
-    nn.Dropout,
-    nn.Identity,
-)
+# Larger numbers in, larger numbers out: the ends of an interval simply go through.
+MONOTONE = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Identity)
 AFFINE = (nn.Linear, nn.Conv2d, nn.BatchNorm2d)
 CHAINS = (nn.Sequential, SignsAlexNet)  # their children are asked one after the other
 
 
 def interval_bounds(network: nn.Module, images: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor]:
-    """Between which two numbers each logit must lie, whatever picture of the L∞ ball (and the box [0, 1]) is shown.
+    """Between which two numbers [N, classes] each logit must lie, whatever picture of the L∞ ball in [0, 1] is shown.
 
     Args:
         network: layers in a row: `Linear`, `Conv2d`, `BatchNorm2d`, `ReLU`, pooling, `Flatten`, `Dropout`.
         images: float [N, C, H, W] in [0, 1].
         epsilon: radius of the ball in pixels; one number, or a tensor [N].
-
-    Returns:
-        low [N, classes], high [N, classes].
 
     Raises:
         TypeError: a layer has no rule here (a skip, say).
@@ -59,10 +49,7 @@ def interval_bounds(network: nn.Module, images: Tensor, epsilon: float | Tensor)
     check_distance("epsilon", epsilon, Linf.LARGEST)
     check_one_each("epsilon", epsilon, len(images))
     with runtime.kept(network), torch.no_grad(), runtime.exact_products():
-        low, high = _ball(images, epsilon)
-        for layer in chain(network):
-            low, high = _through(layer, low, high)
-    return low, high
+        return _bounds(chain(network), images, epsilon)
 
 
 def worst_margins(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Tensor) -> Tensor:
@@ -114,14 +101,14 @@ def certified_radius(network: nn.Module, images: Tensor, labels: Tensor, *, halv
     return yes
 
 
-def chain(network: nn.Module) -> list[nn.Module]:
+def chain(network: nn.Module) -> list[Callable[[Tensor], Tensor]]:
     """A network's layers in the order in which a picture meets them.
 
     Raises:
         TypeError: the layers do not stand in a row, or one of them has no rule for intervals.
     """
     if isinstance(network, PixelNetwork):
-        return [_Normalise(network.mean, network.std), *chain(network.body)]
+        return [lambda images: (images - network.mean) / network.std, *chain(network.body)]
     if isinstance(network, CHAINS):
         return [layer for part in network.children() for layer in chain(part)]
     padded_otherwise = isinstance(network, nn.Conv2d) and network.padding_mode != "zeros"
@@ -134,24 +121,18 @@ def chain(network: nn.Module) -> list[nn.Module]:
     )
 
 
-class _Normalise(nn.Module):
-    def __init__(self, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.mean, self.std = mean, std
-
-    def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std
-
-
-def _ball(images: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest and the highest value of every pixel."""
+def _bounds(layers: list[Callable], images: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor]:
+    """What the ball, from the lowest to the highest value of every pixel, becomes behind the layers."""
     epsilon = per_picture(epsilon, images)
-    return (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
+    low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
+    for layer in layers:
+        low, high = _through(layer, low, high)
+    return low, high
 
 
-def _through(layer: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+def _through(layer: Callable, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """What an interval [low, high] becomes in one layer."""
-    if isinstance(layer, (*MONOTONE, _Normalise)):
+    if not isinstance(layer, AFFINE):
         return layer(low), layer(high)
     middle, reach = (low + high) / 2, (high - low) / 2
     middle = layer(middle)  # A sum W·x + b is off by |W|·reach at the most.
@@ -166,14 +147,12 @@ def _through(layer: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tenso
     return middle - reach, middle + reach
 
 
-def _margins(layers: list[nn.Module], images: Tensor, labels: Tensor, epsilon: float | Tensor) -> Tensor:
+def _margins(layers: list[Callable], images: Tensor, labels: Tensor, epsilon: float | Tensor) -> Tensor:
     """`worst_margins`, with gradients, as a training needs them."""
     *body, last = layers
     if not isinstance(last, nn.Linear):
         raise TypeError(f"the last layer must be Linear, so that it gives logits; it is {type(last).__name__}.")
-    low, high = _ball(images, epsilon)
-    for layer in body:
-        low, high = _through(layer, low, high)
+    low, high = _bounds(body, images, epsilon)
     ahead = last.weight - last.weight[labels][:, None]  # [N, classes, features], rows of class i less the label's
     bias = last.bias - last.bias[labels][:, None]
     middle, reach = (low + high) / 2, (high - low) / 2
@@ -188,12 +167,8 @@ def train_certified(
 
     Args:
         network: layers in a row, as for `interval_bounds`; in evaluation mode afterwards.
-        batches: (images [N, 3, H, W] in [0, 1], labels [N]).
-        steps: how many batches to take, at least 1.
+        batches: (images [N, 3, H, W] in [0, 1], labels [N]); `steps` of them are taken.
         epsilon: ε in pixels from the middle of the training on; 0 trains plainly.
-
-    Yields:
-        `training.TrainingStep`, after each step.
 
     Source: Gowal et al. 2018, section 3.3: half the loss is that of the clean picture.
     """

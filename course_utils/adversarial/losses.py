@@ -3,8 +3,8 @@
 Serves notebook 8; `pgd.py` and `apgd.py` choose among them by name. Papers: Carlini and Wagner 2017 (margin),
 arXiv:1608.04644; Croce and Hein 2020 (DLR), arXiv:2003.01690.
 
-All of them are large where the network does not believe in the class `goal`. An untargeted attack climbs them on the
-true label, a targeted one descends them on its target.
+All of them take logits [N, classes] and classes `goal`, int64 [N], and are large where the network does not believe in
+the goal. An untargeted attack climbs them on the true label, a targeted one descends them on its target.
 """
 
 from __future__ import annotations
@@ -22,47 +22,25 @@ TINY = 1e-12
 
 
 def cross_entropy(logits: Tensor, goal: Tensor) -> Tensor:
-    """−ln of the probability of the goal, [N]; its gradient fades where the network is sure.
-
-    Args:
-        logits: [N, classes].
-        goal: int64 [N].
-    """
+    """−ln of the probability of the goal, [N]; its gradient fades where the network is sure."""
     return functional.cross_entropy(logits, goal, reduction="none")
 
 
 def margin(logits: Tensor, goal: Tensor) -> Tensor:
-    """How far the best other class is ahead of the goal, [N]: above 0 it is answered instead; never fades.
-
-    Args:
-        logits: [N, classes], of two classes at least.
-        goal: int64 [N].
-    """
+    """How far the best other class is ahead of the goal, [N]: above 0 it is answered instead; never fades."""
     of_goal = logits.gather(1, goal[:, None])[:, 0]
     others = logits.scatter(1, goal[:, None], -math.inf)
     return others.amax(dim=1) - of_goal
 
 
 def dlr(logits: Tensor, goal: Tensor) -> Tensor:
-    """The margin, divided by the distance from the largest to the third largest logit, [N] ("difference of logits
-    ratio"): the same when all logits are doubled, so no scaling can hide the gradient.
-
-    Args:
-        logits: [N, classes], of three classes at least.
-        goal: int64 [N].
-    """
+    """The margin as a share of the way from the largest to the third largest logit, [N]: no scaling can hide it."""
     ordered = _ordered(logits, 3, "the DLR")
     return margin(logits, goal) / (ordered[:, 0] - ordered[:, 2] + TINY)
 
 
 def targeted_dlr(logits: Tensor, goal: Tensor, towards: Tensor) -> Tensor:
-    """How far the class `towards` is ahead of the goal, freed of its scale, [N].
-
-    Args:
-        logits: [N, classes], of four classes at least.
-        goal: the true classes, int64 [N].
-        towards: the classes to be made likely, int64 [N].
-    """
+    """How far the class `towards`, int64 [N], is ahead of the goal, the true one, freed of its scale, [N]."""
     ordered = _ordered(logits, 4, "the targeted DLR")
     ahead = logits.gather(1, towards[:, None])[:, 0] - logits.gather(1, goal[:, None])[:, 0]
     return ahead / (ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2 + TINY)

@@ -91,26 +91,26 @@ def flat_share(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 Maker = Callable[[Tensor, Tensor], Tensor]  # (images, labels) → adversarial pictures
 
 
-def makers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 20, seed: int = 0) -> dict[str, Maker]:
+def makers(defence: nn.Module, other: nn.Module, *, ball: Ball, steps: int = 20) -> dict[str, Maker]:
     """What an attacker tries on a defence that may only hide its gradient, from the blind to the clever: name → maker.
 
     Args:
         defence: what is attacked; for a `Rounded` one the last attack walks through the rounding.
         other: a network that nobody defended and that reads the same classes.
-        ball, steps, seed: as in `apgd_steps`; PGD's step is 2.5·ε/k.
+        ball, steps: as in `apgd_steps`; PGD's step is 2.5·ε/k.
     """
     check_one_size("an attacker", ball)
     check_whole("steps", steps)
-    how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps, "seed": seed}
+    how = {"ball": ball, "step_size": 2.5 * float(ball.epsilon) / steps, "steps": steps}
 
     def by_pgd(network: nn.Module, loss: str = "cross-entropy") -> Maker:
         return lambda images, labels: pgd(network, images, labels, loss=loss, **how).images
 
     def noise(images: Tensor, _labels: Tensor) -> Tensor:
-        return ball.random_start(images, runtime.generator(seed, images.device))
+        return ball.random_start(images, runtime.generator(0, images.device))
 
     def by_apgd(images: Tensor, labels: Tensor) -> Tensor:
-        return apgd(defence, images, labels, ball=ball, steps=steps, loss="dlr", seed=seed).images
+        return apgd(defence, images, labels, ball=ball, steps=steps, loss="dlr").images
 
     found = {
         "random noise": noise,

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from course_utils import runtime, signs, training
+from course_utils import images, runtime, signs, training
 from course_utils.arguments import check_classes, check_whole
 from course_utils.signs.backgrounds import grids
 
@@ -53,16 +52,12 @@ class PatchStep:
 
 
 def apply(scenes: signs.Scenes, patch: Tensor, place: Place = UNDER_THE_WORD, *, light: Tensor | None = None) -> Tensor:
-    """The scenes with the patch on their signs, in each one's perspective, under what hangs in front of the sign.
+    """Stick a patch on the signs, in each one's perspective, under what hangs in front of it; [N, 3, S, S].
 
     Args:
         scenes: with their poses and masks.
-        patch: [3, P, P] in [0, 1].
-        place: on the sign.
+        patch: [3, P, P] in [0, 1]; what comes out is differentiable with respect to it.
         light: [N], how much of its colour it shows; all of it where left out.
-
-    Returns:
-        [N, 3, S, S] in [0, 1]; differentiable with respect to the patch.
 
     >>> from course_utils import signs
     >>> stop = signs.render([signs.STOP], seed=3, device="cpu")
@@ -109,10 +104,8 @@ def patch_steps(
         network: takes pictures in [0, 1], answers with logits; left as it was whenever an item is handed over.
         scenes: to draw from; a single one gives a patch for this very picture.
         target: the class to be read.
-        steps: how many.
         batch: scenes a step.
         side: P, pixels of the patch.
-        seed: of the draws.
     """
     for name, count in {"steps": steps, "batch": batch, "side": side}.items():
         check_whole(name, count)
@@ -126,8 +119,8 @@ def patch_steps(
         patch = torch.full((3, side, side), 0.5, device=scenes.images.device)
         speed = torch.zeros_like(patch)
         for index, (chosen, (x, y, wide), light) in enumerate(_draws(len(scenes), steps, batch, draw)):
-            place = UNDER_THE_WORD
-            place = Place(place.x + x, place.y + y, place.half * (1 + 2 * wide))
+            usual = UNDER_THE_WORD
+            place = Place(usual.x + x, usual.y + y, usual.half * (1 + 2 * wide))
             with runtime.kept(network), torch.enable_grad():
                 asked = patch.clone().requires_grad_()
                 logits = network(apply(scenes[chosen], asked, place, light=light))
@@ -164,18 +157,15 @@ def predict(network: nn.Module, scenes: signs.Scenes, patch: Tensor) -> Tensor:
     return training.predict(network, apply(scenes, patch, light=light)).argmax(dim=1)
 
 
-def control_patches(side: int, seed: int = 0) -> dict[str, Tensor]:
+def control_patches(side: int) -> dict[str, Tensor]:
     """Patches that nobody optimised, to compare with: grey, and squares of random colours; each [3, side, side]."""
-    draw = runtime.generator(seed)
-    coarse = torch.rand(1, 3, 4, 4, generator=draw)
+    coarse = torch.rand(1, 3, 4, 4, generator=runtime.generator(0))
     return {"grey": torch.full((3, side, side), 0.5), "random colours": F.interpolate(coarse, size=(side, side))[0]}
 
 
 def save(patch: Tensor, name: str) -> None:
     """Put a patch among those that ship, data/adversarial/patch-<name>.png."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    pixels = (patch.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
-    Image.fromarray(pixels).save(FOLDER / f"patch-{name}.png")
+    Image.fromarray(images.to_pixels(patch)).save(FOLDER / f"patch-{name}.png")
 
 
 def load(name: str) -> Tensor:
@@ -184,8 +174,7 @@ def load(name: str) -> Tensor:
     >>> load("caution").shape
     torch.Size([3, 16, 16])
     """
-    pixels = np.array(Image.open(FOLDER / f"patch-{name}.png").convert("RGB"))
-    return torch.from_numpy(pixels).movedim(-1, 0).float() / 255
+    return images.to_tensor(FOLDER / f"patch-{name}.png", device="cpu")[0]
 
 
 @lru_cache(maxsize=1)

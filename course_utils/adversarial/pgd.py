@@ -55,9 +55,6 @@ def fgsm(network: nn.Module, images: Tensor, labels: Tensor, epsilon: float | Te
         network, images, labels: as in `pgd_steps`.
         epsilon: largest change of a pixel, in [0, 1]; one number, or a tensor [N].
 
-    Returns:
-        The adversarial pictures, [N, C, H, W] in [0, 1].
-
     Source: Goodfellow et al. 2015, arXiv:1412.6572, section 4.
 
     >>> from course_utils import signs, zoo
@@ -90,11 +87,9 @@ def pgd_steps(
 ) -> Iterator[Step]:
     """Projected gradient ascent, a step at a time, so that a lab can draw while it climbs.
 
-    Whenever a step is handed over, the network is as it was: the loop may be left at any time, and the
-    network may be used in between.
-
     Args:
-        network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, left as it was.
+        network: takes pictures in [0, 1], answers with logits; looked at in evaluation mode, and as it was whenever a
+            step is handed over.
         images: the clean pictures x, float [N, C, H, W] in [0, 1].
         labels: their true classes y, whole numbers [N].
         ball: `Linf(epsilon)`, `L2(epsilon)` or `L1(epsilon)`; the attack never leaves it, nor the box [0, 1].
@@ -103,8 +98,7 @@ def pgd_steps(
         targets: None raises the loss of the labels; classes [N] that differ from the labels are made likely.
         random_start: begin at a random point of the ball, not at x.
         seed: of the random start; equal seeds give equal attacks (on the same kind of device).
-        step: "sign" takes the ball's own best step (the gradient's sign in Linf, its direction in L2); "raw"
-            the slide's x + η∇l, whose length is left to the gradient.
+        step: "sign" takes the ball's best step (the gradient's sign in Linf, its direction in L2); "raw" x + η∇l.
         loss: "cross-entropy"; or "margin", whose gradient does not fade where the network is sure.
         early_stop: a picture that is fooled stands still from then on and costs nothing more.
 
@@ -151,9 +145,8 @@ def pgd(
 ) -> Attack:
     """Run `pgd_steps` to its end; all arguments are those of `pgd_steps`.
 
-    Returns:
-        The attack. Untargeted, one minus the mean of its `success` is the accuracy under attack: a picture
-        that the network got wrong from the beginning counts as a success.
+    Untargeted, one minus the mean of its `success` is the accuracy under attack: a picture that the network got wrong
+    from the beginning counts as a success.
 
     Raises:
         ValueError: the network answered with NaN or infinity.
@@ -171,17 +164,7 @@ def pgd(
 def collect(
     path: Iterator[Step], images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball, *, best: bool = False
 ) -> Attack:
-    """Walk an attack's path to its end.
-
-    Args:
-        path: of the N pictures.
-        images, labels, targets, ball: the pictures themselves, and what was wanted of them.
-        best: keep each picture's best point of the path, not its last one: a success beats a failure, then the loss
-            decides.
-
-    Raises:
-        ValueError: the network answered with NaN or infinity.
-    """
+    """Walk an attack's path to its end; the best keeps each picture's best point of the path, not its last one."""
     losses, found = [], None
     for step in path:
         losses.append(step.loss)
@@ -196,7 +179,7 @@ def collect(
 
 
 def _better(old: Step, new: Step, labels: Tensor, targets: Tensor | None) -> Step:
-    """Of two steps the better one, picture by picture."""
+    """Of two steps the better one, picture by picture: a success beats a failure, then the loss decides."""
     won, had_won = (has_succeeded(step.logits, labels, targets) for step in (new, old))
     gain = new.loss - old.loss if targets is None else old.loss - new.loss
     better = torch.where(won == had_won, gain > 0, won)  # [N]
@@ -205,11 +188,9 @@ def _better(old: Step, new: Step, labels: Tensor, targets: Tensor | None) -> Ste
 
 
 def best_restart(step: Step, label: Tensor, target: Tensor | None) -> Tensor:
-    """Which of several restarts of one picture is ahead, [1]: a success beats a failure, then the loss decides.
+    """Which restart of one picture, label and target [1], is ahead at a step over a batch of them all, [1].
 
-    Args:
-        step: of a path of `pgd_steps` over a batch that holds the picture several times.
-        label, target: of the picture, [1].
+    A success beats a failure, then the loss decides.
     """
     won = has_succeeded(step.logits, label, target)
     strength = step.loss if target is None else -step.loss

@@ -45,13 +45,7 @@ class Curve:
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
-    """The band in which the true share lies in 95 of 100 cases, after `right` of `total` drawn pictures were right.
-
-    Args:
-        right, total: whole numbers, 0 ≤ right ≤ total, total ≥ 1.
-
-    Returns:
-        Its lower and upper end, 0 to 1.
+    """Between which shares, 0 to 1, the true one lies in 95 of 100 cases, after `right` of `total` pictures were right.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
@@ -70,10 +64,6 @@ def pgd_attacker(steps: int = 20, losses: Sequence[str] = ("cross-entropy", "mar
 
     The margin loss comes to what the cross-entropy left standing: where a network is very sure, the gradient of the
     cross-entropy may be rounded to nothing. A picture that has fallen is not asked about again.
-
-    Args:
-        steps: k, at least 1.
-        losses: one after the other, at least one; those that `pgd_steps` knows.
 
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
@@ -114,8 +104,7 @@ def curve_steps(
 
     Args:
         network, images, labels: as in `pgd_steps`.
-        epsilons: radii, growing; the first may be 0, which asks for the clean pictures.
-        norm: of the balls.
+        epsilons: radii of the norm's balls, growing; the first may be 0, which asks for the clean pictures.
         attacker: tells what an attack fools; `pgd_attacker()`, PGD of 20 steps on two losses, where left out.
     """
     if not epsilons or not epsilons[0] >= 0 or not all(a < b for a, b in pairwise(epsilons)):  # NaN neither

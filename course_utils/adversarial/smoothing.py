@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.stats import beta
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,6 +18,8 @@ from course_utils import runtime
 from course_utils.arguments import check_images, check_number, check_whole, is_number
 
 BATCH = 256  # noisy copies that are asked about at a time
+FIRST = 100  # copies that only choose the class: who chooses and counts with the same ones deceives himself
+ALPHA = 0.001  # how often a certificate may be wrong, by bad luck with the noise
 
 
 @dataclass(frozen=True)
@@ -29,25 +32,25 @@ class Smoothed:
     votes: Tensor  # [N, classes], those that were counted for the bound
 
 
-def lower_bound(successes, trials, alpha: float = 0.001) -> np.ndarray:
+def lower_bound(successes, trials, alpha: float = ALPHA) -> np.ndarray:
     """The exact lower bound of a probability: it lies above the truth at most in a share alpha of all experiments.
 
     Args:
         successes, trials: whole numbers, or arrays of them.
         alpha: how often it may fail, between 0 and 1.
 
-    Returns:
-        A float array of the same shape.
-
     Source: Clopper and Pearson 1934.
 
     >>> round(float(lower_bound(1000, 1000)), 4)  # even a thousand votes that all agree prove no more
     0.9931
     """
-    from scipy.stats import beta  # imported where it is needed: it takes a second
-
     successes, trials = np.asarray(successes), np.asarray(trials)
-    _check_counts(successes, trials, alpha)
+    if not (is_number(alpha) and 0 < alpha < 1):
+        raise ValueError(f"alpha, how often the bound may fail, must lie between 0 and 1; got {alpha!r}.")
+    if not (np.issubdtype(successes.dtype, np.integer) and np.issubdtype(trials.dtype, np.integer)):
+        raise TypeError("successes and trials are counted: give whole numbers.")
+    if (trials < 1).any() or (successes < 0).any() or (successes > trials).any():
+        raise ValueError(f"there are 0 to {np.max(trials)} successes in {np.max(trials)} trials; got {successes}.")
     with np.errstate(invalid="ignore"):
         return np.where(successes == 0, 0.0, beta.ppf(alpha, successes, trials - successes + 1))
 
@@ -60,13 +63,11 @@ def smooth_votes(network: nn.Module, images: Tensor, *, sigma: float, samples: i
         images: float [N, C, H, W] in [0, 1]; with its noise a picture may leave this range, and is not cut.
         sigma: σ of the noise in pixels, above 0.
         samples: noisy copies of each picture, at least 1.
-        seed: of the noise.
     """
     check_images(images)
     check_whole("samples", samples)
-    check_number(
-        "sigma", sigma, 0, 4, above=True, says="is the strength of the noise, above 0 and up to 4 (pixels: 0 to 1)"
-    )
+    says = "is the strength of the noise, above 0 and up to 4 (pixels: 0 to 1)"
+    check_number("sigma", sigma, 0, 4, above=True, says=says)
     draw, answers = runtime.generator(seed, images.device), []
     with runtime.kept(network), torch.no_grad():
         for rows in torch.arange(len(images) * samples, device=images.device).split(BATCH):
@@ -78,26 +79,12 @@ def smooth_votes(network: nn.Module, images: Tensor, *, sigma: float, samples: i
     return one_hot.sum(dim=1)
 
 
-def smooth_certify(
-    network: nn.Module,
-    images: Tensor,
-    *,
-    sigma: float,
-    samples: int = 1000,
-    first: int = 100,
-    alpha: float = 0.001,
-    seed: int = 0,
-) -> Smoothed:
+def smooth_certify(network: nn.Module, images: Tensor, *, sigma: float, samples: int = 1000, seed: int = 0) -> Smoothed:
     """The class of the vote and the radius within which no attack turns it: σ·Φ⁻¹(p), p the vote's lower bound.
 
     Args:
         network, images, sigma, seed: as in `smooth_votes`.
-        samples: copies that are counted for the bound.
-        first: other copies, which only choose the class: who chooses and counts with the same ones deceives himself.
-        alpha: how often the certificate may be wrong, by bad luck with the noise.
-
-    Returns:
-        `Smoothed`; with p ≤ 1/2 it abstains.
+        samples: copies that are counted for the bound; with p ≤ 1/2 the vote abstains.
 
     Source: Cohen et al. 2019, CERTIFY and theorem 1.
 
@@ -105,23 +92,11 @@ def smooth_certify(
     >>> smooth.votes.sum()
     tensor(1000)
     """
-    _check_counts(np.asarray(0), np.asarray(1), alpha)
-    check_whole("first", first)
-    chosen = smooth_votes(network, images, sigma=sigma, samples=first, seed=2 * seed).argmax(dim=1)
+    chosen = smooth_votes(network, images, sigma=sigma, samples=FIRST, seed=2 * seed).argmax(dim=1)
     votes = smooth_votes(network, images, sigma=sigma, samples=samples, seed=2 * seed + 1)
     counted = votes.gather(1, chosen[:, None])[:, 0].cpu().numpy()
-    low = torch.from_numpy(lower_bound(counted, samples, alpha))  # on the processor, in float64
+    low = torch.from_numpy(lower_bound(counted, samples))  # on the processor, in float64
     radius = torch.where(low > 0.5, sigma * torch.special.ndtri(low), 0.0)
     low, radius = (numbers.to(runtime.exact_dtype(images.device)).to(images.device) for numbers in (low, radius))
     sure = low > 0.5
     return Smoothed(torch.where(sure, chosen, -1), radius, low, votes)
-
-
-# ---- what can be wrong -------------------------------------------------------------------------------------------
-def _check_counts(successes: np.ndarray, trials: np.ndarray, alpha: float) -> None:
-    if not (is_number(alpha) and 0 < alpha < 1):
-        raise ValueError(f"alpha, how often the bound may fail, must lie between 0 and 1; got {alpha!r}.")
-    if not (np.issubdtype(successes.dtype, np.integer) and np.issubdtype(trials.dtype, np.integer)):
-        raise TypeError("successes and trials are counted: give whole numbers.")
-    if (trials < 1).any() or (successes < 0).any() or (successes > trials).any():
-        raise ValueError(f"there are 0 to {np.max(trials)} successes in {np.max(trials)} trials; got {successes}.")

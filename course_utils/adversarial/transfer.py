@@ -75,10 +75,7 @@ def transfer(networks: Mapping[str, nn.Module], images: Tensor, labels: Tensor, 
 
 @lru_cache(maxsize=4)
 def load_transfer(levels: int = 8) -> Transfer:
-    """The matrix of the four networks that ship, as scripts/results_adversarial.py measured it.
-
-    Args:
-        levels: ε in 255ths, 8 or 24.
+    """The matrix of the four networks that ship at ε = 8/255 or 24/255, as scripts/results_adversarial.py measured it.
 
     >>> load_transfer(8).rates.shape
     torch.Size([4, 4])

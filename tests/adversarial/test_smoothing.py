@@ -56,7 +56,7 @@ def test_the_vote_s_radius_is_the_true_distance_to_the_border():
     """For a half-space smoothing is exact: σ·Φ⁻¹(p) is the distance to the border, and the bound stays below it."""
     images = torch.full((3, 3, 4, 4), 0.5)
     images[:, 0, 0, 0] = torch.tensor([0.5 - 0.3, 0.5 - 0.05, 0.5 + 0.2])
-    smooth = smoothing.smooth_certify(Coin(), images, sigma=0.25, samples=20000, first=100, alpha=0.001)
+    smooth = smoothing.smooth_certify(Coin(), images, sigma=0.25, samples=20000)
     assert smooth.prediction.tolist() == [0, 0, 1]
     for radius, truth in zip(smooth.radius.tolist(), (0.3, 0.05, 0.2), strict=True):
         assert truth - 0.03 < radius < truth
@@ -76,8 +76,8 @@ def test_the_copies_that_choose_the_class_are_not_those_that_are_counted(monkeyp
     asked, votes = [], smoothing.smooth_votes
     monkeypatch.setattr(smoothing, "smooth_votes", lambda *args, **how: (asked.append(how), votes(*args, **how))[1])
     for seed in (3, 4):
-        smoothing.smooth_certify(Coin(), pictures(1), sigma=0.5, samples=7, first=5, seed=seed)
-    assert [how["samples"] for how in asked] == [5, 7, 5, 7]
+        smoothing.smooth_certify(Coin(), pictures(1), sigma=0.5, samples=7, seed=seed)
+    assert [how["samples"] for how in asked] == [100, 7, 100, 7]
     assert len({how["seed"] for how in asked}) == 4
 
 
@@ -104,7 +104,7 @@ def test_the_network_is_left_as_it_was():
     network[0].eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     modes, state = [module.training for module in network.modules()], torch.get_rng_state()
-    smoothing.smooth_certify(network, pictures(4), sigma=0.1, samples=20, first=5)
+    smoothing.smooth_certify(network, pictures(4), sigma=0.1, samples=20)
     assert [module.training for module in network.modules()] == modes
     assert all(before[name].equal(value) for name, value in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
@@ -119,7 +119,7 @@ def test_smoothing_is_empty_without_noise_in_the_training_and_bites_with_it():
     shares, sigma = {}, zoo.card("certify-noise")["sigma"]
     for name in ("resnet-skip", "certify-noise"):
         network = zoo.load(name, device="cpu")
-        smooth = smoothing.smooth_certify(network, images, sigma=sigma, samples=100, first=30)
+        smooth = smoothing.smooth_certify(network, images, sigma=sigma, samples=100)
         shares[name] = ((smooth.prediction == labels) & (smooth.radius > 0.3)).float().mean().item()
         abstains = smooth.prediction < 0
         assert (smooth.radius[abstains] == 0).all()
@@ -147,16 +147,7 @@ IMAGES = pictures(2)
         (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=0, samples=9), ValueError, "sigma.*above 0 .*; got 0"),
         (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=8, samples=9), ValueError, "above 0 and up to 4.*; got 8"),
         (lambda n: smoothing.smooth_votes(n, IMAGES, sigma=0.1, samples=0), ValueError, "samples must be at least 1"),
-        (
-            lambda n: smoothing.smooth_certify(n, IMAGES, sigma=0.1, alpha=0),
-            ValueError,
-            "alpha.*between 0 and 1; got 0",
-        ),
-        (
-            lambda n: smoothing.smooth_certify(n, IMAGES, sigma=1, first=0),
-            ValueError,
-            "first must be at least 1; got 0",
-        ),
+        (lambda _: smoothing.lower_bound(3, 4, 0), ValueError, "alpha.*between 0 and 1; got 0"),
         (lambda _: smoothing.lower_bound(5, 4), ValueError, "0 to 4 successes in 4 trials; got 5"),
         (lambda _: smoothing.lower_bound(0.5, 4), TypeError, "give whole numbers"),
     ],
