@@ -22,24 +22,17 @@ from course_utils.costs import roofline
 class Conv:
     """One convolution that keeps height and width, as work: numbers in, numbers out, multiply-adds between.
 
-    Args:
-        in_channels, out_channels: maps before and after.
-        kernel: edge of its window, odd.
-        size: height and width of the maps.
-        batch: pictures at once.
-        groups: 1; as many as channels make it depthwise, each map by itself.
-
     >>> work = Conv(192, 32, kernel=5, size=28)
     >>> work.macs, round(work.intensity)
     (120422400, 91)
     """
 
-    in_channels: int
-    out_channels: int
-    kernel: int
-    size: int
-    batch: int = 1
-    groups: int = 1
+    in_channels: int  # maps before …
+    out_channels: int  # … and after
+    kernel: int  # edge of its window, odd
+    size: int  # height and width of the maps
+    batch: int = 1  # pictures at once
+    groups: int = 1  # as many as channels make it depthwise, each map by itself
 
     def __post_init__(self):
         for name, value in asdict(self).items():
@@ -81,11 +74,7 @@ class Conv:
 
 
 def with_reduction(direct: Conv, reduced: int) -> tuple[Conv, Conv]:
-    """The bottleneck in the place of a k×k convolution: a 1×1 convolution to fewer maps, then k×k from those.
-
-    Args:
-        direct: the convolution without it.
-        reduced: r, the maps between the two.
+    """The bottleneck in the place of a direct k×k convolution: 1×1 to r = `reduced` maps, then k×k from those.
 
     >>> direct = Conv(192, 32, kernel=5, size=28)
     >>> round(direct.macs / sum(conv.macs for conv in with_reduction(direct, reduced=16)), 1)
@@ -109,23 +98,17 @@ def break_even(in_channels: int, out_channels: int, kernel: int) -> float:
 def time_by_turns(convolutions: Sequence[Conv], *, rounds: int) -> Iterator[tuple[float | None, ...]]:
     """Time convolutions by turns, so that what else the machine does meets all of them; the best time of each counts.
 
-    Args:
-        convolutions: what is timed.
-        rounds: how often each is, after one call that nobody counts; at least 1.
+    Each is called `rounds` times, at least 1, after one call that nobody counts.
 
     Yields:
         the seconds of each so far, after every call; None for what has no time yet.
     """
     rounds, where = check_whole("rounds", rounds), runtime.device()
-    now = roofline.clock(where)
     runners = [conv.prepare(where) for conv in convolutions]
     best: list[float | None] = [None] * len(runners)
     for turn in range(rounds + 1):
         for k, run in enumerate(runners):
-            begin = now()
-            run()
-            roofline.wait_for(where)
-            taken = now() - begin
+            taken = roofline.time_once(run, where)
             if turn:
                 best[k] = taken if best[k] is None else min(best[k], taken)
             yield tuple(best)

@@ -25,11 +25,6 @@ def _tear(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
     return x.reshape(-1, x.shape[1]) @ w.T + b
 
 
-def _channels_last(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """[N, H, W, C']."""
-    return x.movedim(1, -1) @ w.T + b
-
-
 def _deal_out(numbers: Tensor, x: Tensor, w: Tensor) -> Tensor:
     """Reshaped to new maps, where the channels should have been moved."""
     return numbers.reshape(len(x), len(w), *x.shape[2:])
@@ -53,7 +48,7 @@ _MISTAKES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {  # what to 
         lambda x, w, b: _deal_out(_tear(x, w, b), x, w)
     ),
     "The product is right, but then the numbers are dealt out wrongly: your channels come last, and reshape does not "
-    "move them to the front; movedim(-1, 1) does.": lambda x, w, b: _deal_out(_channels_last(x, w, b), x, w),
+    "move them to the front; movedim(-1, 1) does.": lambda x, w, b: _deal_out(x.movedim(1, -1) @ w.T + b, x, w),
     "Rows and columns are swapped: give the pixels back as height × width, in this order.": (
         lambda x, w, b: conv1x1(x, w, b).mT
     ),
@@ -167,9 +162,8 @@ def _shape_sentence(got: list[int], wanted: list[int], given: list[int]) -> str:
 def _mark_gradients(answer: Tensor, right: Tensor, given: list[Tensor]) -> Verdict | None:
     """The values are right; whether training could use them too."""
     if not answer.requires_grad:
-        return wrong(
-            "The values are right, but no gradient comes back: work on the tensors themselves (no detach, no numpy)."
-        )
+        advice = "work on the tensors themselves (no detach, no numpy)"
+        return wrong(f"The values are right, but no gradient comes back: {advice}.")
     push = torch.linspace(-1, 1, right.numel(), dtype=right.dtype).view_as(right)
     ours = torch.autograd.grad(right, given, push)
     theirs = torch.autograd.grad(answer, given, push.to(answer.dtype), allow_unused=True)

@@ -47,14 +47,12 @@ def as_matrix(layer: nn.Module) -> Tensor:
 def share_on_object(channel: Tensor, mask: Tensor) -> float:
     """How well a channel finds an object: of as many brightest places as the object has, the share that lie on it.
 
-    Whoever knows retrieval calls it R-precision. It asks only which places are brighter, not by how much.
+    Whoever knows retrieval calls it R-precision. It asks only which places are brighter, not by how much. A channel of
+    noise would get the share of the picture that the object covers.
 
     Args:
         channel: [H, W], any numbers.
         mask: [H, W] in [0, 1], how much of each place is the object.
-
-    Returns:
-        0 to 1; a channel of noise would get the share of the picture that the object covers.
 
     >>> import torch
     >>> share_on_object(torch.tensor([[0.9, 0.1], [0.2, 0.8]]), mask=torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
@@ -74,10 +72,9 @@ def share_on_object(channel: Tensor, mask: Tensor) -> float:
 
 
 def _check(maps: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    given = {"maps": (maps, "[N, C, H, W]"), "weight": (weight, "[C', C]"), "bias": (bias, "[C']")}
-    if bias is None:
-        del given["bias"]
-    for name, (value, wanted) in given.items():
+    for name, value, wanted in (("maps", maps, "[N, C, H, W]"), ("weight", weight, "[C', C]"), ("bias", bias, "[C']")):
+        if name == "bias" and bias is None:
+            continue
         if not isinstance(value, Tensor):
             raise TypeError(f"{name} is a tensor {wanted}; got {type(value).__name__}.")
         if not value.is_floating_point():
@@ -87,9 +84,7 @@ def _check(maps: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             raise ValueError(f"{name} has the shape {wanted}; got {list(value.shape)}.")
         if value.numel() == 0:
             raise ValueError(f"{name} of shape {list(value.shape)} is empty; check the slice that made it.")
-    if weight.shape[1] != maps.shape[1]:
-        raise ValueError(
-            f"the matrix has {weight.shape[1]} columns and the maps {maps.shape[1]} channels; one column a channel."
-        )
+    if (columns := weight.shape[1]) != (channels := maps.shape[1]):
+        raise ValueError(f"the matrix has {columns} columns and the maps {channels} channels; one column a channel.")
     if bias is not None and len(bias) != len(weight):
         raise ValueError(f"there are {len(weight)} new channels and {len(bias)} biases; give one a new channel.")

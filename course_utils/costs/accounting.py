@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import html
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,50 +30,29 @@ LOOKS = {"td": "padding:3px 6px; white-space:nowrap", "th": "padding:3px 6px; wh
 # ---- the result ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Row:
-    """What one call of one module costs; a module that is made of modules has their sums.
+    """What one call of one module costs; a module that is made of modules has their sums."""
 
-    Args:
-        name: as in `named_modules`; a second call of the same module ends in " (2)".
-        kind: "Conv2d"; for what a module does itself, between its layers, torch's word for it: "cat", "add".
-        patch: kernel and stride of a convolution or a pooling layer, "3×3/2"; otherwise empty.
-        shape: of the output, (N, C, H, W) or (N, features).
-        parameters: numbers that are trained.
-        macs: multiply-adds of convolutions and matrix products; a FLOP counter says twice as many.
-        activation_bytes: what is written anew; 0 where a layer works in place or only reshapes.
-        receptive_field: rows and columns of the input that one output may see; None where that is not known.
-        stride: pixels of the input from one output to the next, down and to the right.
-        depth: how many modules deep; 1 for the outermost.
-        whole: it is not made of other rows.
-    """
-
-    name: str
-    kind: str
-    patch: str
-    shape: tuple[int, ...]
-    parameters: int
-    macs: int
-    activation_bytes: int
-    receptive_field: tuple[int, int] | None
-    stride: tuple[int | float, int | float] | None
-    depth: int
-    whole: bool
+    name: str  # as in `named_modules`; a second call of the same module ends in " (2)"
+    kind: str  # "Conv2d"; for what a module does itself, between its layers, torch's word for it: "cat", "add"
+    patch: str  # kernel and stride of a convolution or a pooling layer, "3×3/2"; otherwise empty
+    shape: tuple[int, ...]  # of the output, (N, C, H, W) or (N, features)
+    parameters: int  # numbers that are trained
+    macs: int  # multiply-adds of convolutions and matrix products; a FLOP counter says twice as many
+    activation_bytes: int  # what is written anew; 0 where a layer works in place or only reshapes
+    receptive_field: tuple[int, int] | None  # rows and columns of the input that one output may see; None: not known
+    stride: tuple[int | float, int | float] | None  # pixels of the input from one output to the next, down and across
+    depth: int  # how many modules deep; 1 for the outermost
+    whole: bool  # it is not made of other rows
 
 
 @dataclass(frozen=True)
 class Account:
-    """A network's costs, row by row and in total; a notebook shows it as a table.
+    """A network's costs, row by row and in total; a notebook shows it as a table."""
 
-    Args:
-        input_shape: of the batch that went in, (N, C, H, W).
-        rows: what the table lists, in the order of the run.
-        parameters: of the whole network, also in layers that did not run.
-        everything: every call of every module, from which `by` chooses.
-    """
-
-    input_shape: tuple[int, ...]
-    rows: tuple[Row, ...]
-    parameters: int
-    everything: tuple[Row, ...] = field(repr=False)
+    input_shape: tuple[int, ...]  # of the batch that went in, (N, C, H, W)
+    rows: tuple[Row, ...]  # what the table lists, in the order of the run
+    parameters: int  # of the whole network, also in layers that did not run
+    everything: tuple[Row, ...] = field(repr=False)  # every call of every module, from which `by` chooses
 
     @property
     def macs(self) -> int:
@@ -96,27 +76,22 @@ class Account:
         return replace(self, rows=tuple(rows))
 
     def __getitem__(self, name: str) -> Row:
-        """The row of a module by its name, also of one that the table does not list.
-
-        Raises:
-            KeyError: the run met no such module.
-        """
+        """The row of a module by its name, also of one that the table does not list; a KeyError if there is none."""
         depth = name.count(".") + 1 if name else 0  # what a module does itself has its name, and is one deeper
-        for row in self.everything:
-            if row.name == name and row.depth == depth:
-                return row
-        raise KeyError(f"the run met no module called {name!r}; the table lists those that it met")
+        found = next((row for row in self.everything if (row.name, row.depth) == (name, depth)), None)
+        if found is None:
+            raise KeyError(f"the run met no module called {name!r}; the table lists those that it met")
+        return found
 
     def __repr__(self) -> str:
         lines = [HEADS, *(_cells(row) for row in self.rows[:LONGEST]), self._total()]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-
-        def text(cells: Sequence[str]) -> str:
-            sides = [str.ljust] * 3 + [str.rjust] * 6
-            pairs = zip(sides, cells, widths, strict=True)
-            return "  ".join(side(cell, width) for side, cell, width in pairs).rstrip()
-
-        return "\n".join([*map(text, lines[:-1]), *self._left_out(), text(lines[-1]), *self._footnote()])
+        sides = [str.ljust] * 3 + [str.rjust] * 6
+        columns = []
+        for side, cells in zip(sides, zip(*lines, strict=True), strict=True):
+            width = max(map(len, cells))
+            columns.append([side(cell, width) for cell in cells])
+        *table, total = ("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
+        return "\n".join([*table, *self._left_out(), total, *self._footnote()])
 
     def _repr_html_(self) -> str:
         def line(cells: Sequence[str], tag: str = "td", style: str = "") -> str:
@@ -125,9 +100,8 @@ class Account:
             return f"<tr{style}>{''.join(row)}</tr>"
 
         rows = [line(_cells(row)) for row in self.rows[:LONGEST]]
-        rows += [
-            f'<tr><td colspan="{len(HEADS)}" style="text-align:left">{more}</td></tr>' for more in self._left_out()
-        ]
+        wide = f'<td colspan="{len(HEADS)}" style="text-align:left">'
+        rows += [f"<tr>{wide}{more}</td></tr>" for more in self._left_out()]
         rows.append(line(self._total(), style=' style="font-weight:bold; border-top:2px solid currentColor"'))
         notes = "".join(f"<p>{note}</p>" for note in self._footnote())
         head = f"<thead>{line(HEADS, 'th')}</thead>"
@@ -166,8 +140,8 @@ def size(amount: float) -> str:
     >>> size(3211264)
     '3.21 MB'
     """
-    told = count(amount)
-    return f"{told}B" if " " in told else f"{told} B"
+    number, _, unit = count(amount).partition(" ")
+    return f"{number} {unit}B"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -199,34 +173,30 @@ def _pair(pair: Sequence[float] | None) -> str:
 def _patch(module: nn.Module, image: Any, output: Tensor) -> str:
     """Kernel and stride as in the lecture's table; of adaptive pooling, those that it comes to."""
     if hasattr(module, "output_size") and isinstance(image, Tensor) and image.ndim == output.ndim == 4:
-        before, after = image.shape[2:], output.shape[2:]
-        if any(whole % part for whole, part in zip(before, after, strict=True)):
+        pairs = list(zip(image.shape[2:], output.shape[2:], strict=True))
+        if any(before % after for before, after in pairs):
             return ""
-        kernel = [whole // part for whole, part in zip(before, after, strict=True)]
-        stride = [1 if part == 1 else edge for edge, part in zip(kernel, after, strict=True)]
+        kernel = [before // after for before, after in pairs]
+        stride = [1 if after == 1 else before // after for before, after in pairs]
     elif hasattr(module, "kernel_size"):
         kernel, stride = module.kernel_size, getattr(module, "stride", 1)
     else:
         return ""
-    kernel, stride = ([value, value] if isinstance(value, int) else list(value) for value in (kernel, stride))
-    step = str(stride[0]) if len({*stride}) == 1 else "×".join(map(str, stride))
-    return "×".join(map(str, kernel)) + f"/{step}"
+    kernel, stride = ((value, value) if isinstance(value, int) else tuple(value) for value in (kernel, stride))
+    return "×".join(map(str, kernel)) + "/" + "×".join(map(str, stride if len({*stride}) > 1 else stride[:1]))
 
 
 # ---- the run ---------------------------------------------------------------------------------------------------
 def account(network: nn.Module, input_size: int | Sequence[int] | None = None) -> Account:
     """Count what a network costs on one input, layer by layer, without computing anything.
 
-    A copy of the network, without its numbers, runs once on the meta device in evaluation mode; the network itself
-    stays as it is. One of the zoo is counted behind its normalisation: its `body`.
+    A copy of the network, without its numbers, runs once on the meta device in evaluation mode. One of the zoo is
+    counted behind its normalisation: its `body`.
 
     Args:
-        network: any module whose run does not depend on the numbers that go in.
+        network: any module whose run does not depend on the numbers that go in; it stays as it is.
         input_size: height and width in pixels, for one picture of three channels; or (C, H, W); or the shape of a
             whole batch, (N, C, H, W) or (N, features). A network of the zoo knows its own.
-
-    Returns:
-        The account; show it, ask it for `macs`, make it shorter with `by`.
 
     Raises:
         ValueError: also where the network cannot take the input; the sentence names the layer at which it stops.
@@ -248,20 +218,17 @@ def account(network: nn.Module, input_size: int | Sequence[int] | None = None) -
         reason = " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
         raise ValueError(f"the network cannot take an input {list(shape)}{run.place()}: {reason}.") from problem
     parameters = sum(parameter.numel() for parameter in run.network.parameters())
-    everything = tuple(run.rows)
-    return Account(shape, tuple(row for row in everything if row.whole), parameters, everything)
+    return Account(shape, tuple(row for row in run.rows if row.whole), parameters, tuple(run.rows))
 
 
 def _input_shape(given: Any) -> tuple[int, ...]:
     """The shape of a batch, out of the shorter ways to say it."""
     sizes = (given,) if is_whole(given) else tuple(given) if isinstance(given, Sequence) else ()
-    fine = all(is_whole(edge) and edge > 0 for edge in sizes)
-    if not fine or len(sizes) not in (1, 2, 3, 4):
-        raise ValueError(
-            f"input_size is a number of pixels such as 224, or a shape such as (3, 224, 224); got {given!r}."
-        )
+    if len(sizes) not in (1, 2, 3, 4) or not all(is_whole(edge) and edge > 0 for edge in sizes):
+        allowed = "a number of pixels such as 224, or a shape such as (3, 224, 224)"
+        raise ValueError(f"input_size is {allowed}; got {given!r}.")
     if len(sizes) == 1:
-        return 1, 3, sizes[0], sizes[0]
+        return 1, 3, *sizes, *sizes
     return (1, *sizes) if len(sizes) == 3 else sizes
 
 
@@ -302,7 +269,7 @@ class _Run(Follow):
         self.rows: list[Row] = []
         self._modules = dict(network.named_modules())
         self._open: list[_Call] = []  # the modules at work, the outermost first
-        self._times: dict[str, int] = {}  # how often each was called
+        self._times = Counter[str]()  # how often each was called
         self._counted: set[int] = set()  # parameters; one that is shared counts once
 
     def start(self) -> None:
@@ -318,10 +285,10 @@ class _Run(Follow):
 
     def _enter(self, name: str, _inputs: tuple) -> None:
         module = self._modules[name]
-        self._open.append(_Call(module, name, leaf=not any(True for _ in module.children())))
+        self._open.append(_Call(module, name, leaf=not list(module.children())))
 
     def _leave(self, name: str, inputs: tuple, output: Any) -> None:
-        call, module, tensors = self._open[-1], self._modules[name], tensors_in(output)
+        call, module, given, tensors = self._open[-1], self._modules[name], tensors_in(inputs), tensors_in(output)
         if not tensors:
             self._open.pop()
             return
@@ -329,14 +296,13 @@ class _Run(Follow):
         self._counted.update(map(id, own))
         parameters = sum(value.numel() for value in own)
         if call.leaf:
-            given = tensors_in(inputs)
             call.nbytes = sum(value.nbytes for value in tensors if not _shared(value, given))
             call.parameters = parameters
         elif parameters:
-            self._add(_Call(module, call.name, True, parameters), "own parameters", "", tensors[0])
+            self._add(_Call(module, name, True, parameters), "own parameters", "", tensors[0])
         self._open.pop()
-        self._times[call.name] = self._times.get(call.name, 0) + 1
-        patch = _patch(module, next(iter(tensors_in(inputs)), None), tensors[0])
+        self._times[name] += 1
+        patch = _patch(module, given[0] if given else None, tensors[0])
         self._add(call, type(module).__name__, patch, tensors[0])
 
     def _add(self, call: _Call, kind: str, patch: str, output: Tensor) -> None:

@@ -37,42 +37,30 @@ class Window:
 
 @dataclass(frozen=True)
 class Field:
-    """What the numbers of a tensor see: a window for the rows and one for the columns of the input.
+    """What the numbers of a tensor see: a window for the rows and one for the columns of the input."""
 
-    Args:
-        windows: of rows, of columns.
-        grid: how many places the tensor has, height and width; its windows overlap.
-    """
-
-    windows: tuple[Window, Window]
-    grid: tuple[int, int]
+    windows: tuple[Window, Window]  # of rows, of columns
+    grid: tuple[int, int]  # how many places the tensor has, height and width; its windows overlap
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of the input that one number may see; padding counts, as if the picture had no edge."""
-        rows, columns = (math.ceil(window.last - window.first) + 1 for window in self.windows)
-        return rows, columns
+        return tuple(math.ceil(window.last - window.first) + 1 for window in self.windows)
 
     @property
     def stride(self) -> tuple[int | float, int | float]:
         """Pixels of the input from one number to the next."""
-        rows, columns = (window.jump for window in self.windows)
-        return _plain(rows), _plain(columns)
+        return tuple(int(jump) if (jump := window.jump) == int(jump) else float(jump) for window in self.windows)
 
     def whole(self) -> Field:
         """What a number sees that depends on all places: all their windows together."""
-        windows = (
-            replace(window, last=window.last + (places - 1) * window.jump)
-            for window, places in zip(self.windows, self.grid, strict=True)
-        )
-        return Field(tuple(windows), (1, 1))
+        return _slid(self, (1, 1), kernel=self.grid)
 
 
 class Follow(TorchDispatchMode):
-    """Inside, every tensor of a run that depends on its picture is followed, and `field` knows what it sees.
+    """Inside, every tensor that depends on an image is followed, and `field` knows what it sees.
 
-    Args:
-        image: what goes in; unless it is [N, C, H, W] there are no places, and nothing is known.
+    Unless the image is [N, C, H, W] there are no places, and nothing is known.
     """
 
     def __init__(self, image: Tensor):
@@ -106,25 +94,20 @@ def tensors_in(values: Any) -> list[Tensor]:
     return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
-def _plain(number: int | Fraction) -> int | float:
-    return int(number) if number == int(number) else float(number)
-
-
 def union(fields: Sequence[Field]) -> Field:
     """What a sum, or branches side by side, see: the smallest window around all of theirs."""
     widest = max(fields, key=lambda field: math.prod(field.grid))
-    windows = []
-    for axis in (0, 1):
-        own = [field.windows[axis] for field in fields]
-        first, last = min(window.first for window in own), max(window.last for window in own)
-        windows.append(Window(first, last, widest.windows[axis].jump))
-    return Field(tuple(windows), widest.grid)
+    windows = tuple(
+        Window(min(window.first for window in own), max(window.last for window in own), wide.jump)
+        for wide, *own in zip(widest.windows, *(field.windows for field in fields), strict=True)
+    )
+    return Field(windows, widest.grid)
 
 
 def behind(
     operation: str, asked: Mapping[str, Any], inputs: Sequence[Any], fields: Sequence[Field | None], output: Tensor
 ) -> Field | None:
-    """The field of an operation's output.
+    """The field of an operation's output; None: not known, because an input's is not, or places are rearranged.
 
     Args:
         operation: torch's word for it, "convolution", "cat" …
@@ -132,17 +115,14 @@ def behind(
         inputs: its tensors that depend on the picture.
         fields: what they see; None where that is not known.
         output: what comes out, of which only the shape is looked at.
-
-    Returns:
-        The field, or None: not known, because an input's is not, or because the operation rearranges places.
     """
     if None in fields:
         return None
     seen, shape = union(fields), tuple(output.shape)
     if operation in ("convolution", "max_pool2d_with_indices", "avg_pool2d", "im2col"):
-        return _sliding(seen, asked, inputs[0], shape)
+        return _convolved(seen, asked, inputs[0], shape)
     if operation in ("_adaptive_avg_pool2d", "adaptive_max_pool2d") and len(shape) == 4:
-        return _adaptive(seen, shape)
+        return _adaptive(seen, shape[2:])
     if operation in PRODUCTS:
         return seen if _keeps_places(operation, asked, inputs, seen) else seen.whole()
     if operation in REDUCTIONS and "dim" in asked:
@@ -151,7 +131,7 @@ def behind(
         return _cut(seen, operation, asked, inputs[0], shape)
     if operation in PADDINGS and len(shape) == 4:
         right_to_left = [*asked.get("pad", asked.get("padding")), 0, 0, 0, 0]
-        return _moved(seen, (-right_to_left[2], -right_to_left[0]), (1, 1), shape[2:])
+        return _slid(seen, shape[2:], padding=(right_to_left[2], right_to_left[0]))
     if operation in REDUCTIONS or "scaled_dot_product" in operation:
         return seen.whole()
     if len(shape) != 4 or seen.grid in (shape[2:], shape[1:3]):
@@ -162,35 +142,37 @@ def behind(
 
 
 def _two(value: Any) -> tuple[int, int]:
-    values = [value] if isinstance(value, int) else list(value)
-    return tuple(values * 2)[:2] if len(values) == 1 else tuple(values)
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * 2 if len(values) == 1 else values
 
 
-def _sliding(seen: Field, asked: Mapping[str, Any], image: Tensor, shape: tuple[int, ...]) -> Field | None:
+def _slid(seen: Field, grid: Sequence[int], kernel=(1, 1), stride=(1, 1), padding=(0, 0), dilation=(1, 1)) -> Field:
+    """Behind a kernel that slides over rows and columns; a negative padding leaves out the first places."""
+    settings = zip(seen.windows, kernel, stride, padding, dilation, strict=True)
+    return Field(tuple(window.slide(*setting) for window, *setting in settings), tuple(grid))
+
+
+def _convolved(seen: Field, asked: Mapping[str, Any], image: Tensor, shape: tuple[int, ...]) -> Field | None:
     """Behind a convolution or a pooling layer."""
     if image.ndim != 4 or asked.get("transposed"):
         return None
     kernel = _two(asked["kernel_size"] if "kernel_size" in asked else asked["weight"].shape[2:])
     stride = _two(asked.get("stride") or kernel)
     padding, dilation = _two(asked.get("padding", 0)), _two(asked.get("dilation", 1))
-    settings = zip(seen.windows, kernel, stride, padding, dilation, strict=True)
-    windows = tuple(window.slide(*setting) for window, *setting in settings)
-    if len(shape) == 4:
-        return Field(windows, shape[2:])
-    reach = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]  # im2col: [N, C·k·k, places]
-    sizes = [places + 2 * edge for places, edge in zip(seen.grid, padding, strict=True)]
-    grid = tuple((size - far) // step + 1 for size, far, step in zip(sizes, reach, stride, strict=True))
-    return Field(windows, grid)
+    grid = shape[2:]
+    if len(shape) != 4:  # im2col: [N, C·k·k, places]
+        settings = zip(seen.grid, kernel, stride, padding, dilation, strict=True)
+        grid = [(size + 2 * edge - far * (side - 1) - 1) // step + 1 for size, side, step, edge, far in settings]
+    return _slid(seen, grid, kernel, stride, padding, dilation)
 
 
-def _adaptive(seen: Field, shape: tuple[int, ...]) -> Field:
+def _adaptive(seen: Field, after: tuple[int, int]) -> Field:
     """Behind adaptive pooling: place i of `after` sees the places ⌊i·before/after⌋ to ⌈(i + 1)·before/after⌉ − 1."""
-    windows = []
-    for window, before, after in zip(seen.windows, seen.grid, shape[2:], strict=True):
-        kernel = max(-((-(i + 1) * before) // after) - i * before // after for i in range(after))
-        step = Fraction(before, after)
-        windows.append(window.slide(kernel, int(step) if step.denominator == 1 else step))
-    return Field(tuple(windows), shape[2:])
+    kernel = [
+        max(math.ceil(Fraction((i + 1) * before, places)) - i * before // places for i in range(places))
+        for before, places in zip(seen.grid, after, strict=True)
+    ]
+    return _slid(seen, after, kernel, tuple(map(Fraction, seen.grid, after)))
 
 
 def _keeps_places(operation: str, asked: Mapping[str, Any], inputs: Sequence[Any], seen: Field) -> bool:
@@ -216,26 +198,11 @@ def _over_places(dims: Any, image: Tensor, seen: Field) -> bool:
 
 def _cut(seen: Field, operation: str, asked: Mapping[str, Any], image: Tensor, shape: tuple[int, ...]) -> Field | None:
     """Behind x[:, :, ::2] or x.unfold(2, size, step)."""
-    dim = asked.get("dim", asked.get("dimension", 0)) % image.ndim
-    if image.ndim < 4 or dim < 2 or dim > 3:
+    axis = asked.get("dim", asked.get("dimension", 0)) % image.ndim - 2
+    if image.ndim < 4 or axis not in (0, 1):
         return seen if image.ndim >= 4 or math.prod(seen.grid) == 1 else None
-    grid = tuple(shape[2:4])
-    steps, starts = [1, 1], [0, 0]
-    steps[dim - 2] = asked.get("step") or 1
-    if operation == "slice":
-        start = asked.get("start") or 0
-        starts[dim - 2] = min(start + image.shape[dim] if start < 0 else start, image.shape[dim])
-        return _moved(seen, tuple(starts), tuple(steps), grid)
-    kernel = [1, 1]
-    kernel[dim - 2] = asked["size"]
-    windows = tuple(window.slide(k, step) for window, k, step in zip(seen.windows, kernel, steps, strict=True))
-    return Field(windows, grid)
-
-
-def _moved(seen: Field, starts: Sequence[int], steps: Sequence[int], grid: Sequence[int]) -> Field:
-    """Behind a choice of places: from `starts` on, each `steps`-th."""
-    windows = []
-    for window, start, step in zip(seen.windows, starts, steps, strict=True):
-        far = start * window.jump
-        windows.append(Window(window.first + far, window.last + far, window.jump * step))
-    return Field(tuple(windows), tuple(grid))
+    kernel, stride, padding = [1, 1], [1, 1], [0, 0]
+    kernel[axis], stride[axis] = asked.get("size", 1), asked.get("step") or 1
+    start, end = asked.get("start") or 0, image.shape[axis + 2]
+    padding[axis] = -min(start + end if start < 0 else start, end)
+    return _slid(seen, shape[2:4], kernel, stride, padding)

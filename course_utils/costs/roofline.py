@@ -21,21 +21,17 @@ from course_utils.arguments import check_number, check_whole
 class Roofline:
     """The two limits of a machine. Whatever it computes, it is no quicker than the slower of the two allows.
 
-    Args:
-        flops_per_second: additions and multiplications in float32; a multiply-add is two.
-        bytes_per_second: that come from or go to memory.
-
     >>> machine = Roofline(flops_per_second=80e9, bytes_per_second=10e9)
     >>> machine.ridge, machine.seconds(macs=4e9, nbytes=1e9)
     (4.0, 0.1)
     """
 
-    flops_per_second: float
-    bytes_per_second: float
+    flops_per_second: float  # additions and multiplications in float32; a multiply-add is two
+    bytes_per_second: float  # that come from or go to memory
 
     def __post_init__(self):
-        check_number("flops_per_second", self.flops_per_second, above=True)
-        check_number("bytes_per_second", self.bytes_per_second, above=True)
+        for name, value in vars(self).items():
+            check_number(name, value, above=True)
 
     @property
     def ridge(self) -> float:
@@ -49,18 +45,13 @@ class Roofline:
 
 
 def best_seconds(
-    function: Callable[[], Any],
-    *,
-    device: str | torch.device | None = None,
-    repeats: int = 7,
-    budget: float = 0.3,
+    function: Callable[[], Any], *, device: str | torch.device | None = None, repeats: int = 7, budget: float = 0.3
 ) -> float:
     """How long a function takes, in seconds: the best of several calls, after one that nobody counts.
 
     The best, because whatever else the machine does can only make a call slower. See `clock` for what is read.
 
     Args:
-        function: called without arguments.
         device: where it computes, so that the clock waits for the end of the work there; None takes the course's.
         repeats: calls that count, at most.
         budget: seconds that they may take together; the first call counts always.
@@ -69,23 +60,24 @@ def best_seconds(
     True
     """
     repeats, where = check_whole("repeats", repeats), runtime.device(device)
-    now = clock(where)
-
-    def once() -> float:
-        begin = now()
-        function()
-        wait_for(where)
-        return now() - begin
-
     wait_for(where)
-    once()
+    time_once(function, where)
     end = time.perf_counter() + budget
-    best = once()
+    best = time_once(function, where)
     for _ in range(repeats - 1):
         if time.perf_counter() + best >= end:
             break
-        best = min(best, once())
+        best = min(best, time_once(function, where))
     return best
+
+
+def time_once(function: Callable[[], Any], where: torch.device) -> float:
+    """How long one call of a function takes on a device, its work there included."""
+    now = clock(where)
+    begin = now()
+    function()
+    wait_for(where)
+    return now() - begin
 
 
 def clock(where: torch.device) -> Callable[[], float]:
@@ -116,14 +108,13 @@ def measure(
 ) -> Roofline:
     """Measure the two limits: a large matrix product; a copy and a dot product of long vectors, whichever is quicker.
 
+    What was reached is returned; the machine's limits may lie a little above.
+
     Args:
         device: what to measure; None takes the one that the course computes on.
         dtype: the precision of the matrix product.
         threads: of the processor; None leaves what is set.
         budget: seconds for the whole measurement, roughly.
-
-    Returns:
-        What was reached. A limit of the machine may lie a little above.
 
     >>> machine = measure("cpu", budget=0.1)
     >>> machine.flops_per_second > 1e8
