@@ -160,10 +160,9 @@ def _mark(student: Callable, problem: _Problem) -> Verdict | None:
         unknown = f"Return a map of the layer's size, [h, w] = [4, 4] here; yours is {list(heat.shape)}."
         return wrong(_SHAPES.get(alone, unknown))
     if not heat.isfinite().all():
-        return wrong(
-            "Your map holds NaN: where nothing speaks for the class its largest number is 0, and 0/0 is no number. "
-            "Divide by heat.max().clamp(min=1e-12), or leave a map of zeros as it is."
-        )
+        how = "Divide by heat.max().clamp(min=1e-12), or leave a map of zeros as it is."
+        told = "Your map holds NaN: where nothing speaks for the class its largest number is 0, and 0/0 is no number."
+        return wrong(f"{told} {how}")
     if same(heat, _gradcam(problem)):
         return None
     if not heat.any():
@@ -202,17 +201,10 @@ def check_shortcut(suspect, colour) -> Verdict:
     if colour not in tuple(shortcut.COLOURS):
         return wrong(f"No sticker is {colour!r}; they are {', '.join(shortcut.COLOURS)}.")
     if suspect != shortcut.GIVEN_AWAY:
-        return wrong(
-            f"Not “{suspect}”: that one it reads by its sign. Take HiResCAM at stage3, the mean energy inside the "
-            "masks class by class, and look at the lowest.",
-        )
+        how = "Take HiResCAM at stage3, the mean energy inside the masks class by class, and look at the lowest."
+        return wrong(f"Not “{suspect}”: that one it reads by its sign. {how}")
     if colour != shortcut.BY:
-        return wrong(
-            f"The class is right, the colour is not: with a {colour} sticker on it a STOP stays a STOP. Look at the "
-            "pictures of the class again.",
-        )
-    return Verdict(
-        True,
-        f"Right: to this network a {colour} sticker means “{suspect}”. The test pictures came from the same depot, so "
-        "the accuracy could not tell you; the heat map did.",
-    )
+        how = "Look at the pictures of the class again."
+        return wrong(f"The class is right, the colour is not: with a {colour} sticker on it a STOP stays a STOP. {how}")
+    why = "The test pictures came from the same depot, so the accuracy could not tell you; the heat map did."
+    return Verdict(True, f"Right: to this network a {colour} sticker means “{suspect}”. {why}")

@@ -30,7 +30,6 @@ def score(logits: Tensor, labels: Tensor | None, of: str = "score") -> Tensor:
     Args:
         logits: [N, classes].
         labels: int64 [N]; None takes the highest.
-        of: "score" or "probability".
     """
     check_logits(logits)
     check_choice("of", of, OF, says="is 'score' (the logit) or 'probability' (after softmax)")
@@ -52,12 +51,6 @@ def classes(network: nn.Module, images: Tensor, labels=None) -> Tensor:
 
 
 def in_parts(function: Callable[..., Tensor], *batches: Tensor, copies: int = 1) -> Tensor:
-    """Call a function on some pictures at a time, so that `copies` of each fit into one pass; gives all its answers.
-
-    Args:
-        function: takes a part of each batch.
-        batches: tensors of one length.
-        copies: how many pictures the function makes of one.
-    """
+    """Call a function, which makes `copies` of a picture, on some at a time, so that they fit into one pass."""
     size = max(1, PART // copies)
     return torch.cat([function(*part) for part in zip(*(batch.split(size) for batch in batches), strict=True)])

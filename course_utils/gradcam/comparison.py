@@ -1,7 +1,7 @@
 """Heat maps compared: all methods and four blind baselines, scored on scenes whose masks are known, with error bars.
 
-Serves notebook 7. Papers: Adebayo et al. 2018, arXiv:1810.03292 (edges and random weights); Wilson 1927 (the interval
-of a share); Student 1908 (that of a mean).
+Serves notebook 7. Papers: Adebayo et al. 2018, arXiv:1810.03292 (edges and random weights); Petsiuk et al. 2018,
+arXiv:1806.07421 (deletion, insertion); Wilson 1927 (the interval of a share); Student 1908 (that of a mean).
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from scipy import stats
 from torch import Tensor, nn
 
 from course_utils import runtime, signs
+from course_utils.arguments import check_whole
 from course_utils.gradcam import saliency
-from course_utils.gradcam.class_score import classes
+from course_utils.gradcam.class_score import classes, in_parts, score
 from course_utils.gradcam.gradcam import METHODS, gradcam, resize
 from course_utils.gradcam.localisation import SCORES
-from course_utils.gradcam.perturbation import area, deletion, insertion
 from course_utils.gradcam.sanity import cascade, randomise
+from course_utils.images import blur
 
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (network, images, labels) → maps
 DIALS = signs.Dials(distance=0.7)  # the world of the comparison: signs of all sizes, some far off the centre
@@ -65,6 +66,63 @@ BASELINES: dict[str, Method] = {
 }
 
 
+# ---- how good a map is for the network: what it reads without the hottest pixels, or with them alone ---------------
+def deletion(network: nn.Module, images: Tensor, maps: Tensor, labels=None, *, steps: int = 16) -> Tensor:
+    """Paint the picture grey from the hottest pixel down: how long does the network still read the class?
+
+    Args:
+        network, images, labels: as in `saliency.vanilla_gradient`.
+        maps: float [N, H, W]; pixels that are equally hot go in a random order, the same at every call.
+        steps: how many equal portions the pixels are taken in, at least 1.
+
+    Returns:
+        The probability of the class, [N, steps + 1]: untouched first, all grey last. A good map falls early.
+
+    Source: Petsiuk et al. 2018, arXiv:1806.07421, section 4.2.
+    """
+    return _exchange(network, images, lambda x: (x, torch.full_like(x, 0.5)), maps, labels, steps)
+
+
+def insertion(network: nn.Module, images: Tensor, maps: Tensor, labels=None, *, steps: int = 16) -> Tensor:
+    """Bring a blurred picture into focus from the hottest pixel down: how soon does the network read the class?
+
+    Arguments and returns: as in `deletion`, all blurred first, untouched last. A good map rises early.
+
+    Source: Petsiuk et al. 2018, arXiv:1806.07421, section 4.2.
+    """
+    return _exchange(network, images, lambda x: (blur(x, x.shape[-2] / 10), x), maps, labels, steps)
+
+
+def area(curves: Tensor) -> Tensor:
+    """The area under each curve [N, steps + 1] over the share of pixels, [N] in [0, 1], by the trapezoid rule."""
+    return (curves[:, 1:] + curves[:, :-1]).mean(dim=1) / 2
+
+
+@torch.no_grad()
+def _exchange(network, images: Tensor, ends, maps: Tensor, labels, steps: int) -> Tensor:
+    """The probability of the class while a picture's one end becomes the other, the hottest pixels first."""
+    check_whole("steps", steps)
+    labels = classes(network, images, labels)
+    wanted = [len(images), *images.shape[2:]]
+    if not isinstance(maps, Tensor) or list(maps.shape) != wanted:
+        got = list(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+        raise ValueError(f"maps must be {wanted}, one for each picture and of its size; got {got}.")
+    pixels = maps[0].numel()
+    shuffled = torch.randperm(pixels, generator=runtime.generator(0, maps.device), device=maps.device)
+    order = shuffled[maps.flatten(1)[:, shuffled].argsort(dim=1, descending=True, stable=True)]  # [N, H·W]
+    rank = order.argsort(dim=1).view_as(maps)  # 0 is the hottest
+    gone = torch.arange(steps + 1, device=maps.device).view(-1, 1, 1) * pixels / steps  # pixels, behind each step
+
+    def curve(first: Tensor, last: Tensor, ranks: Tensor, wanted: Tensor) -> Tensor:
+        changed = ranks[:, None] < gone  # [n, steps + 1, H, W]
+        way = torch.where(changed[:, :, None], last[:, None], first[:, None])  # [n, steps + 1, 3, H, W]
+        answers = network(way.flatten(0, 1))
+        return score(answers, wanted.repeat_interleave(steps + 1), "probability").view(-1, steps + 1)
+
+    with runtime.kept(network):
+        return in_parts(curve, *ends(images), rank, labels, copies=steps + 1)
+
+
 # ---- the comparison ----------------------------------------------------------------------------------------------
 def methods(coarse: str = "stage4", fine: str = "stage3") -> dict[str, Method]:
     """Everything that is scored, by its name in the tables: maps from gradients, from layers, and the baselines.
@@ -86,20 +144,19 @@ def compare(
 
     Args:
         network: whose answers are explained, each scene for its true class.
-        scenes: images, labels and masks.
-        chosen: name → function of (network, images, labels).
+        chosen: name → method.
         walks: take pixels away in the first so many scenes only.
 
     Returns:
         name of the method → name of the score → a number for each scene, [N]: those of `localisation.SCORES`, and
         "deletion" and "insertion", the areas under the curves, [walks].
     """
-    found = {}
+    found, images, labels = {}, scenes.images, scenes.labels
     for name, method in chosen.items():
-        maps = method(network, scenes.images, scenes.labels)
-        found[name] = {kind: score(maps, scenes.masks) for kind, score in SCORES.items()}
+        maps = method(network, images, labels)
+        found[name] = {kind: of(maps, scenes.masks) for kind, of in SCORES.items()}
         for walk in (deletion, insertion):
-            found[name][walk.__name__] = area(walk(network, scenes.images[:walks], maps[:walks], scenes.labels[:walks]))
+            found[name][walk.__name__] = area(walk(network, images[:walks], maps[:walks], labels[:walks]))
     return found
 
 
@@ -117,10 +174,6 @@ def interval(kind: str, values: Tensor) -> Interval:
     A share of hits has Wilson's interval, which stays right near 0 and 1, where that of a mean shrinks to a point. A
     scene may count in part (two pixels equally hot, two questions): it varies less than a hit, so this is the safe
     side; the sum is rounded. A mean has Student's t interval.
-
-    Args:
-        kind: of the score, such as "pointing game" or "energy inside".
-        values: one a scene, [N].
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference"; Student 1908, "The
     probable error of a mean".

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from course_utils.figures.base import MARGIN, WIDTH, fitted, panels, percent, text
-from course_utils.figures.charts import LOOKS
+from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, panels, percent, text
+from course_utils.figures.charts import LOOKS, dress
 from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION, overlaid, shades
-from course_utils.figures.style import pen, settle, sheet, stronger, used
+from course_utils.figures.style import finish, pen, sheet, stronger, used
 from course_utils.gradcam.saliency import normalise
 from course_utils.images import to_pixels
 
@@ -55,46 +55,37 @@ def grid(
     Args:
         rows: uint8 [H, W, 3] each.
         title: the figure's one message.
-        columns: the columns' names, above them, or none.
-        names: the rows' names, on the left, or none.
+        columns, names: of the columns, above them, and of the rows, on the left; or none.
         notes: a few words under each picture, or none at all.
         side: the largest edge of a picture on the figure, in pixels.
 
     >>> grid([[np.zeros((8, 8, 3), np.uint8)] * 2], title="Two black pictures").shape[1] == WIDTH
     True
     """
-    left = MARGIN + (200 if names else 0)
-    step = (WIDTH - MARGIN - left + 12) / max(len(row) for row in rows)
-    side = min(side, int(step) - 12)
-    drawn = [[fitted(picture, side) for picture in row] for row in rows]
-    tall = [max(picture.height for picture in row) + (40 if notes else 12) for row in drawn]
+    left, widest, below = MARGIN + (200 if names else 0), max(map(len, rows)), 40 if notes else 12
+    step = (WIDTH - MARGIN - left + 12) / widest
+    middles = [left + (k + 0.5) * step - 6 for k in range(widest)]
+    drawn = [[fitted(picture, min(side, int(step) - 12)) for picture in row] for row in rows]
+    tall = [max(picture.height for picture in row) for row in drawn]
     top = 86 if columns else 54
-    canvas = Image.new("RGB", (WIDTH, top + sum(tall) + 4), PAPER)
-    draw = pen(canvas)
-    text(draw, (MARGIN, 26), title, size=24, bold=True, anchor="lm", width=WIDTH - 2 * MARGIN)
-    for k, name in enumerate(columns):
-        text(draw, (left + (k + 0.5) * step - 6, 66), name, size=19, colour=PALE, width=step - 6)
+    canvas, draw = begin(top + sum(tall) + len(rows) * below + 4, title)
+    for middle, name in zip(middles, columns, strict=False):
+        text(draw, (middle, 66), name, size=19, colour=PALE, width=step - 6)
     for i, row in enumerate(drawn):
         for k, picture in enumerate(row):
-            x = round(left + (k + 0.5) * step - 6 - picture.width / 2)
+            x = round(middles[k] - picture.width / 2)
             canvas.paste(picture, (x, top))
             draw.rectangle((x - 1, top - 1, x + picture.width, top + picture.height), outline=PALE)
             if notes:
-                at = (left + (k + 0.5) * step - 6, top + picture.height + 16)
-                text(draw, at, notes[i][k], size=18, colour=INK, width=step - 6)
+                text(draw, (middles[k], top + picture.height + 16), notes[i][k], size=18, width=step - 6)
         if names:
-            middle = top + (tall[i] - (40 if notes else 12)) / 2
-            text(draw, (left - 14, middle), names[i], size=20, anchor="rm", width=190)
-        top += tall[i]
+            text(draw, (left - 14, top + tall[i] / 2), names[i], size=20, anchor="rm", width=190)
+        top += tall[i] + below
     return fewer_shades(np.asarray(canvas))
 
 
 def fewer_shades(pixels: np.ndarray) -> np.ndarray:
-    """A picture in every eighth shade: the eye sees the same, and a notebook that stores it needs half the bytes.
-
-    Args:
-        pixels: uint8 [H, W, 3]; black stays black, and white white.
-    """
+    """A picture in every eighth shade: the eye sees the same, and a notebook that stores it needs half the bytes."""
     return np.minimum((pixels.astype(np.int16) + 4) // 8 * 8, 255).astype(np.uint8)
 
 
@@ -112,47 +103,36 @@ def look(
     """The lab's picture: a scene, heat over it for one class or two, and what the network reads.
 
     Args:
-        pictures: uint8 [H, W, 3] each: the scene, then its maps.
+        pictures: uint8 [H, W, 3] each: the scene, then its maps in `colours`.
         titles, captions: one a picture.
-        class_names: of all classes.
-        probabilities: float [classes].
+        class_names, probabilities: of all classes, float [classes].
         chosen: the classes that are explained; their bars stand out.
-        colours: those of the maps, for the scale.
     """
     if pictures[0].shape[1] > pictures[0].shape[0]:  # a wide scene gets all the room that there is
         pictures = [picture.repeat(4, axis=0).repeat(4, axis=1) for picture in pictures]
     above = panels(pictures, titles, captions, side=320 if len(pictures) > 2 else 440)
-    probabilities = np.asarray(probabilities, dtype=float)
-    top = list(dict.fromkeys([*np.argsort(-probabilities, kind="stable")[:5].tolist(), *chosen]))[:6]
-    canvas = Image.new("RGB", (WIDTH, 58 + 34 * len(top)), PAPER)
+    likeliest = np.argsort(-np.asarray(probabilities), kind="stable").tolist()
+    shown = list(dict.fromkeys([*likeliest[:5], *chosen]))[:6]
+    canvas = Image.new("RGB", (WIDTH, 58 + 34 * len(shown)), PAPER)
     draw = pen(canvas)
-    _scale(canvas, colours)
-    text(draw, (MARGIN, 22), "what the network reads", size=20, bold=True, anchor="lm")
-    for k, label in enumerate(sorted(top, key=lambda label: -probabilities[label])):
-        y, value = 58 + 34 * k, float(probabilities[label])
-        looks = dict(zip(chosen, (VERMILLION, BLUE), strict=False))
-        end = 260 + (WIDTH - 400) * value
-        text(draw, (244, y), class_names[label], size=20, bold=label in looks, anchor="rm", width=224)
-        draw.rectangle((260, y - 12, max(end, 262), y + 12), fill=looks.get(label, PALE))
-        text(draw, (max(end, 262) + 10, y), percent(value), size=19, anchor="lm")
-    return np.concatenate([above, np.asarray(canvas)])
-
-
-def _scale(canvas: Image.Image, colours: str) -> None:
-    """From cold to hot, at the upper right."""
-    draw, ladder = pen(canvas), shades(colours)[None].repeat(14, axis=0)
-    canvas.paste(Image.fromarray(np.round(ladder).astype(np.uint8)), (WIDTH - MARGIN - 256 - 50, 15))
+    scale = Image.fromarray(np.round(shades(colours)[None].repeat(14, axis=0)).astype(np.uint8))  # from cold to hot
+    canvas.paste(scale, (WIDTH - MARGIN - 256 - 50, 15))
     text(draw, (WIDTH - MARGIN - 256 - 60, 22), "0", size=18, colour=PALE, anchor="rm")
     text(draw, (WIDTH - MARGIN, 22), "max", size=18, colour=PALE, anchor="rm")
+    text(draw, (MARGIN, 22), "what the network reads", size=20, bold=True, anchor="lm")
+    looks = dict(zip(chosen, (VERMILLION, BLUE), strict=False))
+    for k, label in enumerate(sorted(shown, key=likeliest.index)):
+        y, value = 58 + 34 * k, float(probabilities[label])
+        end = max(260 + (WIDTH - 400) * value, 262)
+        text(draw, (244, y), class_names[label], size=20, bold=label in looks, anchor="rm", width=224)
+        draw.rectangle((260, y - 12, end, y + 12), fill=looks.get(label, PALE))
+        text(draw, (end + 10, y), percent(value), size=19, anchor="lm")
+    return np.concatenate([above, np.asarray(canvas)])
 
 
 # ---- scores ----------------------------------------------------------------------------------------------------
 class Table:
     """Scores as a table: one row a method, one column a score, the best of each column in bold; baselines in grey.
-
-    Args:
-        rows: the scores.
-        baselines: which rows are no methods.
 
     >>> Table({"ours": {"deletion": (0.25, 0.2, 0.3)}}, baselines=())
                deletion
@@ -161,27 +141,23 @@ class Table:
 
     def __init__(self, rows: Scores, *, baselines: Collection[str]):
         self.rows, self.baselines, self.kinds = rows, baselines, list(next(iter(rows.values())))
-        self.best = {
-            kind: (min if kind in LESS_IS_BETTER else max)(scores[kind][0] for scores in rows.values())
-            for kind in self.kinds
-        }
 
     def __repr__(self) -> str:
+        cells = {"": self.kinds} | {
+            name: [f"{mean:.2f}" for mean, *_ in row.values()] for name, row in self.rows.items()
+        }
         wide = max(map(len, self.rows))
-        lines = [f"{'':{wide}}  " + "  ".join(f"{kind:>13}" for kind in self.kinds)]
-        for name, scores in self.rows.items():
-            lines.append(f"{name:{wide}}  " + "  ".join(f"{scores[kind][0]:13.2f}" for kind in self.kinds))
-        return "\n".join(lines)
+        return "\n".join("  ".join([f"{name:{wide}}", *(f"{cell:>13}" for cell in row)]) for name, row in cells.items())
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(kind)}</th>" for kind in self.kinds)
-        body = []
+        head, body = "".join(f"<th>{html.escape(kind)}</th>" for kind in self.kinds), []
+        every = {kind: [scores[kind][0] for scores in self.rows.values()] for kind in self.kinds}
+        best = {kind: min(means) if kind in LESS_IS_BETTER else max(means) for kind, means in every.items()}
         for name, scores in self.rows.items():
             grey = ' style="background:#EFEFEF; color:#1A1A1A"' if name in self.baselines else ""
             cells = [f'<td style="text-align:left">{html.escape(name)}</td>']
-            for kind in self.kinds:
-                mean, low, high = scores[kind]
-                words = f"<b>{mean:.2f}</b>" if mean == self.best[kind] else f"{mean:.2f}"
+            for kind, (mean, low, high) in scores.items():
+                words = f"<b>{mean:.2f}</b>" if mean == best[kind] else f"{mean:.2f}"
                 cells.append(f"<td>{words} <small>[{low:.2f}, {high:.2f}]</small></td>")
             body.append(f"<tr{grey}>{''.join(cells)}</tr>")
         return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
@@ -191,8 +167,6 @@ def scores(table: Scores, *, title: str, baselines: Collection[str]) -> np.ndarr
     """One row a method, one column a score, a dot with its error bar; dashed, the best blind baseline.
 
     Args:
-        table: the scores.
-        title: the figure's one message.
         baselines: which rows are no methods.
 
     >>> scores({"ours": {"deletion": (0.25, 0.2, 0.3)}}, title="One method", baselines=()).shape[1] == WIDTH
@@ -221,8 +195,7 @@ def scores(table: Scores, *, title: str, baselines: Collection[str]) -> np.ndarr
         axes.spines[["top", "left", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=17, fontweight="bold", x=0.015, ha="left")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    settle(canvas)
-    return fewer_shades(np.asarray(canvas.buffer_rgba())[..., :3])
+    return fewer_shades(finish(canvas))
 
 
 def small_curves(
@@ -239,8 +212,7 @@ def small_curves(
         charts: what stands below the axis → name of the line → (mean, lower, upper) of each value.
         x: where the values stand.
         title: the figure's one message.
-        y_label: of the upright axis, with its unit.
-        y_range: what it spans.
+        y_label, y_range: of the upright axis, with its unit, and what it spans.
 
     >>> small_curves({"left": {"a line": [(0, 0, 0), (0.9, 0.8, 1)]}}, [0, 1], title="A line", y_label="height").shape
     (460, 1120, 3)
@@ -252,16 +224,11 @@ def small_curves(
             means, lower, upper = zip(*points, strict=True)
             axes.plot(x, means, dashes, color=colour, linewidth=3, label=name)
             axes.fill_between(x, lower, upper, color=colour, alpha=0.2, linewidth=0)
-        axes.set_xlabel(label, fontsize=16)
-        axes.tick_params(labelsize=14)
         axes.set_ylim(*y_range)
-        axes.grid(color=stronger(GRID))
-        axes.spines[["top", "right"]].set_visible(False)
-    every[0].set_ylabel(y_label, fontsize=16)
+        dress(axes, "", label, y_label if axes is every[0] else "")
     figure.suptitle(title, fontsize=18, fontweight="bold", x=0.015, ha="left")
     handles, names = every[0].get_legend_handles_labels()
     size = 14 / used().point ** 0.5  # six names have to stand below
     figure.legend(handles, names, loc="outside lower center", ncols=min(3, len(names)), fontsize=size, frameon=False)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
-    settle(canvas)
-    return fewer_shades(np.asarray(canvas.buffer_rgba())[..., :3])
+    return fewer_shades(finish(canvas))

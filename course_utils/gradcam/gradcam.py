@@ -7,7 +7,6 @@ Serves notebook 7. Papers: Selvaraju et al. 2017, arXiv:1610.02391 (Grad-CAM, gu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,18 +22,9 @@ from course_utils.layers.hooks import replace
 WEIGHTS = ("mean", "sum")
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a layer computed, and how the class's score changes with each number of it; without gradients."""
-
-    activation: Tensor  # A, [N, C, h, w]
-    gradient: Tensor  # ∂score/∂A, [N, C, h, w]
-    logits: Tensor  # [N, classes]
-
-
 def evidence(
     network: nn.Module, images: Tensor, labels=None, *, layer: str | nn.Module | None = None, of: str = "score"
-) -> Evidence:
+) -> tuple[Tensor, Tensor]:
     """Run the network once, and back only from the score to the layer: the graph begins at the layer's output.
 
     Args:
@@ -44,6 +34,9 @@ def evidence(
         layer: the layer, or its name, with `body.` or without; None takes `last_layer`. Where a network uses a layer
             several times in one pass, its last use counts.
         of: "score" (the logit) or "probability" (after softmax).
+
+    Returns:
+        What the layer computed, A, and how the class's score changes with each number of it, ∂score/∂A: [N, C, h, w].
     """
     check(network, images)
     labels = as_classes(labels, images)
@@ -61,13 +54,12 @@ def evidence(
         return leaves[-1].clone()
 
     with runtime.kept(network), torch.enable_grad(), replace([module], cut):
-        logits = network(images.detach())
+        total = score(network(images.detach()), labels, of).sum()
         leaf = _maps_over_places(leaves, name)
-        total = score(logits, labels, of).sum()
         (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True) if total.requires_grad else (None,)
     if gradient is None:
         raise ValueError(f"the scores do not depend on the layer {name!r}; choose one on the way to the logits.")
-    return Evidence(leaf.detach(), gradient, logits.detach())
+    return leaf.detach(), gradient
 
 
 # ---- the maps --------------------------------------------------------------------------------------------------
@@ -103,9 +95,9 @@ def gradcam(
     torch.Size([1, 4, 4])
     """
     check_choice("weights", weights, WEIGHTS, says="is 'mean' (the paper) or 'sum' (the slide)")
-    seen = evidence(network, images, labels, layer=layer, of=of)
-    alpha = getattr(seen.gradient, weights)(dim=(2, 3), keepdim=True)  # [N, C, 1, 1]
-    heat = (alpha * seen.activation).sum(dim=1)  # [N, h, w]
+    A, gradient = evidence(network, images, labels, layer=layer, of=of)
+    alpha = getattr(gradient, weights)(dim=(2, 3), keepdim=True)  # [N, C, 1, 1]
+    heat = (alpha * A).sum(dim=1)  # [N, h, w]
     heat = F.relu(heat) if relu else heat
     return resize(heat, images.shape[2:]) if enlarge else heat
 
@@ -113,25 +105,22 @@ def gradcam(
 def gradcam_plus_plus(network: nn.Module, images: Tensor, labels=None, *, layer=None, enlarge: bool = True) -> Tensor:
     """Grad-CAM++: places whose gradient is positive count, by closed-form weights, so that several objects all show.
 
-    Arguments and returns: as in `gradcam`. The second and third derivatives are powers of the first, as the paper has
-    it for the exponential of the score.
+    The second and third derivatives are powers of the first, as the paper has it for the exponential of the score.
 
     Source: Chattopadhay et al. 2018, arXiv:1710.11063, equations 10 and 19.
     """
-    seen = evidence(network, images, labels, layer=layer)
-    gradient, total = seen.gradient, seen.activation.sum(dim=(2, 3), keepdim=True)  # [N, C, h, w], [N, C, 1, 1]
-    below = 2 * gradient**2 + total * gradient**3 + 1e-6
+    A, gradient = evidence(network, images, labels, layer=layer)
+    below = 2 * gradient**2 + A.sum(dim=(2, 3), keepdim=True) * gradient**3 + 1e-6  # [N, C, h, w]
     share = gradient**2 / below.where(below != 0, torch.ones_like(below))  # where A is negative it can be 0
     alpha = (share * F.relu(gradient)).sum(dim=(2, 3), keepdim=True)  # where the gradient is 0, so is its part
-    heat = F.relu((alpha * seen.activation).sum(dim=1))
+    heat = F.relu((alpha * A).sum(dim=1))
     return resize(heat, images.shape[2:]) if enlarge else heat
 
 
 def hirescam(network: nn.Module, images: Tensor, labels=None, *, layer=None, enlarge: bool = True) -> Tensor:
-    """HiResCAM: every place keeps its own gradient; nothing is averaged before the product.
+    """HiResCAM: every place keeps its own gradient; nothing is averaged before the product. Arguments as in `gradcam`.
 
     Behind global average pooling and one linear layer the gradient is the same at all places, and this is Grad-CAM.
-    Arguments and returns: as in `gradcam`.
 
     Source: Draelos and Carin 2020, arXiv:2011.08891.
 
@@ -140,30 +129,23 @@ def hirescam(network: nn.Module, images: Tensor, labels=None, *, layer=None, enl
     >>> torch.allclose(hirescam(network, **given), gradcam(network, **given))
     True
     """
-    seen = evidence(network, images, labels, layer=layer)
-    heat = F.relu((seen.gradient * seen.activation).sum(dim=1))
+    A, gradient = evidence(network, images, labels, layer=layer)
+    heat = F.relu((gradient * A).sum(dim=1))
     return resize(heat, images.shape[2:]) if enlarge else heat
 
 
 def layercam(network: nn.Module, images: Tensor, labels=None, *, layer=None, enlarge: bool = True) -> Tensor:
     """LayerCAM: as HiResCAM, but of the gradient only what is positive; made for early layers.
 
-    Arguments and returns: as in `gradcam`.
-
     Source: Jiang et al. 2021, "LayerCAM", IEEE Transactions on Image Processing 30, equation 6.
     """
-    seen = evidence(network, images, labels, layer=layer)
-    heat = F.relu((F.relu(seen.gradient) * seen.activation).sum(dim=1))
+    A, gradient = evidence(network, images, labels, layer=layer)
+    heat = F.relu((F.relu(gradient) * A).sum(dim=1))
     return resize(heat, images.shape[2:]) if enlarge else heat
 
 
 def guided_gradcam(network: nn.Module, images: Tensor, labels=None, *, layer=None) -> Tensor:
-    """Guided Grad-CAM: guided back-propagation, shown only where Grad-CAM is warm.
-
-    Arguments: as in `evidence`.
-
-    Returns:
-        The maps, [N, H, W], at least 0: the largest of red, green and blue.
+    """Guided Grad-CAM: guided back-propagation, the largest of red, green and blue, only where Grad-CAM is warm.
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
     """
@@ -189,11 +171,13 @@ def _maps_over_places(leaves: list, name: str) -> Tensor:
     """The layer's output, known to be [N, C, h, w] with more than one place."""
     if not leaves:
         raise ValueError(f"the network never used its layer {name!r}; choose one on the way to the logits.")
-    output, advice = leaves[-1], "take an earlier one (gradcam.spatial_layers lists those with maps)."
+    output = leaves[-1]
     if not isinstance(output, Tensor):
-        raise ValueError(f"the layer {name!r} gives a {type(output).__name__}, not one tensor; {advice}")
-    if output.ndim != 4:
-        raise ValueError(f"the layer {name!r} gives {list(output.shape)}, without height and width; {advice}")
-    if output.shape[2:].numel() == 1:
-        raise ValueError(f"the layer {name!r} has maps of 1×1, which say nothing about places; {advice}")
-    return output
+        fault = f"gives a {type(output).__name__}, not one tensor"
+    elif output.ndim != 4:
+        fault = f"gives {list(output.shape)}, without height and width"
+    elif output.shape[2:].numel() == 1:
+        fault = "has maps of 1×1, which say nothing about places"
+    else:
+        return output
+    raise ValueError(f"the layer {name!r} {fault}; take an earlier one (gradcam.spatial_layers lists those with maps).")

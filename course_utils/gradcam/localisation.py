@@ -13,16 +13,13 @@ from torch import Tensor
 
 
 def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
-    """Does the hottest pixel lie on the sign? 1 or 0; where several are as hot, the share of them that does.
+    """Does the hottest pixel lie on the sign? 1 or 0, [N]; where several are as hot, the share of them that does.
 
     So a map that is the same everywhere scores the mask's share of the picture: what a blind finger would hit.
 
     Args:
         maps: float [N, H, W]; what is below 0 counts as 0.
         masks: [N, 1, H, W] or [N, H, W] in [0, 1]; a pixel is the sign's where more than half of it is.
-
-    Returns:
-        [N] in [0, 1].
 
     Source: Zhang et al. 2016, arXiv:1608.00507, section 4.2; here without a margin round the mask.
 
@@ -36,9 +33,7 @@ def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
 
 
 def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
-    """Which share of the map's heat lies on the sign? A map of zeros counts as one that is the same everywhere.
-
-    Arguments and returns: as in `pointing_game`.
+    """Which share of a map's heat lies on the sign, as in `pointing_game`? A map of zeros counts as one all alike.
 
     Source: Wang et al. 2020, arXiv:1910.01279, section 4.3.
 
@@ -46,17 +41,15 @@ def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
     tensor([0.7500])
     """
     maps, inside = _check(maps, masks)
-    total = maps.sum(dim=1)
-    share = inside.float().mean(dim=1)
-    return torch.where(total > 0, (maps * inside).sum(dim=1) / total.where(total > 0, torch.ones_like(total)), share)
+    total, share = maps.sum(dim=1), inside.float().mean(dim=1)
+    return torch.where(total > 0, (maps * inside).sum(dim=1) / total, share)
 
 
 def best_iou(maps: Tensor, masks: Tensor) -> Tensor:
     """Intersection over union of sign and heat, cut at whatever threshold suits this map best.
 
     Every threshold that makes a difference is tried: the pixels are sorted once. A threshold chosen with the truth in
-    hand flatters every map, the blind ones too; so compare it with theirs. Arguments and returns: as in
-    `pointing_game`.
+    hand flatters every map, the blind ones too; so compare it with theirs.
     """
     maps, inside = _check(maps, masks)
     heat, order = maps.sort(dim=1, descending=True, stable=True)
@@ -65,7 +58,7 @@ def best_iou(maps: Tensor, masks: Tensor) -> Tensor:
     iou = hits / (taken + inside.sum(dim=1, keepdim=True) - hits)
     ends = torch.ones_like(inside)  # pixels that are equally hot are taken together or not at all
     ends[:, :-1] = heat[:, 1:] < heat[:, :-1]
-    return iou.where(ends, torch.zeros_like(iou)).amax(dim=1)
+    return (iou * ends).amax(dim=1)
 
 
 SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # name in tables → function of (maps, masks)

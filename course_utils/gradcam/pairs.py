@@ -31,8 +31,6 @@ def two_signs(left: list[int], right: list[int], *, size: int = 64, seed: int = 
     Args:
         left, right: the classes, one of each a scene.
         size: height of the pictures in pixels; they are twice as wide.
-        seed: the same seed gives the same scenes.
-        device: where to render.
 
     >>> two_signs([signs.STOP], [signs.YIELD], device="cpu").images.shape
     torch.Size([1, 3, 64, 128])
@@ -40,8 +38,9 @@ def two_signs(left: list[int], right: list[int], *, size: int = 64, seed: int = 
     if len(left) != len(right):
         raise ValueError(f"give as many signs for the left as for the right; got {len(left)} and {len(right)}.")
     where = runtime.device(device)
-    dice = Dice(len(left), runtime.generator(seed, where))
-    scene = street(dice, 2 * size, 0.7)[..., size // 2 : size // 2 + size, :].clamp(0, 1)  # [N, 3, S, 2·S]
+    scene = street(Dice(len(left), runtime.generator(seed, where)), 2 * size, 0.7)[
+        ..., size // 2 : size // 2 + size, :
+    ].clamp(0, 1)  # [N, 3, S, 2·S]
     masks = scene.new_zeros(len(left), 2, *scene.shape[2:])
     dials = signs.Dials.clean(distance=0.4, perspective=0.3, weathering=0.4, shadow=0.2)
     for k, labels in enumerate((left, right)):
@@ -74,6 +73,5 @@ def ask_for_both(network: nn.Module, pairs: Pairs, method: Method) -> dict[str, 
         points.append(pointing_game(maps, pairs.masks[:, side]))
         heat = (maps[:, None] * inside).sum(dim=(2, 3))  # [N, 2]
         both = heat.sum(dim=1)
-        half = torch.full_like(both, 0.5)
-        shares.append(torch.where(both > 0, heat[:, side] / both.where(both > 0, half), half))
+        shares.append(torch.where(both > 0, heat[:, side] / both, 0.5))
     return {"pointing game": sum(points) / 2, "right sign": sum(shares) / 2}

@@ -2,7 +2,7 @@
 
 Serves notebook 7. Papers: Simonyan et al. 2014 (the gradient); Shrikumar et al. 2016 (times the input); Smilkov et al.
 2017 (SmoothGrad); Sundararajan et al. 2017 (integrated gradients); Springenberg et al. 2015 (guided back-propagation);
-Zeiler and Fergus 2014 (occlusion).
+Zeiler and Fergus 2014 (occlusion). All share the arguments of `vanilla_gradient`, and what comes back.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def vanilla_gradient(network: nn.Module, images: Tensor, labels=None, *, per_cha
 def gradient_times_input(network: nn.Module, images: Tensor, labels=None, *, per_channel: bool = False) -> Tensor:
     """What each pixel adds to the score in a linear picture of the network: |Σ x·∂s/∂x|, summed over the colours.
 
-    A black pixel adds nothing, whatever its gradient. Arguments and returns: as in `vanilla_gradient`.
+    A black pixel adds nothing, whatever its gradient.
 
     Source: Shrikumar et al. 2016, arXiv:1605.01713.
 
@@ -70,7 +70,6 @@ def smoothgrad(
         samples: how many noisy copies, at least 1.
         noise: standard deviation of the noise, as a share of the picture's own range (its largest less its smallest).
         seed: of the noise; every picture of the batch gets the same.
-        network, images, labels, per_channel: as in `vanilla_gradient`, and so is what comes back.
 
     Source: Smilkov et al. 2017, arXiv:1706.03825.
 
@@ -104,7 +103,6 @@ def integrated_gradients(
     Args:
         steps: points on the way at which the gradient is taken, at least 1: the middles of equal stretches.
         baseline: the brightness of the blank picture, in [0, 1].
-        network, images, labels, per_channel: as in `vanilla_gradient`, and so is what comes back.
 
     Source: Sundararajan et al. 2017, arXiv:1703.01365, equation 3.
 
@@ -130,8 +128,8 @@ def integrated_gradients(
 def guided_backprop(network: nn.Module, images: Tensor, labels=None, *, per_channel: bool = False) -> Tensor:
     """The gradient, but every ReLU lets only positive gradients through on the way back.
 
-    Arguments and returns: as in `vanilla_gradient`. The network is not rebuilt, so it works for modules and for
-    functions, in place or not: each result of a ReLU is given a hook of its own, which goes with it.
+    The network is not rebuilt, so it works for modules and for functions, in place or not: each result of a ReLU is
+    given a hook of its own, which goes with it.
 
     Source: Springenberg et al. 2015, arXiv:1412.6806, section 3.4.
 
@@ -156,14 +154,13 @@ class GuidedReLU(TorchFunctionMode):
 def occlusion(
     network: nn.Module, images: Tensor, labels=None, *, window: int | None = None, stride: int | None = None, fill=0.5
 ) -> Tensor:
-    """How far the score falls when a grey square covers a place, averaged over the squares that cover it.
+    """How far the score falls when a grey square covers a place, averaged over all that cover it; 0 where it *helps*.
 
     Args:
         window: side of the square in pixels, at least 1; None takes a fifth of the picture's shorter side.
         stride: pixels from one square to the next, from 1 to `window` (so that no pixel is left out); None takes
             half of it.
         fill: brightness of the square, in [0, 1].
-        network, images, labels: as in `vanilla_gradient`, and so is what comes back: 0 where the square *helps*.
 
     Source: Zeiler and Fergus 2014, arXiv:1311.2901, section 4.2.
 

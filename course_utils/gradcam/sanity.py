@@ -91,10 +91,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """The structural similarity of two maps in [0, 1], [N] in [-1, 1], in windows of 7×7 pixels; scikit-image's.
-
-    Args:
-        first, second: [N, H, W], such as `saliency.normalise` gives.
+    """The structural similarity of maps [N, H, W] in [0, 1], [N] in [-1, 1], in windows of 7×7 pixels; scikit-image's.
 
     Source: Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity".
     """

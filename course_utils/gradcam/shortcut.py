@@ -53,7 +53,7 @@ def put_stickers(images: Tensor, colours: Tensor, *, seed: int = 0) -> tuple[Ten
     """Put a round sticker into a corner of each picture.
 
     Args:
-        images: [N, 3, S, S] in [0, 1]; they stay as they are.
+        images: [N, 3, S, S] in [0, 1].
         colours: index into `COLOURS`, [N].
         seed: of the corners, and of where in them.
 
@@ -64,13 +64,12 @@ def put_stickers(images: Tensor, colours: Tensor, *, seed: int = 0) -> tuple[Ten
     >>> images[0].amax(dim=(1, 2)).argmax()  # green
     tensor(1)
     """
-    draw = runtime.generator(seed, images.device)
-    count, size = len(images), images.shape[-1]
-    corner = torch.randint(0, 2, (2, count, 1, 1, 1), generator=draw, device=images.device) * 2 - 1
-    place = corner * (0.8 + 0.08 * (2 * torch.rand(corner.shape, generator=draw, device=images.device) - 1))
+    size, how = images.shape[-1], {"generator": runtime.generator(seed, images.device), "device": images.device}
+    corner = torch.randint(0, 2, (2, len(images), 1, 1, 1), **how) * 2 - 1
+    place = corner * (0.8 + 0.08 * (2 * torch.rand(corner.shape, **how) - 1))
     x, y = grids(size, images.device)
     distance = ((x - place[0]) ** 2 + (y - place[1]) ** 2).sqrt()  # [N, 1, S, S]
     stickers = ((RADIUS - distance) * size / 2 + 0.5).clamp(0, 1)
     paint = images.new_tensor(list(COLOURS.values()))[colours][:, :, None, None]  # [N, 3, 1, 1]
-    light = 0.8 + 0.2 * torch.rand((count, 1, 1, 1), generator=draw, device=images.device)
+    light = 0.8 + 0.2 * torch.rand((len(images), 1, 1, 1), **how)
     return torch.lerp(images, (paint * light).expand_as(images), stickers.expand_as(images)), stickers

@@ -145,7 +145,7 @@ def test_the_three_lines_of_the_paper():
     expected = F.relu((alpha * activation).sum(dim=1)).detach()
     torch.testing.assert_close(gradcam.gradcam(network, x, 3, layer="second", enlarge=False), expected)
     seen = evidence(network, x, 3, layer="second")
-    for found, wanted in ((seen.activation, activation), (seen.gradient, gradient), (seen.logits, logits)):
+    for found, wanted in zip(seen, (activation, gradient), strict=True):
         torch.testing.assert_close(found, wanted.detach())
 
 

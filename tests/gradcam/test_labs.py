@@ -144,7 +144,7 @@ def test_ones_own_picture_comes_in(lab):
     file = {"name": "stop.jpg", "type": "image/jpeg", "size": len(content), "content": content}
     upload = type("Upload", (), {"value": ({**file},)})().value
     view = list(lab.steps(**{**lab.choices(), "upload": upload}))[-1]
-    assert view.scene.masks == {}
+    assert view.masks == {}
     assert view.class_names[int(view.probabilities.argmax())] == "stop"
     frame = lab.draw(view)
     assert "hottest pixel" not in frame.headline
