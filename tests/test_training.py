@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import inception, resnet, signs, training
+from course_utils import inception, signs, training
 from course_utils.adversarial.balls import Linf
 from course_utils.adversarial.pgd import pgd, pgd_steps
-from course_utils.networks import alexnet
+from course_utils.networks import alexnet, resnet
 
 ARCHITECTURES = [alexnet.SignsAlexNet, inception.SignsInception, resnet.SignsResNet]
 EASY = (signs.Dials.clean(),)

@@ -103,9 +103,8 @@ def _mark(student: Callable, block: _Layers, start: Tensor) -> Verdict:
     """One block: run forwards, look at what came out, then backwards."""
     leaf = start.clone().requires_grad_()
     x = leaf * 1  # no leaf, as in the middle of a network
-    answer = try_out(
-        student, block, x, takes="block, x", returns="a tensor", writes=_WRITES, explain=lambda e: _explain(e, block)
-    )
+    how = {"takes": "block, x", "returns": "a tensor", "writes": _WRITES}
+    answer = try_out(student, block, x, explain=lambda trouble: _explain(trouble, block), **how)
     called = set(block.called)  # before the comparisons below call them, too
     if isinstance(answer, Verdict):
         return answer

@@ -21,7 +21,7 @@ def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     Args:
         function: takes a tensor, gives a tensor; a block in evaluation mode, say.
-        x: the point; every shape will do, and it is flattened.
+        x: the point, of any shape.
 
     Returns:
         J, [outputs, inputs]; J[i, j] says how output i answers to input j.
@@ -40,9 +40,6 @@ def products(blocks: Iterable[nn.Module], x: Tensor) -> Iterator[Tensor]:
     Args:
         blocks: called one after the other, each in evaluation mode.
         x: where the chain begins, one picture or signal [1, C, H, W]; float64, as products of many matrices need it.
-
-    Yields:
-        [outputs of the block, inputs of the chain], after each block.
     """
     whole = torch.eye(x.numel(), dtype=x.dtype, device=x.device)
     for block in blocks:
@@ -75,8 +72,7 @@ def gradient_norms(network: nn.Module, images: Tensor, labels: Tensor) -> dict[i
     Args:
         network: a network of `resnet`, which knows its parts. Its batch normalisations use the batch, as in training;
             nothing in the network changes.
-        images: [N, 3, H, W], as the network takes them.
-        labels: classes [N].
+        images, labels: [N, 3, H, W], as the network takes them, and [N].
 
     Returns:
         Number of the layer → norm of the gradient of the loss with respect to what this layer gives, mean over the
@@ -104,13 +100,13 @@ def gradient_norms(network: nn.Module, images: Tensor, labels: Tensor) -> dict[i
 
 @contextmanager
 def _batch_statistics(network: nn.Module) -> Iterator[None]:
-    """Inside, batch normalisations use the batch's own mean and variance and do not remember them."""
+    """Inside `kept`, which knows the modes, batch normalisations use the batch's own statistics and forget them."""
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    before = [(layer.training, layer.track_running_stats) for layer in norms]
+    before = [layer.track_running_stats for layer in norms]
     for layer in norms:
-        layer.training, layer.track_running_stats = True, False
+        layer.train().track_running_stats = False
     try:
         yield
     finally:
-        for layer, (training, tracks) in zip(norms, before, strict=True):
-            layer.training, layer.track_running_stats = training, tracks
+        for layer, tracks in zip(norms, before, strict=True):
+            layer.track_running_stats = tracks

@@ -27,23 +27,17 @@ class Lesion:
 
 
 def study(network: nn.Module, images: Tensor, labels: Tensor) -> list[Lesion]:
-    """Take out one block after the other (each is put back before the next), and measure what is left.
-
-    What the layers before the missing block compute is the same for all the later ones and is computed once.
+    """Take out one block after the other, first to last (each is put back before the next); measure what is left.
 
     Args:
         network: a ResNet of `resnet`, alone or as a network of the zoo; evaluation mode inside, left as it was.
-        images: [N, 3, H, W], in [0, 1] for a network of the zoo.
-        labels: [N].
-
-    Returns:
-        A `Lesion` a block, first to last.
+        images, labels: [N, 3, H, W], in [0, 1] for a network of the zoo, and [N].
 
     Raises:
         TypeError: it is no network of `resnet`.
 
-    >>> from course_utils import resnet
-    >>> network = PixelNetwork(resnet.SmallResNet(8, 4), name="untrained", class_names="abcd", input_size=16)
+    >>> from course_utils.networks.resnet import SmallResNet
+    >>> network = PixelNetwork(SmallResNet(8, 4), name="untrained", class_names="abcd", input_size=16)
     >>> [lesion.name for lesion in study(network, torch.rand(4, 3, 16, 16), torch.arange(4))]
     ['stage1.0', 'stage2.0', 'stage3.0']
     """
@@ -59,19 +53,17 @@ def study(network: nn.Module, images: Tensor, labels: Tensor) -> list[Lesion]:
     with torch.no_grad(), runtime.kept(network):
         for k, (name, part) in enumerate(parts):
             if isinstance(part, Block):
-                rest = nn.Sequential(bypass(part), *(later for _, later in parts[k + 1 :]))
-                logits = rest(x)
+                logits = nn.Sequential(bypass(part), *(later for _, later in parts[k + 1 :]))(x)
                 right = (logits.argmax(dim=1) == labels).float().mean().item()
                 found.append(Lesion(name, cross_entropy(logits, labels).item(), right))
-            x = part(x)
+            x = part(x)  # once for all the later ones
     return found
 
 
 def bypass(block: Block) -> nn.Module:
     """What stands in the place of a missing block: its skip, f(x) = x, and the ReLU where the block ends with one.
 
-    A plain block has no skip, so it is given what its residual twin has: the identity, or the padded skip where the
-    shape changes.
+    A plain block is given the skip of its residual twin: the identity, or the padded one where the shape changes.
     """
     skip = block.skip
     if skip is None:

@@ -36,7 +36,8 @@ class Surface:
     @property
     def centre(self) -> float:
         """The loss of the network itself."""
-        return self.losses[len(self.axis) // 2, len(self.axis) // 2].item()
+        middle = len(self.axis) // 2
+        return self.losses[middle, middle].item()
 
     @property
     def low_share(self) -> float:
@@ -46,9 +47,9 @@ class Surface:
     @property
     def rim(self) -> float:
         """The mean loss on the border of the square."""
-        inner = torch.zeros_like(self.losses, dtype=torch.bool)
-        inner[1:-1, 1:-1] = True
-        return self.losses[~inner].mean().item()
+        border = torch.ones_like(self.losses, dtype=torch.bool)
+        border[1:-1, 1:-1] = False
+        return self.losses[border].mean().item()
 
 
 def draw_direction(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
@@ -56,10 +57,7 @@ def draw_direction(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
 
     Random numbers alone would compare badly: a network with batch normalisation may have large or small filters and
     compute the same. So each random filter dᵢ is given the norm of the network's filter θᵢ: dᵢ ← dᵢ / ‖dᵢ‖ · ‖θᵢ‖.
-
-    Args:
-        network: nothing of it changes.
-        seed: of the direction; two networks with equal shapes get the same random numbers.
+    Two networks with equal shapes get the same random numbers from a seed.
 
     Returns:
         Name → tensor, for every convolution and matrix; a row of a matrix counts as a filter. Biases and the γ and β
@@ -67,10 +65,9 @@ def draw_direction(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     """
     draw, direction = runtime.generator(seed), {}
     for name, weight in network.named_parameters():
-        if weight.ndim < 2:
-            continue
-        random = torch.randn(weight.shape, generator=draw).to(weight.device, weight.dtype)
-        direction[name] = random / filter_norms(random).clamp(min=1e-10) * filter_norms(weight.detach())
+        if weight.ndim > 1:
+            random = torch.randn(weight.shape, generator=draw).to(weight.device, weight.dtype)
+            direction[name] = random / filter_norms(random).clamp(min=1e-10) * filter_norms(weight.detach())
     return direction
 
 
@@ -84,7 +81,7 @@ def surface_steps(
     images: Tensor,
     labels: Tensor,
     *,
-    points: int = 15,
+    points: int,
     reach: float = 1.0,
     seed: int = 0,
     chunk: int = 8,
@@ -92,17 +89,14 @@ def surface_steps(
     """The surface, some points more an item: the middle first, then a coarse net of points, then the finer ones.
 
     The network is looked at in evaluation mode: its batch normalisations keep the means and variances of the
-    training at every point, as in the paper's own code. Whenever an item is handed over it is as it was; its weights
-    are never written to. The points of a chunk are computed side by side.
+    training at every point, as in the paper's own code. Whenever an item is handed over it is as it was.
 
     Args:
-        network: takes the images, answers with logits.
-        images: [N, 3, H, W] in [0, 1].
-        labels: [N].
+        images, labels: [N, 3, H, W] in [0, 1], and [N].
         points: P, along each axis; an odd number from 3 on, so that the network itself is one of the points.
         reach: α and β run from -reach to reach; at 1 every filter has moved by its own norm.
         seed: of the two directions.
-        chunk: how many points at a time.
+        chunk: how many points are computed side by side.
     """
     check_images(images)
     check_labels("labels", labels, len(images))
@@ -127,7 +121,7 @@ def surface_steps(
 
     def walk() -> Iterator[Surface]:
         losses = torch.full((points, points), math.nan)
-        for rows, columns in ((part[:, 0], part[:, 1]) for part in coarse_first(points).split(chunk)):
+        for rows, columns in (part.T for part in coarse_first(points).split(chunk)):
             with torch.no_grad(), runtime.kept(network):
                 losses[rows, columns] = vmap(loss)(axis[columns].to(where), axis[rows].to(where)).float().cpu()
             yield Surface(axis, losses.clone())
@@ -166,10 +160,7 @@ def coarse_first(points: int) -> Tensor:
     net half as wide adds, and so on.
     """
     offsets = torch.arange(points) - points // 2
-    fineness = torch.zeros(points)
-    for step in (2, 4, 8):
-        if step <= points // 2:
-            fineness[offsets % step == 0] += 1
+    fineness = sum((offsets % step == 0).float() for step in (1, 2, 4, 8) if step <= points // 2)
     coarse = torch.minimum(fineness[:, None], fineness[None, :])
     coarse[points // 2, points // 2] = math.inf
     order = torch.argsort(coarse.flatten(), descending=True, stable=True)

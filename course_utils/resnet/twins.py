@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 
 from course_utils import runtime, signs
 from course_utils.networks.pixels import PixelNetwork
@@ -40,7 +41,6 @@ def build_pair(depth: int = 56, *, seed: int = 0, norm: bool = True) -> dict[str
 
     Args:
         depth: 8, 14, 20 … layers.
-        seed: of the first weights.
         norm: batch normalisation after every convolution.
 
     Returns:
@@ -50,17 +50,10 @@ def build_pair(depth: int = 56, *, seed: int = 0, norm: bool = True) -> dict[str
     >>> [network.name for network in build_pair(8).values()]
     ['plain-8', 'residual-8']
     """
-    pair = {}
+    pair, world = {}, {"class_names": small.SIGNS, "input_size": small.SIZE, "mean": signs.MEAN, "std": signs.STD}
     for name in (PLAIN, RESIDUAL):
         how = {"width": WIDTH, "stem_stride": 2, "skip": name == RESIDUAL, "norm": norm, "seed": seed}
-        network = PixelNetwork(
-            SmallResNet(depth, len(small.SIGNS), **how),
-            name=f"{name}-{depth}",
-            class_names=small.SIGNS,
-            input_size=small.SIZE,
-            mean=signs.MEAN,
-            std=signs.STD,
-        )
+        network = PixelNetwork(SmallResNet(depth, len(small.SIGNS), **how), name=f"{name}-{depth}", **world)
         pair[name] = network.to(runtime.device()).eval()
     return pair
 
@@ -71,7 +64,7 @@ def smooth(values: Sequence[float], window: int = 10) -> list[float]:
     >>> smooth([4, 2, 0, 6], window=2)
     [4.0, 3.0, 1.0, 3.0]
     """
-    return [sum(part) / len(part) for part in (values[max(0, k + 1 - window) : k + 1] for k in range(len(values)))]
+    return [fmean(values[max(0, k + 1 - window) : k + 1]) for k in range(len(values))]
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +75,7 @@ def load_runs() -> Runs:
     [8, 20, 32, 56]
     """
     told = json.loads((runtime.DATA / "resnet" / "twins.json").read_text(encoding="utf-8"))
-    losses, right, test = (
-        {int(depth): by_twin for depth, by_twin in told[key].items()} for key in ("losses", "right", "test")
-    )
-    return Runs(told["made"], losses, right, test, told["bare"])
+    by_depth = {
+        key: {int(depth): by_twin for depth, by_twin in told[key].items()} for key in ("losses", "right", "test")
+    }
+    return Runs(**told | by_depth)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import relu
 
-from course_utils import resnet, zoo
-from course_utils.networks import weights
+from course_utils import zoo
+from course_utils.networks import resnet, weights
 
 models = pytest.importorskip("torchvision").models
 REFERENCE = os.environ.get("COURSE_REFERENCE")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from course_utils import resnet, runtime
+from course_utils import runtime
+from course_utils.networks import resnet
 from course_utils.resnet import jacobians
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import resnet
+from course_utils.networks import resnet
 from course_utils.resnet import jacobians
 from course_utils.resnet.labs import jacobians as labs
 from tests.seen import pixels_of, words

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from course_utils import resnet, runtime, signs, zoo
+from course_utils import runtime, signs, zoo
+from course_utils.networks import resnet
 from course_utils.resnet import lesions, twins
 from course_utils.signs import small as six_signs
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from course_utils import resnet, runtime, zoo
+from course_utils import runtime, zoo
+from course_utils.networks import resnet
 from course_utils.resnet import loss_surface, twins
 from course_utils.signs import small
 
@@ -225,7 +226,7 @@ def test_the_coarse_order_goes_from_far_apart_to_close():
 )
 def test_bad_numbers_are_refused_in_a_sentence_at_the_call(how, message):
     with pytest.raises(ValueError, match=message):
-        loss_surface.surface_steps(network(), IMAGES, LABELS, **how)
+        loss_surface.surface_steps(network(), IMAGES, LABELS, **{"points": 3} | how)
 
 
 def test_whole_numbers_must_be_whole():
@@ -235,7 +236,7 @@ def test_whole_numbers_must_be_whole():
 
 def test_pictures_without_labels_are_refused():
     with pytest.raises(ValueError, match=r"labels must have shape \[6\], a class for each picture; got \[2\]"):
-        loss_surface.surface_steps(network(), IMAGES, LABELS[:2])
+        loss_surface.surface_steps(network(), IMAGES, LABELS[:2], points=3)
 
 
 # ---- what ships --------------------------------------------------------------------------------------------------

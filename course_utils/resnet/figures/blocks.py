@@ -1,6 +1,6 @@
 """Residual blocks as plans: boxes along a line, and the skip that goes round them to a plus.
 
-Serves notebook 05. Nothing here computes. Paper: He et al. 2016, figure 2, for the way to draw a block.
+Serves notebook 05. Nothing here computes; uint8 [height, WIDTH, 3]. Paper: He et al. 2016, figure 2.
 """
 
 from __future__ import annotations
@@ -27,18 +27,11 @@ class Drawn:
     outputs: str  # under f(x)
     boxes: tuple[tuple[str, ...], ...]  # along g, each with its lines; a convolution has three, its name first
     skip: str | None  # what stands on the skip: "x", "1×1 convolution, stride 2"; None draws none
-    last: str = "ReLU"  # behind the sum; empty draws none
+    last: str  # behind the sum; empty draws none
 
 
 def blocks(drawn: Sequence[Drawn]) -> np.ndarray:
-    """Blocks one below the other: along the line what is learnt, above it the skip, and where the two are added.
-
-    Args:
-        drawn: one entry a block; at least one.
-
-    Returns:
-        uint8 [height, WIDTH, 3].
-    """
+    """Blocks one below the other: along the line what is learnt, above it the skip, and where the two are added."""
     canvas = Image.new("RGB", (WIDTH, ROW * len(drawn)), PAPER)
     draw = pen(canvas)
     for row, block in enumerate(drawn):
@@ -53,10 +46,10 @@ def _block(draw: ImageDraw.ImageDraw, block: Drawn, top: int) -> None:
     wide = [150 if len(lines) == 3 else 76 for lines in block.boxes]
     start, end = 96, WIDTH - 104
     plus = end - (118 if block.last else 40)
-    free = plus - 24 - start - sum(wide)
-    gap = free / (len(wide) + 1)
+    gap = (plus - 24 - start - sum(wide)) / (len(wide) + 1)
     fork, x = start + gap / 2, start + gap
-    _arrow(draw, (start - 18, y), (end + 4, y))
+    draw.line([(start - 18, y), (end + 4, y)], fill=INK, width=3)
+    _head(draw, (end + 4, y), (1, 0), INK)
     text(draw, (start - 50, y), "x", size=28, bold=True)
     text(draw, (16, y + 64), block.inputs, size=18, colour=PALE, anchor="lm")
     for lines, wideness in zip(block.boxes, wide, strict=True):
@@ -70,7 +63,9 @@ def _block(draw: ImageDraw.ImageDraw, block: Drawn, top: int) -> None:
     if block.skip is not None:
         draw.line([(fork, y), (fork, high), (plus, high), (plus, y - 20)], fill=VERMILLION, width=4, joint="curve")
         _head(draw, (plus, y - 18), (0, 1), VERMILLION)
-        _label(draw, ((fork + plus) / 2, high), block.skip)
+        middle, half = (fork + plus) / 2, draw.textlength(block.skip, font=font(20 + extra(20), True)) / 2 + 12
+        draw.rectangle((middle - half, high - 14, middle + half, high + 14), fill=PAPER)  # behind the words
+        text(draw, (middle, high), block.skip, size=20, bold=True, colour=VERMILLION)
         draw.ellipse((plus - 19, y - 19, plus + 19, y + 19), fill=PAPER, outline=VERMILLION, width=4)
         text(draw, (plus, y - 1), "+", size=30, bold=True, colour=VERMILLION)
     if block.last:
@@ -80,20 +75,8 @@ def _block(draw: ImageDraw.ImageDraw, block: Drawn, top: int) -> None:
     text(draw, (WIDTH - 16, y + 64), block.outputs, size=18, colour=PALE, anchor="rm")
 
 
-def _arrow(draw: ImageDraw.ImageDraw, start, end) -> None:
-    draw.line([start, end], fill=INK, width=3)
-    _head(draw, end, (1, 0), INK)
-
-
 def _head(draw: ImageDraw.ImageDraw, tip, way: tuple[int, int], colour: str) -> None:
     """An arrow's head at a point, along one of the axes."""
     (x, y), (dx, dy) = tip, way
     sides = [(x - 13 * dx - 7 * dy, y - 13 * dy - 7 * dx), (x - 13 * dx + 7 * dy, y - 13 * dy + 7 * dx)]
     draw.polygon([tip, *sides], fill=colour)
-
-
-def _label(draw: ImageDraw.ImageDraw, at, words: str) -> None:
-    """Words on a line, with paper behind them."""
-    (x, y), half = at, draw.textlength(words, font=font(20 + extra(20), True)) / 2
-    draw.rectangle((x - half - 12, y - 14, x + half + 12, y + 14), fill=PAPER)
-    text(draw, at, words, size=20, bold=True, colour=VERMILLION)

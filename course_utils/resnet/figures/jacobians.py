@@ -34,11 +34,7 @@ def matrices(values: Sequence[np.ndarray], titles: Sequence[str], *, signs: str 
 
 
 def diverging(values: np.ndarray) -> np.ndarray:
-    """Numbers as colours: -1 is blue, 0 white, 1 vermillion; small ones are lifted so that they are seen.
-
-    Args:
-        values: float [rows, columns], -1 to 1.
-    """
+    """Numbers as colours: -1 is blue, 0 white, 1 vermillion; small ones are lifted so that they are seen."""
     lifted = np.sign(values) * np.clip(np.abs(values), 0, 1) ** 0.6
     return np.round(blended(0.5 + 0.5 * lifted, BLUE, PAPER, VERMILLION)).astype(np.uint8)
 
@@ -54,7 +50,6 @@ def fates(columns: Sequence[str], rows: Mapping[str, Sequence[float]], *, title:
     Args:
         columns: their heads.
         rows: head of the row → what is left of the gradient, one share a column.
-        title: the figure's one message.
 
     >>> fates(["one block", "fifty"], {"plain": [0.5, 1e-15]}, title="Fifty blocks are too many").shape
     (228, 1120, 3)

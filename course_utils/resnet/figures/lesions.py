@@ -1,6 +1,6 @@
 """A lesion study as bars: what is left of two networks without each of their blocks.
 
-Serves notebook 05. Nothing here computes. Paper: Veit et al. 2016, figure 3.
+Serves notebook 05. Nothing here computes; uint8 [520, WIDTH, 3]. Paper: Veit et al. 2016, figure 3.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from course_utils.figures.base import WIDTH
-from course_utils.figures.colours import BLUE, GRID, PALE, VERMILLION
+from course_utils.figures.charts import dress
+from course_utils.figures.colours import BLUE, PALE, VERMILLION
 from course_utils.figures.style import finish, sheet, stronger, used
 
 
@@ -29,10 +30,6 @@ def lesion_bars(
         without: name of a network → accuracy without each block, 0 to 1; two networks.
         whole: name of a network → its accuracy with all blocks.
         guess: the accuracy of guessing.
-        title: the figure's one message.
-
-    Returns:
-        uint8 [520, WIDTH, 3].
 
     >>> without = {"plain": [0.1, 0.2], "residual": [0.9, 1.0]}
     >>> whole = {"plain": 0.8, "residual": 1.0}
@@ -47,15 +44,10 @@ def lesion_bars(
         axes.axhline(whole[name] * 100, color=colour, linewidth=1.6, linestyle=(0, (6 - 2 * k, 4)), zorder=1)
     axes.axhline(guess * 100, color=stronger(PALE), linewidth=1.6, linestyle=":", zorder=3)
     axes.text(len(names) - 0.45, guess * 100, " guessing", fontsize=13, color=stronger(PALE), va="center")
-    axes.set_title(title, fontsize=18, fontweight="bold", loc="left", pad=34)
-    axes.set_xlabel("the block that is taken out", fontsize=16)
-    axes.set_ylabel("right, in %", fontsize=16)
+    dress(axes, title, "the block that is taken out", "right, in %", pad=34)
     axes.set_xticks(places, [name.removeprefix("stage") for name in names], fontsize=13 / used().point)
-    axes.tick_params(axis="y", labelsize=14)
-    axes.set_ylim(0, 104)
-    axes.set_xlim(-0.7, len(names) - 0.3)
-    axes.grid(axis="y", color=stronger(GRID), zorder=0)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=False, axis="x")
+    axes.set(xlim=(-0.7, len(names) - 0.3), ylim=(0, 104))
     axes.legend(fontsize=14, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     return finish(canvas)

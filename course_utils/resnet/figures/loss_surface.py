@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy.spatial.distance import cdist
 
 from course_utils.figures.base import WIDTH, begin, text
 from course_utils.figures.colours import INK, PALE, PAPER, shades
@@ -28,10 +29,9 @@ def contours(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> n
     Args:
         losses: of each surface, name → [P, P], row = β from below, column = α; NaN where not known yet.
         reach: α and β run from -reach to reach.
-        title: the figure's one message.
     """
-    count, top, side = len(losses), 96, 430
-    gap = (WIDTH - LEFT - 110 - count * side) // max(1, count)
+    top, side = 96, 430
+    gap = (WIDTH - LEFT - 110) // len(losses) - side
     canvas, draw = begin(top + side + 82, title)
     for k, (name, each) in enumerate(losses.items()):
         left = LEFT + k * (side + gap)
@@ -44,9 +44,8 @@ def contours(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> n
 
 def _bands(losses: np.ndarray, side: int) -> np.ndarray:
     """One surface as bands of colour with dark edges, [side, side, 3]; β grows upwards."""
-    heights = fill_gaps(_heights(losses))
-    points = len(heights)
-    box = (0.5, 0.5, points - 0.5, points - 0.5)  # from the first point to the last, not from edge to edge
+    heights = fill_gaps(np.log10(np.clip(losses, LOWEST, HIGHEST) / LOWEST) / np.log10(HIGHEST / LOWEST))  # 0 to 1
+    box = (0.5, 0.5, len(heights) - 0.5, len(heights) - 0.5)  # from the first point to the last, not from edge to edge
     picture = Image.fromarray(heights[::-1].astype(np.float32))
     smooth = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
     band = np.clip((smooth * _TALL).astype(int), 0, _TALL - 1)
@@ -59,34 +58,20 @@ def _bands(losses: np.ndarray, side: int) -> np.ndarray:
 
 
 def fill_gaps(heights: np.ndarray) -> np.ndarray:
-    """Fill a square: a missing value is a mean of the known ones, the nearest counting most.
-
-    Args:
-        heights: float [P, P], NaN where a value is missing.
-    """
-    heights = np.asarray(heights, dtype=float)
-    known, missing = np.argwhere(~np.isnan(heights)), np.argwhere(np.isnan(heights))
-    if len(known) == 0:
+    """Fill a square, float [P, P]: where it holds NaN, with a mean of what is known, the nearest counting most."""
+    missing, result = np.isnan(heights), heights.copy()
+    if missing.all():
         return np.ones_like(heights)
-    result = heights.copy()
-    for places in np.array_split(missing, 1 + len(missing) * len(known) // 1_000_000):  # keeps the table below small
-        weights = 1.0 / np.maximum(((places[:, None] - known[None]) ** 2).sum(axis=2), 1) ** 2
-        result[tuple(places.T)] = weights @ heights[tuple(known.T)] / weights.sum(axis=1)
+    weights = cdist(np.argwhere(missing), np.argwhere(~missing)) ** -4.0
+    result[missing] = weights @ heights[~missing] / weights.sum(axis=1)
     return result
-
-
-def _heights(losses: np.ndarray) -> np.ndarray:
-    """The loss on a logarithmic scale, 0 = LOWEST or less … 1 = HIGHEST or more; NaN stays NaN."""
-    clipped = np.clip(np.asarray(losses, dtype=float), LOWEST, HIGHEST)
-    return np.log10(clipped / LOWEST) / np.log10(HIGHEST / LOWEST)
 
 
 def _axes(canvas: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int, side: int, reach: float, first: bool):
     """Frame, ticks, names of the axes, and the trained network in the middle."""
     if first:
-        tall = 26 + extra(20)
-        strip = Image.new("RGB", (side, tall), PAPER)
-        text(pen(strip), (side / 2, tall // 2), "β, along another", size=20)
+        strip = Image.new("RGB", (side, 26 + extra(20)), PAPER)
+        text(pen(strip), (side / 2, strip.height // 2), "β, along another", size=20)
         canvas.paste(strip.rotate(90, expand=True), (0, top))
     draw.rectangle((left - 1, top - 1, left + side, top + side), outline=PALE)
     for share, value, anchor in ((0.0, -reach, "lm"), (0.5, 0.0, "mm"), (1.0, reach, "rm")):
@@ -115,10 +100,7 @@ def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, tall: int) -> None:
 def surfaces(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> np.ndarray:
     """Loss surfaces in three dimensions, side by side, over one logarithmic height.
 
-    Args:
-        losses: of each surface, name → [P, P], row = β, column = α.
-        reach: α and β run from -reach to reach.
-        title: the figure's one message.
+    Arguments as in `contours`; all losses are known.
 
     >>> hollow = np.linspace(-1, 1, 9) ** 2
     >>> surfaces({"a bowl": 0.01 + hollow + hollow[:, None]}, reach=1, title="Round a minimum").shape
@@ -142,10 +124,8 @@ def surfaces(losses: Mapping[str, np.ndarray], reach: float, *, title: str) -> n
         for name_it, letter in ((axes.set_xlabel, "α"), (axes.set_ylabel, "β")):
             name_it(letter, fontsize=16, labelpad=4 + extra(25))
         axes.text2D(0.95, 0.86, "loss", fontsize=16, ha="center", transform=axes.transAxes)
-        axes.set_xticks([-reach, 0, reach])
-        axes.set_yticks([-reach, 0, reach])
+        axes.set(xticks=[-reach, 0, reach], yticks=[-reach, 0, reach], zlim=(-3, np.log10(CUT)))
         axes.set_zticks(list(powers), [f"{10.0**power:g}" for power in powers])
-        axes.set_zlim(-3, np.log10(CUT))
         axes.tick_params(labelsize=13)
         axes.view_init(elev=32, azim=-58)
         axes.set_box_aspect((1, 1, 0.8), zoom=0.9)

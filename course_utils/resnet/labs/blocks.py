@@ -16,11 +16,7 @@ from course_utils.resnet.figures import blocks as drawings
 
 
 def draw_blocks(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
-    """The plan of some blocks in a row, read off the blocks themselves.
-
-    Args:
-        blocks: of any kind.
-        x: what goes into the first, [1, C, H, W].
+    """The plan of some blocks in a row, of any kind, read off the blocks themselves; x, [1, C, H, W], goes in.
 
     >>> draw_blocks([resnet.BasicBlock(8, 8)], torch.rand(1, 8, 32, 32))
     [Residual blocks as boxes: convolutions along a line, and the skip that goes round them to a plus.]
@@ -28,9 +24,8 @@ def draw_blocks(blocks: Sequence[resnet.Block], x: Tensor) -> figures.Picture:
     plans = []
     for block in blocks:
         with runtime.kept(block), torch.no_grad():
-            after = block(x)
-        plans.append(_plan(block, x, after))
-        x = after
+            before, x = x, block(x)
+        plans.append(_plan(block, before, x))
     words = "Residual blocks as boxes: convolutions along a line, and the skip that goes round them to a plus."
     return figures.Picture(drawings.blocks(plans), words)
 
@@ -46,14 +41,8 @@ def _plan(block: resnet.Block, x: Tensor, after: Tensor) -> drawings.Drawn:
         box = (f"{side}×{side} conv", f"{conv.out_channels} filters", f"stride {stride}, pad {padding}")
         boxes += [part for part in ((around, box) if block.preactivation else (box, around)) if part]
     title, skip = _skip_in_words(block)
-    return drawings.Drawn(
-        title=title,
-        inputs=" × ".join(map(str, x.shape[1:])),
-        outputs=" × ".join(map(str, after.shape[1:])),
-        boxes=tuple(boxes),
-        skip=skip,
-        last="" if block.preactivation else "ReLU",
-    )
+    inputs, outputs = (" × ".join(map(str, signal.shape[1:])) for signal in (x, after))
+    return drawings.Drawn(title, inputs, outputs, tuple(boxes), skip, last="" if block.preactivation else "ReLU")
 
 
 def _skip_in_words(block: resnet.Block) -> tuple[str, str | None]:

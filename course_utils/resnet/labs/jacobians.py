@@ -31,6 +31,7 @@ STARTS = (
     ("torch's own", "torch"),
     ("He, every g(x) = 0", "zero"),
 )
+PLACES = [("behind the sum", False), ("inside g (pre-activation)", True)]
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,7 @@ class GradientLab(base.Lab):
             "width": base.menu("width", [(f"{w} filters", w) for w in (4, 8, 16)], 8, "filters of the first stage"),
             "norm": base.switch("batch normalisation", False, "after every convolution"),
             "start": base.menu("weights", STARTS, start, "how the first weights are drawn"),
-            "order": base.menu(
-                "ReLU", [("behind the sum", False), ("inside g (pre-activation)", True)], False, "where it stands"
-            ),
+            "order": base.menu("ReLU", PLACES, False, "where it stands"),
             "skips": base.menu("skip", [BOTH, PLAIN, RESIDUAL], BOTH, "which of the twins are drawn"),
             "size": base.menu("pictures", [(f"{p}×{p} pixels", p) for p in SIZES], 16, "what the networks look at"),
             "seed": base.whole_number("seed", 0, 9999, 0, "which first weights"),
@@ -77,9 +76,8 @@ class GradientLab(base.Lab):
 
     def steps(self, depth, width, norm, start, order, skips, size, seed) -> Iterator[Gradients]:
         """Measure the twins; one piece of work, as both lines shall move together."""
-        chosen = {BOTH: (False, True), PLAIN: (False,), RESIDUAL: (True,)}[skips]
         found = {}
-        for skip in chosen:
+        for skip in {BOTH: (False, True), PLAIN: (False,), RESIDUAL: (True,)}[skips]:
             network = resnet.shorten(deepest(width, norm, start, order, skip, seed), depth)
             found[skip] = jacobians.gradient_norms(network, *pictures(size))
         yield Gradients(depth, found)
@@ -116,16 +114,14 @@ def pictures(size: int) -> tuple[Tensor, Tensor]:
 
 def title(gradients: Gradients) -> str:
     """What happens to the gradient on its way, in words: it dies, arrives or explodes."""
-    fates = [
-        f"{drawings.fate(share)} {'with' if skip else 'without'} skips" for skip, share in gradients.shares().items()
-    ]
+    words = {False: "without", True: "with"}
+    fates = (f"{drawings.fate(share)} {words[skip]} skips" for skip, share in gradients.shares().items())
     return f"On its way back the gradient {' and '.join(fates)}"
 
 
 def headline(gradients: Gradients) -> str:
     """What is left at the first layer, for each twin: "plain × 3·10⁻²³, residual × 0.5"."""
-    told = []
-    for skip, share in gradients.shares().items():
-        colour = figures.VERMILLION if skip else figures.BLUE
-        told.append(f'<b style="color:{colour}">{"residual" if skip else "plain"} × {charts.times(share)}</b>')
+    looks = {False: ("plain", figures.BLUE), True: ("residual", figures.VERMILLION)}
+    shares = ((*looks[skip], charts.times(share)) for skip, share in gradients.shares().items())
+    told = [f'<b style="color:{colour}">{name} × {factor}</b>' for name, colour, factor in shares]
     return f"The gradient on its way through {gradients.depth} layers: {', '.join(told)}"

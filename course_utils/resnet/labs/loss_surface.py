@@ -7,10 +7,7 @@ without it. Paper: Li et al. 2018.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
 from functools import lru_cache
-
-from torch import Tensor
 
 from course_utils import zoo
 from course_utils.labs import base, started
@@ -20,10 +17,11 @@ from course_utils.resnet.loss_surface import Surface, load_surfaces, surface_ste
 from course_utils.signs import small
 
 ALT = "Two loss surfaces from above, of a plain and of a residual network; dark valleys, bright heights."
-# At a reach of 1 each filter has moved by its own norm.
 REACHES, POINTS, SCENES = (0.05, 0.1, 0.2, 0.5, 1.0), (5, 9, 13, 17, 25), (48, 96, 192)
 TITLE = "The loss round two trained networks: without skips and with them"
 Pair = Mapping[str, Surface]  # name of the twin → its surface, as far as it is known
+trained = lru_cache(maxsize=2)(zoo.load)  # each of the twins is loaded when it is first walked round
+some = lru_cache(maxsize=len(SCENES))(small.scenes)  # what the loss is a mean of, rendered once
 
 
 class LossSurfaceLab(started.StartedLab):
@@ -54,17 +52,14 @@ class LossSurfaceLab(started.StartedLab):
     def steps(self, seed, reach, points, scenes) -> Iterator[Pair]:
         """Both surfaces by turns, some points at a time, the coarse ones first."""
         how = {"points": points, "reach": reach, "seed": seed, "chunk": max(1, 192 // scenes)}
-        with ExitStack() as stack:
-            walks = {
-                name: stack.enter_context(closing(surface_steps(trained(name), *some(scenes), **how)))
-                for name in twins.STORED
-            }
-            surfaces = {name: next(walk) for name, walk in walks.items()}
-            yield dict(surfaces)
-            while surfaces[twins.RESIDUAL].share < 1:
-                for name, walk in walks.items():
-                    surfaces[name] = next(walk)
-                    yield dict(surfaces)
+        pair = {name: trained(stored, progress=False) for name, stored in twins.STORED.items()}
+        walks = {name: surface_steps(network, *some(scenes), **how) for name, network in pair.items()}
+        surfaces = {name: next(walk) for name, walk in walks.items()}
+        yield dict(surfaces)
+        while surfaces[twins.RESIDUAL].share < 1:
+            for name, walk in walks.items():
+                surfaces[name] = next(walk)
+                yield dict(surfaces)
 
     def share(self, surfaces: Pair) -> float:
         """How many of the points are known."""
@@ -73,22 +68,10 @@ class LossSurfaceLab(started.StartedLab):
     def draw(self, surfaces: Pair) -> base.Frame:
         """Both from above, in one scale of colours."""
         depth = zoo.card(twins.STORED[twins.PLAIN])["arguments"]["depth"]
-        losses = {f"{name}, {depth} layers": surface.losses.numpy() for name, surface in surfaces.items()}
+        losses, told = {}, []
+        for name, surface in surfaces.items():
+            losses[f"{name}, {depth} layers"] = surface.losses.numpy()
+            low = f"{surface.low_share:.0%} of the square below 1"
+            told.append(f"<b>{name}</b>: {surface.centre:.2g} in the middle, {low}")
         pixels = drawings.contours(losses, surfaces[twins.PLAIN].axis[-1].item(), title=TITLE)
-        told = [
-            f"<b>{name}</b>: {surface.centre:.2g} in the middle, {surface.low_share:.0%} of the square below 1"
-            for name, surface in surfaces.items()
-        ]
         return base.Frame(pixels, f"Loss of {'; '.join(told)}.")
-
-
-@lru_cache(maxsize=2)
-def trained(name: str) -> zoo.PixelNetwork:
-    """One of the twins, loaded when it is first walked round."""
-    return zoo.load(twins.STORED[name], progress=False)
-
-
-@lru_cache(maxsize=len(SCENES))
-def some(scenes: int) -> tuple[Tensor, Tensor]:
-    """The scenes that the loss is a mean of, rendered once."""
-    return small.scenes(scenes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -62,10 +63,9 @@ class TwinsLab(started.StartedLab):
     def waiting(self, depth, norm, steps, rate, seed) -> base.Frame:
         """A run that ships, of the chosen depth."""
         runs = twins.load_runs()
-        losses, right, test = (
-            {name: seeds[0] for name, seeds in kept[depth].items()} for kept in (runs.losses, runs.right, runs.test)
-        )
-        frame = self.draw(Trainings(depth, len(losses[twins.PLAIN]), losses, right, test=test))
+        kept = {"losses": runs.losses[depth], "right": runs.right[depth], "test": runs.test[depth]}
+        first = {key: {name: seeds[0] for name, seeds in by_twin.items()} for key, by_twin in kept.items()}
+        frame = self.draw(Trainings(depth, len(first["losses"][twins.PLAIN]), **first))
         told = f"<b>Press Train.</b> Until then, a run of before, {depth} layers: {frame.headline}"
         return base.Frame(frame.pixels, told)
 
@@ -75,8 +75,7 @@ class TwinsLab(started.StartedLab):
             blocks = []
             for block in small.scene_blocks(twins.SCENES):
                 blocks.append(block)
-                rendered = len(blocks) * small.BLOCK / twins.SCENES
-                yield Trainings(depth, steps, NO_STEP, NO_STEP, rendered)
+                yield Trainings(depth, steps, NO_STEP, NO_STEP, rendered=len(blocks) * small.BLOCK / twins.SCENES)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
         pair = twins.build_pair(depth, seed=seed, norm=norm)
         losses, right = dict(NO_STEP), dict(NO_STEP)
@@ -95,11 +94,10 @@ class TwinsLab(started.StartedLab):
 
     def draw(self, now: Trainings) -> base.Frame:
         """Both curves on one axis, and the level of guessing."""
-        smooth = {name: twins.smooth(losses, WINDOW) for name, losses in now.losses.items()}
-        series = {  # a gap where a curve stands above the axis
-            f"{name}, {now.depth} layers": [loss if loss <= TOP else math.nan for loss in losses]
-            for name, losses in smooth.items()
-        }
+        series = {}
+        for name, losses in now.losses.items():
+            smooth = twins.smooth(losses, WINDOW)  # below: a gap where a curve stands above the axis
+            series[f"{name}, {now.depth} layers"] = [loss if loss <= TOP else math.nan for loss in smooth]
         pixels = figures.quick_curves(
             series | {"guessing: ln 6": ([0, now.steps - 1], [small.GUESSING] * 2)},
             title="Same layers, same first weights, same scenes: only “+ x” differs",
@@ -117,8 +115,8 @@ def headline(now: Trainings) -> str:
         return f"The road-sign scenes are rendered first: {now.rendered:.0%} …"
     told = []
     for name, losses in now.losses.items():
-        if late := losses[-20:]:
-            loss, right = sum(late) / len(late), sum(now.right[name][-20:]) / len(late)
+        if losses:
+            loss, right = fmean(losses[-20:]), fmean(now.right[name][-20:])
             told.append(f"<b>{name}</b>: loss {loss:.2f}, {right:.0%} right")
     words = f"step {len(now.losses[twins.RESIDUAL])} of {now.steps}, {', '.join(told)}."
     if now.test:
