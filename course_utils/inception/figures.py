@@ -71,8 +71,8 @@ def _scale(most: int, channels: Sequence[int]) -> float:
 
 def _draw_bar(draw, left: float, middle: float, height: float, colour: str, words: str) -> tuple[float, float]:
     """An upright bar with words above it; gives its upper and lower end."""
-    height = max(height, 1.5)
-    ends = middle - height / 2, middle + height / 2
+    half = max(height, 1.5) / 2
+    ends = middle - half, middle + half
     draw.rectangle((left, ends[0], left + THICK, ends[1]), fill=colour)
     text(draw, (left + THICK / 2, ends[0] - 13), words, size=18, bold=True)
     return ends
@@ -103,9 +103,9 @@ def _draw_branch(draw, branch: Row, windows: Sequence[Row], entry, y: float, sca
 
 def _draw_shares(draw, name: str, y: int, values: Mapping[str, int]) -> None:
     """Who brings the channels, or who costs: a bar of 100 %."""
-    start, right = 176, WIDTH - MARGIN
+    start, total = 176, sum(values.values())
+    wide = WIDTH - MARGIN - start
     text(draw, (start - 14, y), name, size=20, anchor="rm")
-    wide, total = right - start, sum(values.values())
     for branch, value in values.items():
         end = start + wide * value / total
         draw.rectangle((start, y - 18, max(start, end - 1), y + 18), fill=COLOURS[branch])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +49,7 @@ class WindowLab(base.Lab):
         }
         super().__init__(controls, alt="A window on a grid of numbers, what it computes, and the results so far.")
 
-    def steps(self, numbers, kind, kernel, stride, padding, window, gradient) -> Iterator[tuple[dict[str, Any], str]]:
+    def steps(self, numbers, kind, kernel, stride, padding, window, gradient) -> Iterator[tuple[dict, str]]:
         """Find the chosen stop; the slider gets as many stops as there are windows."""
         grid = torch.tensor(NUMBERS[numbers], dtype=torch.float32)
         stop = pooling.step_to(window - 1, grid, kind, kernel, stride, padding)
@@ -60,7 +59,7 @@ class WindowLab(base.Lab):
         drawing = {"numbers": grid, "step": stop, "kind": kind, "padding": padding, "gradient": gradient}
         yield drawing, f"H′ = {formula} = <b>{len(stop.results)}</b>"
 
-    def draw(self, step: tuple[dict[str, Any], str]) -> base.Frame:
+    def draw(self, step: tuple[dict, str]) -> base.Frame:
         """The grid with the window on it, and the formula of the output's size with the student's numbers."""
         drawing, formula = step
         return base.Frame(drawings.window(**drawing), formula)

@@ -30,11 +30,8 @@ def output_size(
     """How many windows fit along one axis: ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
 
     Args:
-        size, kernel_size, stride, padding, dilation: along this axis, in pixels.
+        size, kernel_size, stride, padding, dilation: along this axis, in pixels; below 1 comes out where none fits.
         ceil_mode: round up, so that a last window may hang over the edge; it must begin on a pixel, though.
-
-    Returns:
-        The size of the result; 0 or less where no window fits.
 
     >>> output_size(112, kernel_size=3, stride=2), output_size(112, kernel_size=3, stride=2, ceil_mode=True)
     (55, 56)
@@ -55,14 +52,11 @@ def max_pool2d(
     """The largest number in each window: `torch.nn.functional.max_pool2d`, in lines that one can read.
 
     Args:
-        images: float [N, C, H, W]; every channel is pooled by itself.
+        images: float [N, C, H, W], each channel for itself → [N, C, H', W'] with the sizes that `output_size` tells.
         kernel_size: height and width of the window, at least 1 pixel.
         stride: from one window to the next, at least 1; None takes the kernel's size, so that windows do not overlap.
         padding: pixels of −∞ around the picture, from 0 to half the kernel.
         dilation: from one pixel of a window to the next, at least 1.
-
-    Returns:
-        Float [N, C, H', W'] with the sizes that `output_size` tells.
 
     >>> max_pool2d(torch.tensor([[SLIDE_MAX]]).float(), 2).flatten().tolist()
     [100.0, 184.0, 12.0, 45.0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +112,7 @@ def standard_error(values: Tensor) -> Tensor:
     return values.std(dim=0) / math.sqrt(len(values))
 
 
-def load_results() -> dict[str, dict[str, Any]]:
+def load_results() -> dict[str, dict]:
     """What the four networks of notebook 2 said to 400 scenes: kind → numbers, from scripts/results_pooling.py.
 
     `right` (1 or 0, at shift 0), `consistency` and `wobble` hold a number for each scene; `same` (the share of scenes
