@@ -223,8 +223,7 @@ class Lab:
 
     def _arranged(self) -> widgets.Widget:
         self.image.layout = widgets.Layout(width="100%", max_width=f"{figures.WIDTH}px", height="auto")
-        left = widgets.VBox(self._left())
-        left.layout = widgets.Layout(width=LEFT, min_width=LEFT, margin="0 16px 0 0")
+        left = widgets.VBox(self._left(), layout={"width": LEFT, "min_width": LEFT, "margin": "0 16px 0 0"})
         right = widgets.VBox([self.headline, self.image, self.message])
         right.layout = widgets.Layout(flex="1 1 480px", min_width="320px", max_width=f"{figures.WIDTH}px")
         return widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", width="100%"))

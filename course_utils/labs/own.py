@@ -44,12 +44,10 @@ class OwnPicture(widgets.VBox):
         base.tip(self.file, "a photograph of your own: JPEG, PNG, WebP …")
         self.address = widgets.Text(placeholder="or its address: https://…", continuous_update=False, layout=base.BELOW)
         base.tip(self.address, "of a picture on the web; press Enter, and it is fetched")
-        shutter, self.stage = widgets.HTML(camera.BUTTON), widgets.HTML(camera.STAGE)
-        shutter.layout = widgets.Layout(width="76px", margin="0")
+        shutter = widgets.HTML(camera.BUTTON, layout={"width": "76px", "margin": "0"})
         first = widgets.HBox([self.file, shutter], layout=base.BELOW)
-        self.told = widgets.HTML()
-        for below in (self.stage, self.told):
-            below.layout = widgets.Layout(width="242px", height="auto", margin="0 2px 0 82px")
+        words = {"width": "242px", "height": "auto", "margin": "0 2px 0 82px"}
+        self.stage, self.told = widgets.HTML(camera.STAGE, layout=words), widgets.HTML(layout=words)
         self._turn = 0  # counts what was asked for, so that what comes too late is known
         super().__init__([first, self.address, self.stage, self.told])
         self.add_class("own-picture")

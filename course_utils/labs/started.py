@@ -25,8 +25,7 @@ class StartedLab(base.Lab):
         begin, end = "begin with the controls as they stand", "end here; what was reached stays in the picture"
         self.start_button = base.half_button(start, "play", begin, button_style="primary")
         self.stop_button = base.half_button("Stop", "stop", end, disabled=True)
-        self.progress = widgets.FloatProgress(value=0.0, min=0.0, max=1.0)
-        self.progress.layout = widgets.Layout(width="242px", margin="4px 2px 4px 82px")
+        self.progress = widgets.FloatProgress(max=1.0, layout={**base.BELOW, "margin": "4px 2px 4px 82px"})
         self._started = False
         super().__init__(controls, alt=alt)
         self.start_button.on_click(lambda _: self.request())
