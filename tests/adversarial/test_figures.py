@@ -63,7 +63,7 @@ def test_names_and_probabilities_must_match():
 
 def test_the_first_answer_s_favourite_has_the_top_bar():
     before, after = np.array([0.01, 0.97, 0.02]), np.array([0.005, 0.005, 0.99])
-    assert attacks.top_classes(before, after, count=2) == [1, 2]
+    assert attacks.top_classes(before, after) == [1, 2, 0]
 
 
 # ---- decision maps -----------------------------------------------------------------------------------------------
@@ -126,9 +126,10 @@ def test_what_follows_a_slider_is_drawn_far_sooner_than_the_mountain():
     rows = np.arange(65)
     classes = (rows[:, None] + rows[None] > 70).astype(int) + (rows[:, None] > 50)
     edge = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]]) * 0.5
-    slow = least_seconds(lambda: decision_map.mountain(classes, reach=1.0, title="A mountain"), times=2)
-    how = {"reach": 1.0, "title": "A map", "label": 0, "edge": edge, "marks": {"x": (0, 0)}}
-    assert least_seconds(lambda: decision_map.regions(classes, np.ones((65, 65)), NAMES, **how)) < slow / 2
+    climb = {"path": edge, "heights": [0, 1, 2, 3]}
+    slow = least_seconds(lambda: decision_map.mountain(classes, reach=1.0, title="A mountain", **climb), times=2)
+    how = {"reach": 1.0, "colours": decision_map.class_colours([classes], 0), "edge": edge, "marks": {"x": (0, 0)}}
+    assert least_seconds(lambda: decision_map.square_regions(classes, np.ones((65, 65)), **how)) < slow / 2
     assert least_seconds(lambda: attack_figure([0.9, 0.1], [0.2, 0.8])) < slow / 2
 
 
@@ -138,7 +139,8 @@ def test_a_map_of_lengths_is_not_labelled_in_255ths():
         decision_map.regions(HALF, SURE, NAMES, reach=2.0, title="A map", label=0, unit=unit) for unit in (255, 1)
     )
     changed = (levels != lengths).any(axis=2)
-    top, left, side = decision_map.TOP, decision_map.LEFT, 470
+    left, side = decision_map.LEFT, 470
+    top = 608 - decision_map.BELOW - side
     assert changed[top + side :].any()
     assert changed[:, :left].any()
     assert not changed[top : top + side, left:].any()
@@ -146,7 +148,8 @@ def test_a_map_of_lengths_is_not_labelled_in_255ths():
 
 def test_the_mountain_shows_the_path():
     losses = np.add.outer(np.linspace(0, 1, 9), np.linspace(0, 4, 9))
-    bare = decision_map.mountain(losses, reach=0.1, title="A slope")
+    foot = {"path": np.array([[-0.1, -0.1]]), "heights": [0]}
+    bare = decision_map.mountain(losses, reach=0.1, title="A slope", **foot)
     path = np.array([[-0.1, -0.1], [0.0, 0.0], [0.1, 0.1]])
     walked = decision_map.mountain(losses, reach=0.1, title="A slope", path=path, heights=[0, 2.5, 5])
     assert bare.shape == walked.shape == (560, figures.WIDTH, 3)

@@ -36,25 +36,20 @@ def equation(
     Args:
         clean, adversarial: uint8 [H, W, 3].
         noise: float [H, W, 3], the adversarial picture less the clean one; the factor of its amplification is told.
-        class_names: of all classes.
-        before, after: probabilities of all classes, float [classes].
+        class_names, before, after: of all classes, their names and probabilities.
         changes: how large the noise is, in words.
-        titles: of the two pictures.
-        side: of each, in pixels.
+        titles, side: of the two pictures, in pixels.
     """
     if not len(class_names) == len(before) == len(after):
-        raise ValueError(
-            f"there are {len(class_names)} class names, {len(before)} probabilities before and"
-            f" {len(after)} after; give one of each a class."
-        )
-    first, second = int(np.argmax(before)), int(np.argmax(after))
-    shown, factor = amplified(noise)
-    said = [f"“{class_names[label]}”, {percent(answer[label])}" for label, answer in ((first, before), (second, after))]
+        counts = f"{len(class_names)} class names, {len(before)} probabilities before and {len(after)} after"
+        raise ValueError(f"there are {counts}; give one of each a class.")
+    read, (shown, factor) = [int(np.argmax(answer)) for answer in (before, after)], amplified(noise)
+    said = [f"“{class_names[k]}”, {percent(answer[k])}" for k, answer in zip(read, (before, after), strict=True)]
     return panels(
         [clean, shown, adversarial],
         [titles[0], f"noise, amplified ×{factor}", titles[1]],
         [said[0], changes, said[1]],
-        colours=[BLUE, PALE, BLUE if first == second else VERMILLION],
+        colours=[BLUE, PALE, BLUE if read[0] == read[1] else VERMILLION],
         signs="+=",
         side=side,
     )
@@ -71,16 +66,10 @@ def probabilities(
     return bars([class_names[label] for label in top], before[top], after[top], titles=titles)
 
 
-def top_classes(before: np.ndarray, after: np.ndarray, count: int = 5) -> list[int]:
-    """The classes worth a bar: those that one of two answers holds most likely, the first answer's favourite on top.
-
-    Args:
-        before, after: probabilities, float [classes].
-        count: how many classes.
-    """
-    before, after = np.asarray(before), np.asarray(after)
+def top_classes(before: np.ndarray, after: np.ndarray) -> list[int]:
+    """The five classes that one of two answers [classes] holds most likely, the first answer's favourite on top."""
     either = np.maximum(before, after)
-    chosen = np.argsort(-either, kind="stable")[:count]
+    chosen = np.argsort(-either, kind="stable")[:5]
     return sorted(chosen.tolist(), key=lambda label: (-float(before[label] > 0.5), -float(either[label]), label))
 
 
@@ -230,9 +219,6 @@ def gradient_picture(gradient: np.ndarray) -> np.ndarray:
 
     Args:
         gradient: float [H, W, 3], of any size; its largest hundredth is cut off, the rest fills the range.
-
-    Returns:
-        uint8 [H, W, 3].
 
     >>> gradient_picture(np.zeros((8, 8, 3))).shape
     (8, 8, 3)

@@ -1,7 +1,7 @@
 """Drawings of planes of pictures: what is read where, the loss as a mountain, the ball, a path.
 
-Serves notebook 8 and its lab. All but `mountain` is composed by Pillow, quick enough to follow a slider. Each gives
-uint8, [height, WIDTH, 3] with axes, [side, side, 3] without; a title is the figure's one message.
+Serves notebook 8 and its lab. The bare square is composed by Pillow, quick enough to follow a slider. Each gives uint8,
+[height, WIDTH, 3] with axes, [side, side, 3] without; a title is the figure's one message.
 Papers: Okabe and Ito (2008) for the colours; the lecture's "Visualization of decision regions" for the picture.
 """
 
@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from course_utils.figures.base import MARGIN, WIDTH, begin, font, text
+from course_utils.figures.base import MARGIN, WIDTH, font
+from course_utils.figures.charts import dress
 from course_utils.figures.colours import (
     BLUE,
     GREEN,
@@ -28,27 +29,19 @@ from course_utils.figures.colours import (
     blended,
     shades,
 )
-from course_utils.figures.style import extra, pen, sheet, stronger, used
+from course_utils.figures.style import extra, finish, pen, sheet, stronger, used
 
 OTHERS = (VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW, "#8C8C8C")  # after the true class's blue
-LEFT, TOP, BELOW = 96, 62, 76  # pixels round a square with axes
+LEFT, BELOW = 120, 84  # pixels beside and below a square with axes
 FINE = 2  # lines are drawn so many times larger
 
 
 # ---- bare squares ------------------------------------------------------------------------------------------------
-def class_colours(classes: np.ndarray | Sequence[np.ndarray], label: int | None = None) -> dict[int, str]:
-    """A colour for each class of one map or several: blue for the true one, the others by their area.
-
-    Args:
-        classes: int [P, P], or several such.
-        label: the true class.
-    """
-    every = np.concatenate([np.ravel(one) for one in classes])
-    found, counts = np.unique(every, return_counts=True)
-    order = [int(c) for c in found[np.argsort(-counts, kind="stable")] if c != label]
-    return ({} if label is None else {int(label): BLUE}) | {
-        number: OTHERS[min(k, len(OTHERS) - 1)] for k, number in enumerate(order)
-    }
+def class_colours(maps: Sequence[np.ndarray], label: int) -> dict[int, str]:
+    """A colour for each class of several maps, int [P, P] each: blue for the true one, the others by their area."""
+    found, counts = np.unique(np.stack(maps), return_counts=True)
+    order = [number for number in found[np.argsort(-counts, kind="stable")].tolist() if number != label]
+    return {label: BLUE} | {number: OTHERS[min(k, len(OTHERS) - 1)] for k, number in enumerate(order)}
 
 
 def square_regions(
@@ -149,7 +142,7 @@ def _tag(draw: ImageDraw.ImageDraw, x: float, y: float, words: str, side: int) -
     draw.text(at, words, font=face, fill=INK, anchor=anchor, stroke_width=3, stroke_fill=PAPER)
 
 
-# ---- figures -----------------------------------------------------------------------------------------------------
+# ---- what stands still: matplotlib -------------------------------------------------------------------------------
 def regions(
     classes: np.ndarray,
     confidence: np.ndarray,
@@ -157,8 +150,8 @@ def regions(
     *,
     reach: float,
     title: str,
+    label: int,
     names: tuple[str, str] = ("g", "g⊥"),
-    label: int | None = None,
     edge: np.ndarray | None = None,
     marks: Mapping[str, tuple[float, float]] | None = None,
     unit: int = 255,
@@ -167,61 +160,40 @@ def regions(
 
     Args:
         class_names: of all classes.
-        names: of the directions along α and β.
         label: the true class, drawn in blue.
+        names: of the directions along α and β.
         unit: 255 writes α and β as 255ths, 1 as plain numbers.
         classes, confidence, reach, edge, marks: see `square_regions`.
 
     >>> classes = np.zeros((9, 9), dtype=int)
-    >>> regions(classes, np.ones((9, 9)), ["stop", "yield"], reach=0.03, title="One class").shape[1:]
-    (1120, 3)
+    >>> regions(classes, np.ones((9, 9)), ["stop", "yield"], reach=0.03, title="One class", label=0).shape
+    (608, 1120, 3)
     """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     colours = class_colours([classes], label)
     square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, marks=marks)
-    canvas, draw = _with_axes(square, reach, names, title, unit)
-    side = len(square)
-    left, row = LEFT + side + 40, 38
-    text(draw, (left, TOP + 14), "read as", size=20, bold=True, anchor="lm")
-    for k, (number, colour) in enumerate(list(colours.items())[: len(OTHERS) + 1]):
-        y, share = TOP + 54 + k * row, float((np.asarray(classes) == number).mean())
-        draw.rectangle((left, y - 12, left + 32, y + 12), fill=colour, outline=PALE)
-        part = "< 1 %" if share < 0.005 else f"{share:.0%}".replace("%", " %")
-        words = f"{class_names[number]}, {part} of the square"
-        text(draw, (left + 44, y), words, size=20, anchor="lm", width=WIDTH - left - 44 - MARGIN)
-    foot = TOP + side - 20
-    if edge is not None:
-        draw.line((left, foot, left + 32, foot), fill=INK, width=3)
-        text(draw, (left + 44, foot), "edge of the ε-ball in this plane", size=18, colour=PALE, anchor="lm")
-    text(draw, (left, foot - 34), "strong colour: the network is sure", size=18, colour=PALE, anchor="lm")
-    return np.asarray(canvas)
-
-
-def _with_axes(square: np.ndarray, reach: float, names, title: str, unit: int):
-    """A canvas with a title, the square and its axes; and the drawing on it."""
-    side = len(square)
-    canvas, draw = begin(TOP + side + BELOW, title, y=28)
-    canvas.paste(Image.fromarray(square), (LEFT, TOP))
-    draw.rectangle((LEFT - 1, TOP - 1, LEFT + side, TOP + side), outline=PALE)
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        value, at = (2 * share - 1) * reach, share * side
-        words = (f"{round(value * unit, 1):g}" if unit != 1 else f"{value:.2g}").replace("-", "−")
-        draw.line((LEFT + at, TOP + side, LEFT + at, TOP + side + 6), fill=PALE)
-        draw.line((LEFT - 6, TOP + side - at, LEFT, TOP + side - at), fill=PALE)
-        text(draw, (LEFT + at, TOP + side + 20), words, size=17)
-        text(draw, (LEFT - 12, TOP + side - at), words, size=17, anchor="rm")
+    figure, canvas = sheet(WIDTH, 608)
+    axes = figure.add_axes((LEFT / WIDTH, BELOW / 608, len(square) / WIDTH, len(square) / 608))
+    far = reach * unit
+    axes.imshow(square, extent=(-far, far, -far, far))
     of = f", in {unit}ths" if unit != 1 else ""
-    text(draw, (LEFT + side / 2, TOP + side + 52), f"α: {names[0]}{of}", size=20, width=side)
-    tall = 28 + extra(20)
-    strip = Image.new("RGB", (side, tall), PAPER)
-    text(pen(strip), (side / 2, tall // 2), f"β: {names[1]}{of}", size=20, width=side)
-    canvas.paste(strip.rotate(90, expand=True), (10 - extra(20), TOP))
-    return canvas, draw
+    dress(axes, title, f"α: {names[0]}{of}", f"β: {names[1]}{of}", x=(MARGIN - LEFT) / len(square), y=1.02)
+    axes.grid(False)
+    axes.set(xticks=np.linspace(-far, far, 5), yticks=np.linspace(-far, far, 5))
+    shares = {number: float((np.asarray(classes) == number).mean()) for number in colours}
+    says = {k: "< 1 %" if share < 0.005 else f"{share:.0%}".replace("%", " %") for k, share in shares.items()}
+    shown = [Patch(color=colours[k], label=f"{class_names[k]}, {says[k]} of the square") for k in colours]
+    shown = [*shown[: len(OTHERS) + 1], Patch(alpha=0, label="strong colour: the network is sure")]
+    if edge is not None:
+        shown.append(Line2D([], [], color=INK, linewidth=2, label="edge of the ε-ball in this plane"))
+    how = {"loc": "upper left", "bbox_to_anchor": (1.04, 1.02), "frameon": False, "alignment": "left"}
+    axes.legend(handles=shown, title="read as", fontsize=13, title_fontsize=15, **how)
+    return finish(canvas)
 
 
-# ---- what stands still: matplotlib -------------------------------------------------------------------------------
-def mountain(
-    losses: np.ndarray, *, reach: float, title: str, path: np.ndarray | None = None, heights: np.ndarray | None = None
-) -> np.ndarray:
+def mountain(losses: np.ndarray, *, reach: float, title: str, path: np.ndarray, heights: np.ndarray) -> np.ndarray:
     """The loss over a plane as a mountain, with an attack's path on it: the lecture's picture of the loss surface.
 
     Args:
@@ -229,7 +201,8 @@ def mountain(
         path: [T, 2] of (α, β); heights: [T], the loss at its points.
         reach: see `square_regions`.
 
-    >>> mountain(np.random.default_rng(0).random((9, 9)), reach=0.03, title="The loss").shape[1:]
+    >>> losses, path = np.random.default_rng(0).random((9, 9)), np.zeros((2, 2))
+    >>> mountain(losses, reach=0.03, title="The loss", path=path, heights=[0, 1]).shape[1:]
     (1120, 3)
     """
     from matplotlib.colors import ListedColormap
@@ -242,12 +215,11 @@ def mountain(
     alpha, beta = np.meshgrid(along, along)
     colours = ListedColormap(shades("viridis", 64) / 255)
     axes.plot_surface(alpha, beta, losses, cmap=colours, rcount=64, ccount=64, linewidth=0.2, edgecolor=PALE, zorder=1)
-    if path is not None:
-        walked, climbed = np.asarray(path) * 255, np.asarray(heights)
-        for wide, colour in ((6, PAPER), (3, INK)):
-            axes.plot(walked[:, 0], walked[:, 1], climbed, color=colour, linewidth=wide, zorder=3)
-        axes.plot(walked[:, 0], walked[:, 1], climbed, "o", color=INK, markersize=6, zorder=4)
-        axes.plot(*walked[:1].T, climbed[:1], "o", color=PAPER, markeredgecolor=INK, markersize=9, zorder=5)
+    walked = np.column_stack([np.asarray(path) * 255, heights]).T  # [3, T]
+    for wide, colour in ((6, PAPER), (3, INK)):
+        axes.plot(*walked, color=colour, linewidth=wide, zorder=3)
+    axes.plot(*walked, "o", color=INK, markersize=6, zorder=4)
+    axes.plot(*walked[:, :1], "o", color=PAPER, markeredgecolor=INK, markersize=9, zorder=5)
     axes.set_xlabel("α, in 255ths", fontsize=15, labelpad=10)
     axes.set_ylabel("β, in 255ths", fontsize=15, labelpad=10)
     axes.set_zlabel("loss l(f(x′), y)", fontsize=15, labelpad=6)
@@ -257,5 +229,4 @@ def mountain(
     axes.view_init(elev=30, azim=-125)
     axes.set_box_aspect((1, 1, 0.7), zoom=used().point ** -0.5)
     axes.xaxis.pane.set_edgecolor(stronger(GRID))
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return finish(canvas)
