@@ -44,17 +44,14 @@ class Pool:
         worlds: the dials of each world.
         size: side of the pictures in pixels.
         seed: of the scenes and of the order in which they are drawn.
-        device: where to render and to keep them.
     """
 
     def __init__(self, count: int, worlds: tuple[signs.Dials, ...], *, size: int = 64, seed: int = 0, device=None):
         where = runtime.device(device)
         images, labels = [], []
         for number, world in enumerate(worlds):
-            place = seed * len(worlds) + number
-            for scenes in signs.render_blocks(
-                count // len(worlds), 1024, seed=place, size=size, dials=world, device=where
-            ):
+            how = {"seed": seed * len(worlds) + number, "size": size, "dials": world, "device": where}
+            for scenes in signs.render_blocks(count // len(worlds), 1024, **how):
                 images.append((scenes.images * 255).round().byte())
                 labels.append(scenes.labels)
         self.images, self.labels = torch.cat(images), torch.cat(labels)
@@ -62,16 +59,12 @@ class Pool:
 
     def batches(self, size: int, shift: int = 3) -> Iterator[tuple[Tensor, Tensor]]:
         """Random batches without end: images [size, 3, S, S] in [0, 1], shifted by up to `shift` pixels, and labels."""
-        where = self.images.device
+        draw, side = {"generator": self.generator, "device": self.images.device}, self.images.shape[-1]
         while True:
-            chosen = torch.randint(len(self.labels), (size,), generator=self.generator, device=where)
-            dx, dy = (torch.randint(-shift, shift + 1, (2,), generator=self.generator, device=where)).tolist()
+            chosen = torch.randint(len(self.labels), (size,), **draw)
+            left, top = torch.randint(2 * shift + 1, (2,), **draw).tolist()
             images = F.pad(self.images[chosen].float() / 255, (shift,) * 4, mode="replicate")
-            side = self.images.shape[-1]
-            yield (
-                images[..., shift + dy : shift + dy + side, shift + dx : shift + dx + side],
-                self.labels[chosen],
-            )
+            yield images[..., top : top + side, left : left + side], self.labels[chosen]
 
 
 def train(
@@ -101,9 +94,6 @@ def train(
         averaging: decay of a running mean of the weights, such as 0.999, which replaces them at the end; 0 for none.
         exact: in float32 and in torch's own order of memory, where half precision or another order would be faster.
 
-    Yields:
-        `TrainingStep`, after each step.
-
     Raises:
         ValueError: `batches` ends early.
 
@@ -122,18 +112,17 @@ def train(
         network.to(memory_format=order)
         optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.15)
-        mean = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True)
-            if averaging
-            else None
-        )
+        remember = get_ema_multi_avg_fn(averaging)
+        mean = AveragedModel(network, multi_avg_fn=remember, use_buffers=True) if averaging else None
         source, seconds = iter(batches), 0.0
         try:
             for index in range(steps):
                 begin = time.perf_counter()
-                images, labels = _next(source, index, steps)
-                images = images.to(where, memory_format=order)
-                labels = labels.to(where)
+                batch = next(source, None)
+                if batch is None:
+                    so_far = f"after {index} of {steps} steps"
+                    raise ValueError(f"the batches ended {so_far}; give more, or train for fewer.")
+                images, labels = batch[0].to(where, memory_format=order), batch[1].to(where)
                 with torch.autocast(where.type, precision, enabled=precision != torch.float32):
                     if attack is not None:
                         images = attack(network, images, labels, index / steps)
@@ -143,7 +132,11 @@ def train(
                         asked = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
                     else:
                         asked, logits = loss(network, images, labels, index / steps)
-                _descend(asked, network, optimizer, schedule)
+                optimizer.zero_grad(set_to_none=True)
+                asked.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)  # a gradient longer than 5 is shortened to that
+                optimizer.step()
+                schedule.step()
                 if mean is not None and index > 0.2 * steps:  # the first weights are not worth remembering
                     mean.update_parameters(network)
                 right = (logits.argmax(dim=1) == labels).float().mean().item()
@@ -171,15 +164,9 @@ def train_by_turns(
 
     Args:
         networks: name → network.
-        images: [N, 3, H, W] in [0, 1].
-        labels: [N].
-        steps: of each network.
+        images, labels, seed: as in `batches`.
+        steps, learning_rate: of each network, as in `train`.
         batch: pictures a step.
-        learning_rate: as in `train`.
-        seed: of the order of the pictures.
-
-    Yields:
-        Name and `TrainingStep`, after each step of each network.
     """
     with ExitStack() as stack:
         runs = {}
@@ -202,22 +189,6 @@ def batches(images: Tensor, labels: Tensor, seed: int, size: int) -> Iterator[tu
     while True:
         rows = torch.randint(len(labels), (size,), generator=draw).to(images.device)
         yield images[rows], labels[rows]
-
-
-def _descend(loss: Tensor, network: nn.Module, optimizer, schedule) -> None:
-    """One step down; a gradient longer than 5 is shortened to that."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimizer.step()
-    schedule.step()
-
-
-def _next(source: Iterator, index: int, steps: int) -> tuple[Tensor, Tensor]:
-    try:
-        return next(source)
-    except StopIteration:
-        raise ValueError(f"the batches ended after {index} of {steps} steps; give more, or train for fewer.") from None
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -85,9 +86,8 @@ class MixLab(SeeingLab):
             "upload": OwnPicture(),
             "channels": base.menu("channels", [COLOURS, LAYER], COLOURS, "what is mixed"),
         }
-        for k in range(len(CHOSEN)):
-            slider = base.pixel_slider(f"w{k}", WEIGHTS, float(k == 0), "how much of this channel, or of its negative")
-            controls[f"w{k}"] = slider
+        tip = "how much of this channel, or of its negative"
+        controls |= {f"w{k}": base.pixel_slider(f"w{k}", WEIGHTS, float(k == 0), tip) for k in range(len(CHOSEN))}
         controls["bias"] = base.pixel_slider("bias", WEIGHTS, 0.0, "added at every pixel")
         controls["relu"] = base.switch("ReLU", False, "what is below 0 becomes 0")
         super().__init__(controls, alt="Channels with their weights, and the new channel that they are mixed to.")
@@ -103,21 +103,17 @@ class MixLab(SeeingLab):
 
     def draw(self, mix: Mix) -> base.Frame:
         """The channels, their weights, the mixture; and how well it finds the sign."""
-        pixels = drawings.mixture(
-            list(mix.source.channels[0].numpy()),
-            mix.source.names,
-            mix.weights,
-            mix.new.numpy(),
-            picture=images.to_pixels(mix.source.picture)[0],
-            formula=formula(mix),
-        )
+        source, looks = mix.source, {"picture": images.to_pixels(mix.source.picture)[0], "formula": formula(mix)}
+        channels = list(source.channels[0].numpy())
+        pixels = drawings.mixture(channels, source.names, mix.weights, mix.new.numpy(), **looks)
         return base.Frame(pixels, headline(mix))
 
     def _source(self, picture: str, upload: Any, channels: str) -> Source:
         if picture == OWN:
             shown, mask = self.own(upload, SIDE, "cpu"), None
         else:
-            shown, mask = scene(*SCENES[picture], SIDE).images, scene(*SCENES[picture], SIDE).masks
+            drawn = scene(*SCENES[picture], SIDE)
+            shown, mask = drawn.images, drawn.masks
         mixed, names = shown, ("red", "green", "blue")
         if channels == LAYER:
             small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network is used to
@@ -129,17 +125,17 @@ class MixLab(SeeingLab):
 
     def _name_sliders(self, names: tuple[str, ...]) -> None:
         """Each slider is called like its channel; those without one are not shown."""
-        for k in range(len(CHOSEN)):
+        for k, name in zip_longest(range(len(CHOSEN)), names):
             slider = self.controls[f"w{k}"]
-            slider.layout.display = None if k < len(names) else "none"
-            slider.description = f"× {names[k]}" if k < len(names) else slider.description
+            slider.layout.display = "none" if name is None else None
+            slider.description = slider.description if name is None else f"× {name}"
 
 
 def formula(mix: Mix) -> str:
     """The mixture in one line: "1.00·red − 0.50·green"; what is 0 is left out."""
-    parts = [(weight, f"·{name}") for weight, name in zip(mix.weights, mix.source.names, strict=True)]
-    parts = [(number, words) for number, words in [*parts, (mix.bias, "")] if number != 0]
-    line = " ".join(f"{'−' if number < 0 else '+'} {abs(number):.2f}{words}" for number, words in parts)
+    words = [*(f"·{name}" for name in mix.source.names), ""]
+    parts = zip((*mix.weights, mix.bias), words, strict=True)
+    line = " ".join(f"{'−' if part < 0 else '+'} {abs(part):.2f}{word}" for part, word in parts if part != 0)
     line = line.removeprefix("+ ") or "0"
     return f"max(0, {line})" if mix.relu else line
 
@@ -178,10 +174,7 @@ class Comparison:
 class BottleneckLab(base.Lab):
     """The direct convolution against the bottleneck: maps in, maps between, maps out, kernel, size, batch.
 
-    It begins with GoogLeNet's module 3a, the 5×5 branch.
-
-    Args:
-        machine: its two limits.
+    It begins with GoogLeNet's module 3a, the 5×5 branch, and predicts by the two limits of a machine.
 
     >>> BottleneckLab(Roofline(flops_per_second=8e10, bytes_per_second=1e10))
     [A lab: A direct convolution and a bottleneck: multiply-adds and milliseconds of both.]
@@ -189,10 +182,11 @@ class BottleneckLab(base.Lab):
 
     def __init__(self, machine: Roofline):
         self._machine = machine
+        maps, reduced = ([(str(number), number) for number in numbers] for numbers in (MAPS, REDUCED))
         controls = {
-            "in_channels": base.pixel_slider("in C", _numbers(MAPS), 192, "maps that come in"),
-            "reduced": base.pixel_slider("between r", _numbers(REDUCED), 16, "maps that the 1×1 squeezes them to"),
-            "out_channels": base.pixel_slider("out C′", _numbers(MAPS), 32, "maps that go out"),
+            "in_channels": base.pixel_slider("in C", maps, 192, "maps that come in"),
+            "reduced": base.pixel_slider("between r", reduced, 16, "maps that the 1×1 squeezes them to"),
+            "out_channels": base.pixel_slider("out C′", maps, 32, "maps that go out"),
             "kernel": base.menu("kernel k", [("3×3", 3), ("5×5", 5)], 5, "the window of the large convolution"),
             "size": base.menu("size H", [(f"{n}×{n}", n) for n in (7, 14, 28)], 28, "height and width of the maps"),
             "batch": base.menu("pictures", [1, 4], 1, "how many at once"),
@@ -213,18 +207,14 @@ class BottleneckLab(base.Lab):
         direct, reduction, _ = now.works
         channels = direct.in_channels, reduction.out_channels, direct.out_channels
         before, between, after = (f"{number} maps" for number in channels)
-        big = f"{direct.kernel}×{direct.kernel}"
-        plans = [before, big, after], [before, "1×1", between, big, after]
+        large = f"{direct.kernel}×{direct.kernel}"
+        plans = [before, large, after], [before, "1×1", between, large, after]
         groups = {
             "multiply-adds": _bars([conv.macs for conv in now.works], accounting.count),
             "milliseconds, predicted from two limits of this machine": _bars(now.ideal_seconds(), _milliseconds),
             "milliseconds, by the clock": _bars(now.seconds, _milliseconds),
         }
         return base.Frame(costs.bottleneck(plans, groups), verdict(now))
-
-
-def _numbers(values: tuple[int, ...]) -> list[tuple[str, int]]:
-    return [(str(value), value) for value in values]
 
 
 def _bars(values, says) -> tuple[costs.Bar, costs.Bar]:

@@ -25,17 +25,11 @@ BATCH, RATE = 32, 3e-3  # of the learning: pictures a step, Adam's rate
 
 @dataclass(frozen=True)
 class Squeeze:
-    """Two 1×1 convolutions: `down` mixes C maps into k, `up` rebuilds C maps from the k.
+    """Two 1×1 convolutions: `down` mixes C maps into k, `up` rebuilds C maps from the k."""
 
-    Args:
-        down: [k, C].
-        up: [C, k].
-        bias: [C], of the second one.
-    """
-
-    down: Tensor
-    up: Tensor
-    bias: Tensor
+    down: Tensor  # [k, C]
+    up: Tensor  # [C, k]
+    bias: Tensor  # [C], of the second one
 
     def __call__(self, maps: Tensor) -> Tensor:
         """Squeeze and rebuild: [N, C, H, W] → [N, C, H, W]."""
@@ -45,18 +39,15 @@ class Squeeze:
 
 # ---- for rebuilding ----------------------------------------------------------------------------------------------
 def fit_rebuild(maps: Tensor, down: Tensor) -> Squeeze:
-    """The best that can be rebuilt from given mixtures: `up` by least squares on these maps.
+    """The best that can be rebuilt from given mixtures: `up` by least squares on these maps [N, C, H, W].
 
     Args:
-        maps: [N, C, H, W], on which it is fitted.
         down: [k, C], what squeezes; for instance the weights of a trained layer.
 
     >>> fit_rebuild(torch.rand(1, 3, 8, 8), down=torch.tensor([[1.0, -0.5, -0.5]])).up.shape
     torch.Size([3, 1])
     """
-    pixels, down = _pixels(maps), down.detach().double().to(maps.device)
-    mean = pixels.mean(dim=0)
-    together = (pixels - mean).T @ (pixels - mean)  # [C, C], which maps rise and fall with which
+    down, (mean, together) = down.detach().double().to(maps.device), _moments(maps)
     up = together @ down.T @ torch.linalg.pinv(down @ together @ down.T, hermitian=True)  # the normal equations
     return Squeeze(down, up, mean - up @ down @ mean)
 
@@ -64,20 +55,15 @@ def fit_rebuild(maps: Tensor, down: Tensor) -> Squeeze:
 def pca(maps: Tensor, k: int) -> Squeeze:
     """The k mixtures from which most can be rebuilt: the principal components of the maps' channels.
 
-    No other squeeze to k, learnt or not, rebuilds these maps with a smaller squared error (Eckart and Young 1936).
-
-    Args:
-        maps: [N, C, H, W], on which it is fitted.
-        k: 1 to C.
+    No other squeeze to k, learnt or not, rebuilds these maps [N, C, H, W] with a smaller squared error (Eckart and
+    Young 1936).
 
     >>> maps = torch.rand(1, 3, 8, 8)
     >>> round(explained_variance(maps, pca(maps, 3)(maps)), 3)
     1.0
     """
-    k = _check_left(k, maps)
-    pixels = _pixels(maps)
-    mean = pixels.mean(dim=0)
-    _, axes = torch.linalg.eigh((pixels - mean).T @ (pixels - mean))  # the smallest first
+    k, (mean, together) = _check_left(k, maps), _moments(maps)
+    _, axes = torch.linalg.eigh(together)  # the smallest first
     best = axes.flip(dims=[1])[:, :k]  # [C, k]
     return Squeeze(best.T, best, mean - best @ best.T @ mean)
 
@@ -128,16 +114,17 @@ def _pixels(maps: Tensor) -> Tensor:
     return maps.detach().movedim(1, -1).flatten(0, -2).double()
 
 
+def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Each map's mean, [C], and which maps rise and fall with which, [C, C]."""
+    pixels = _pixels(maps)
+    mean = pixels.mean(dim=0)
+    return mean, (pixels - mean).T @ (pixels - mean)
+
+
 # ---- inside a network --------------------------------------------------------------------------------------------
 @torch.no_grad()
 def maps_at(network: PixelNetwork, name: str, pictures: Tensor, *, before: bool = False) -> Tensor:
-    """The maps that come out of a layer, or those that go into it, [N, C, H, W].
-
-    Args:
-        network: left as it was.
-        name: of the layer.
-        pictures: [N, 3, S, S] in [0, 1].
-        before: what goes in.
+    """The maps [N, C, H, W] that come out of a layer, or go into it (`before`), for pictures [N, 3, S, S] in [0, 1].
 
     >>> from course_utils import zoo
     >>> maps_at(zoo.load("signs-alexnet", device="cpu"), "features.4", torch.rand(2, 3, 64, 64)).shape
@@ -163,7 +150,7 @@ def accuracy_through(
 # ---- for reading -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Learning:
-    """Where the learning of a squeeze stands."""
+    """Where the learning of a squeeze stands after a step."""
 
     step: int
     loss: float  # cross-entropy of the step's pictures
@@ -173,21 +160,17 @@ class Learning:
 def learn(
     network: PixelNetwork, name: str, pictures: Tensor, labels: Tensor, *, k: int = 16, steps: int = 600, seed: int = 0
 ) -> Iterator[Learning]:
-    """Learn a squeeze behind a layer from the labels alone; the network itself learns nothing.
+    """Learn a squeeze behind a layer from the labels alone; the network is left as it was.
 
     It starts at random and never hears that maps should be rebuilt: only that signs should be read (Adam, Kingma and
     Ba 2015).
 
     Args:
-        network: left as it was.
         name: of the layer behind which the two 1×1 convolutions stand.
-        pictures, labels: to learn from, [N, 3, S, S] and [N].
+        pictures, labels: to learn from, [N, 3, S, S] in [0, 1] and [N].
         k: the maps between the two.
         steps: how many, of `BATCH` pictures each.
         seed: of the first weights and of the pictures' order.
-
-    Returns:
-        Iterator that gives a `Learning` after every step.
 
     >>> from course_utils import signs, zoo
     >>> network, scenes = zoo.load("signs-alexnet", device="cpu"), signs.render(20, seed=3, device="cpu")
@@ -197,28 +180,23 @@ def learn(
     k, steps = check_whole("k", k), check_whole("steps", steps)
     draw = runtime.generator(seed)
     layer, channels = layer_of(network, name), maps_at(network, name, pictures[:1]).shape[1]
-    down = _uniform((k, channels), draw, pictures)
-    up = _uniform((channels, k), draw, pictures)
-    bias = torch.zeros(channels, device=pictures.device, requires_grad=True)
-    optimizer = torch.optim.Adam([down, up, bias], lr=RATE)
+    first = [  # as torch's own layers begin: between ±1/√(channels that come in)
+        (2 * torch.rand(shape, generator=draw) - 1) / shape[1] ** 0.5 for shape in ((k, channels), (channels, k))
+    ]
+    weights = [value.to(pictures.device).requires_grad_() for value in (*first, torch.zeros(channels))]
+    optimizer = torch.optim.Adam(weights, lr=RATE)
 
     def descend() -> Iterator[Learning]:
         for step in range(1, steps + 1):
             some = torch.randint(len(pictures), (BATCH,), generator=draw).to(pictures.device)
-            with runtime.kept(network), torch.enable_grad(), replace([layer], Squeeze(down, up, bias)):
+            with runtime.kept(network), torch.enable_grad(), replace([layer], Squeeze(*weights)):
                 loss = cross_entropy(network(pictures[some]), labels[some])
                 optimizer.zero_grad()
                 loss.backward()
             optimizer.step()
-            yield Learning(step, float(loss.detach()), Squeeze(*(one.detach().clone() for one in (down, up, bias))))
+            yield Learning(step, float(loss.detach()), Squeeze(*(one.detach().clone() for one in weights)))
 
     return descend()
-
-
-def _uniform(shape: tuple[int, int], draw: torch.Generator, like: Tensor) -> Tensor:
-    """First weights as torch's own layers have them: between ±1/√(channels that come in)."""
-    numbers = torch.rand(shape, generator=draw) * 2 - 1
-    return (numbers / shape[1] ** 0.5).to(like.device).requires_grad_()
 
 
 def load_squeeze() -> Squeeze:

@@ -13,37 +13,20 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, text
-from course_utils.figures.colours import (
-    BLUE,
-    GREEN,
-    GRID,
-    INK,
-    ORANGE,
-    PALE,
-    PAPER,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    blended,
-    heat,
-)
+from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended, heat
 from course_utils.figures.style import finish, pen, sheet, stronger, used
 
 # One for each way or work that is compared: the colour and the shape say the same.
-MARKS = ((BLUE, "o"), (VERMILLION, "D"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "v"), (SKY, "P"))
+MARKS = ((BLUE, "o"), (VERMILLION, "D"), (GREEN, "s"), (PURPLE, "^"), (ORANGE, "v"), (INK, "P"))
 
 # From blue over white to vermillion: below 0, 0, above 0.
 _RAMP = blended(np.interp(np.arange(256), (0, 128, 255), (0, 0.5, 1)), BLUE, PAPER, VERMILLION).astype(np.uint8)
 
 
 def diverging(values: np.ndarray) -> np.ndarray:
-    """Numbers in diverging colours: blue below 0, white at 0, vermillion above; the largest size in full colour.
-
-    Args:
-        values: float [H, W].
-    """
+    """Numbers [H, W] in colours: blue below 0, white at 0, vermillion above; the largest size in full colour."""
     values = np.asarray(values, dtype=np.float32)
-    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    largest = np.abs(values).max() or 1.0
     return _RAMP[np.clip(np.round(128 + 127 * values / largest), 0, 255).astype(np.uint8)]
 
 
@@ -71,8 +54,7 @@ def mixture(
     """Channels with their weights on the left, the channel that they are mixed to on the right.
 
     Args:
-        channels: float [H, W] each, from 0 on; at most seven.
-        names, weights: one a channel.
+        channels: float [H, W] each, from 0 on; at most seven, with a name and a weight each.
         new: float [H, W], the mixture.
         picture: uint8 [H, W, 3], what the channels come from.
         formula: what the mixture is, in one line.
@@ -82,9 +64,8 @@ def mixture(
     >>> mixture([red, green], ["red", "green"], [1, -0.5], new, picture=picture, formula=formula).shape
     (540, 1120, 3)
     """
-    beside = 2 if len(channels) < 4 else 4  # tiles in a row
-    tile, step, start, height = (160, 290, 70, 540) if beside == 2 else (148, 163, MARGIN, 540)
-    canvas = Image.new("RGB", (WIDTH, height), PAPER)
+    beside, tile, step, start = (2, 160, 290, 70) if len(channels) < 4 else (4, 148, 163, MARGIN)  # so many in a row
+    canvas = Image.new("RGB", (WIDTH, 540), PAPER)
     draw = pen(canvas)
     together = max(float(channel.max()) for channel in channels) or 1.0  # one grey scale for all
     tiles = [(name, heat(channel / together, "grey")) for name, channel in zip(names, channels, strict=True)]
@@ -98,8 +79,8 @@ def mixture(
     text(draw, (left - 24, 44 + side / 2), "=", size=44, bold=True, colour=PALE)
     text(draw, (left + side / 2, 22), "new channel", size=24, bold=True)
     _put(canvas, draw, diverging(new), (left, 44), (side, side))
-    _legend(canvas, draw, (left + 90, 44 + side + 14), side - 180, float(np.abs(new).max(initial=0.0)))
-    text(draw, (WIDTH / 2, height - 18), formula, size=22, colour=PALE, width=WIDTH - 2 * MARGIN)
+    _legend(canvas, draw, left + 90, 44 + side + 14, side - 180, new)
+    text(draw, (WIDTH / 2, 522), formula, size=22, colour=PALE, width=WIDTH - 2 * MARGIN)
     return np.asarray(canvas)
 
 
@@ -113,12 +94,11 @@ def _weight(draw: ImageDraw.ImageDraw, left: float, y: float, width: float, weig
     text(draw, (middle, y + 13), f"× {two_digits(weight)}", size=22)
 
 
-def _legend(
-    canvas: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[float, float], width: int, largest: float
-) -> None:
-    x, y = round(at[0]), round(at[1])
+def _legend(canvas: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, width: int, values: np.ndarray) -> None:
+    """The colours of `diverging` in a row, and what they stand for."""
     canvas.paste(Image.fromarray(_RAMP[None]).resize((width, 14)), (x, y))
     draw.rectangle((x - 1, y - 1, x + width, y + 14), outline=PALE)
+    largest = float(np.abs(values).max())
     for place, value, anchor in ((x - 8, -largest, "rm"), (x + width + 8, largest, "lm")):
         text(draw, (place, y + 7), two_digits(value), size=18, colour=PALE, anchor=anchor)
     text(draw, (x + width / 2, y + 26), "0", size=18, colour=PALE)
@@ -126,38 +106,28 @@ def _legend(
 
 # ---- weights and maps --------------------------------------------------------------------------------------------
 def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
-    """A matrix as colours: a row for each new map, a column for each map that comes in.
-
-    Args:
-        weights: float [C', C].
-        title: the figure's one message.
+    """A matrix [C', C] as colours: a row for each new map, a column for each map that comes in.
 
     >>> matrix(np.eye(16), title="16 recipes").shape
     (552, 1120, 3)
     """
     rows, columns = weights.shape
-    left, top = 120, 52
-    tall = max(2, min(26, 420 // rows))
-    canvas, draw = begin(top + rows * tall + 84, title)
-    size = WIDTH - left - MARGIN, rows * tall
-    _put(canvas, draw, diverging(weights), (left, top), size)
-    text(draw, (left - 12, top + 14), "1", size=18, colour=PALE, anchor="rm")
-    text(draw, (left - 12, top + size[1] / 2), "new map", size=20, anchor="rm")
-    text(draw, (left - 12, top + size[1] - 12), f"{rows}", size=18, colour=PALE, anchor="rm")
-    y = top + size[1] + 16
-    text(draw, (left, y), "1", size=18, colour=PALE, anchor="lm")
-    text(draw, (left + size[0] / 2, y), "map that comes in", size=20)
-    text(draw, (left + size[0], y), f"{columns}", size=18, colour=PALE, anchor="rm")
-    _legend(canvas, draw, (left + size[0] / 2 - 150, y + 18), 300, float(np.abs(weights).max(initial=0.0)))
+    left, top, wide, tall = 120, 52, WIDTH - 120 - MARGIN, rows * max(2, min(26, 420 // rows))
+    canvas, draw = begin(top + tall + 84, title)
+    _put(canvas, draw, diverging(weights), (left, top), (wide, tall))
+    for y, words in ((top + 14, "1"), (top + tall - 12, f"{rows}")):
+        text(draw, (left - 12, y), words, size=18, colour=PALE, anchor="rm")
+    text(draw, (left - 12, top + tall / 2), "new map", size=20, anchor="rm")
+    y = top + tall + 16
+    for x, words, anchor in ((left, "1", "lm"), (left + wide, f"{columns}", "rm")):
+        text(draw, (x, y), words, size=18, colour=PALE, anchor=anchor)
+    text(draw, (left + wide / 2, y), "map that comes in", size=20)
+    _legend(canvas, draw, left + wide // 2 - 150, y + 18, 300, weights)
     return np.asarray(canvas)
 
 
 def maps(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> np.ndarray:
-    """Maps in rows, each row with its name; one grey scale for a column, so that its maps can be compared.
-
-    Args:
-        rows: name → maps, float [H, W] each, in every row as many.
-        title: the figure's one message.
+    """Rows of maps [H, W], equally many, each row with its name; one grey scale a column, so that they can be compared.
 
     >>> maps({"before": [np.eye(8)] * 6, "after": [np.eye(8)] * 6}, title="Six maps, twice").shape
     (358, 1120, 3)
@@ -181,7 +151,6 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, title: str, x_label: str)
 
     Args:
         rows: thing → way → share, 0 to 1; the same ways in every row.
-        title: the figure's one message.
         x_label: what the shares are of.
 
     >>> shares({"144 → 16": {"PCA": 0.65, "at random": 0.42}}, title="PCA wins", x_label="of the variance").shape

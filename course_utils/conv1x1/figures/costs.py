@@ -41,10 +41,6 @@ class Block:
 def funnel(blocks: Sequence[Block], *, title: str) -> np.ndarray:
     """Every layer's maps as a solid: as high and deep as the maps are, as long as there are many of them.
 
-    Args:
-        blocks: from the first layer to the last.
-        title: the figure's one message.
-
     >>> funnel([Block("convolution", 112, 112, 64), Block("inception", 28, 28, 256)], title="Down and up").shape
     (560, 1120, 3)
     """
@@ -174,7 +170,6 @@ def roofline(points: Sequence[Point], arithmetic: float, memory: float, *, title
         points: what was measured; at most six.
         arithmetic: the flat part of the roof, multiply-adds a second.
         memory: the slope, bytes a second.
-        title: the figure's one message.
 
     >>> roofline([Point("5×5", 65, 3e10), Point("1×1", 4, 1e10)], 4e10, 1e10, title="What waits for memory?").shape
     (560, 1120, 3)
