@@ -31,10 +31,7 @@ def check_prepare(student: Callable) -> Verdict:
 
     Args:
         student: a function of (pictures, labels, copies, seed) that returns training pictures and labels, test
-            pictures and labels; see `faulty.prepare`.
-
-    Returns:
-        The verdict; `right` is None where nothing was mended yet.
+            pictures and labels; see `faulty.prepare`. Where nothing was mended yet, the verdict's `right` is None.
 
     >>> check_prepare(lambda pictures, labels, copies, seed: (pictures, labels, pictures, labels))
     ✗ The training pictures are uint8; divide by 255, to floats in [0, 1].
@@ -105,9 +102,7 @@ def _fault(answer, again, other, moved: bool, pictures: Tensor, labels: Tensor) 
         if not torch.equal(given.long(), labels[scenes]):
             told = f"Pictures and labels of the {whose} set no longer belong together"
             return f"{told}: index both with the same numbers."
-    if fault := _leak(train, test) or _share(train, test) or _test_fault(answer[2], test, pictures):
-        return fault
-    if fault := _copies(answer[0], train):
+    if fault := _split_fault(train.tolist(), test.tolist()) or _copies_fault(answer, train, test, pictures):
         return fault
     if not _equal(answer, again):
         if moved:
@@ -138,46 +133,37 @@ def _layout_fault(answer, pictures: Tensor) -> str:
     return "These are not the scenes any more: look at one of the pictures that you return."
 
 
-def _leak(train: Tensor, test: Tensor) -> str:
-    seen = set(train.tolist())
-    known = sum(scene in seen for scene in test.tolist())
-    if not known:
-        return ""
-    return (
-        f"The pictures are whole, but {known} of your {len(test)} test pictures are copies of scenes that the"
-        " network trains on: split the scenes first, and make the copies afterwards."
-    )
-
-
-def _share(train: Tensor, test: Tensor) -> str:
-    train, test = set(train.tolist()), set(test.tolist())
-    if gone := COUNT - len(test | train):
+def _split_fault(train: list[int], test: list[int]) -> str:
+    """What is wrong with which scenes are where."""
+    if known := sum(scene in train for scene in test):
+        return (
+            f"The pictures are whole, but {known} of your {len(test)} test pictures are copies of scenes that the"
+            " network trains on: split the scenes first, and make the copies afterwards."
+        )
+    scenes = set(test)
+    if gone := COUNT - len(scenes.union(train)):
         return f"{gone} of {COUNT} scenes are neither in the training nor in the test set; every scene belongs to one."
-    if abs(len(test) - COUNT // 5) > 1:
-        return f"Your test set holds {len(test)} of {COUNT} scenes; it shall be a fifth of them."
-    if test in (set(range(len(test))), set(range(COUNT - len(test), COUNT))):
+    if abs(len(scenes) - COUNT // 5) > 1:
+        return f"Your test set holds {len(scenes)} of {COUNT} scenes; it shall be a fifth of them."
+    if scenes in (set(range(len(scenes))), set(range(COUNT - len(scenes), COUNT))):
         return (
             "You cut without shuffling: files come sorted by class, so the test set holds classes that the network"
             " never trains on."
         )
-    return ""
-
-
-def _test_fault(x: Tensor, test: Tensor, pictures: Tensor) -> str:
-    if len(set(test.tolist())) < len(test):
+    if len(scenes) < len(test):
         return "A test scene appears more than once; nothing is gained by asking the same question twice."
-    plain = pictures.permute(0, 3, 1, 2)[test].float() / 255
-    if (x - plain).abs().max() > 1 / 255:
-        return "You change the test pictures too: test on pictures as they come, and change the training copies only."
     return ""
 
 
-def _copies(x: Tensor, train: Tensor) -> str:
-    counts = torch.bincount(train, minlength=COUNT)
-    counts = counts[counts > 0]
+def _copies_fault(answer, train: Tensor, test: Tensor, pictures: Tensor) -> str:
+    """What is wrong with what was made of each scene."""
+    plain = pictures.permute(0, 3, 1, 2)[test].float() / 255
+    if (answer[2] - plain).abs().max() > 1 / 255:
+        return "You change the test pictures too: test on pictures as they come, and change the training copies only."
+    counts = train.unique(return_counts=True)[1]
     if (counts != COPIES).any():
         return f"Of each training scene there shall be copies = {COPIES} changed copies; yours has {int(counts.min())}."
-    first = x[train == train[0]]
+    first = answer[0][train == train[0]]
     if (first - first[0]).abs().max() < 1e-6:
         return "The copies are all alike: change their brightness and add noise, a fresh draw for each copy."
     return ""

@@ -63,13 +63,7 @@ def draw_cat(fur: str) -> Tensor:
 def place(drawn: list[Tensor], size: int, generator: torch.Generator) -> Tensor:
     """Drawings on streets: each somewhere near the middle, a little turned, lit and blurred like the course's signs.
 
-    Args:
-        drawn: [4, FINE, FINE] each, premultiplied colours and cover.
-        size: side of the scenes, in pixels.
-        generator: of all that is random.
-
-    Returns:
-        [N, 3, size, size] in [0, 1].
+    Each is [4, FINE, FINE], premultiplied colours and cover; the scenes are [N, 3, size, size] in [0, 1].
     """
     dice = Dice(len(drawn), generator)
     scenes = street(dice, size, 0.7)

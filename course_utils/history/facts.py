@@ -55,10 +55,7 @@ Row = TypeVar("Row", Entry, Score)
 
 
 def read_timeline() -> tuple[Entry, ...]:
-    """The timeline, oldest first.
-
-    Raises:
-        ValueError: a column is missing, a value makes no sense, or the years are out of order.
+    """The timeline, oldest first; a row with a gap, nonsense or a year out of order is a `ValueError`.
 
     >>> read_timeline()[0].what
     'A neuron as a formula (McCulloch and Pitts)'
@@ -73,9 +70,6 @@ def read_timeline() -> tuple[Entry, ...]:
 def read_imagenet() -> tuple[Score, ...]:
     """ImageNet's winning top-5 errors by year, those with outside data, and the two people who tried.
 
-    Raises:
-        ValueError: a column is missing, or a value makes no sense.
-
     >>> [(score.year, score.error) for score in read_imagenet() if score.who.startswith("AlexNet")][0]
     (2012, 16.4)
     """
@@ -89,15 +83,14 @@ def _rows(kind: type[Row], path: Path) -> tuple[Row, ...]:
             table = list(csv.DictReader(file))
     except OSError as problem:
         raise ValueError(f"{path.name} cannot be read ({problem.strerror}); install the course again.") from None
-    names = [field.name for field in fields(kind)]
-    rows = []
+    names, rows = [field.name for field in fields(kind)], []
     for line, row in enumerate(table, start=2):
         missing = [name for name in names if not (row.get(name) or "").strip()]
         if missing:
             raise ValueError(f"line {line} of {path.name} says nothing under {missing[0]!r}; every field is needed.")
         try:
-            numbers = {"year": int(row["year"])} | ({"error": float(row["error"])} if "error" in names else {})
+            values = {name: {"year": int, "error": float}.get(name, str)(row[name]) for name in names}
         except ValueError:
             raise ValueError(f"line {line} of {path.name} has no number for its year or error.") from None
-        rows.append(kind(**({name: row[name] for name in names} | numbers)))
+        rows.append(kind(**values))
     return tuple(rows)

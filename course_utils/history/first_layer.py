@@ -13,11 +13,7 @@ from course_utils.layers.hooks import hear
 
 
 def convolution(network: nn.Module) -> nn.Conv2d:
-    """The layer that sees the pixels: the first convolution from three channels.
-
-    Raises:
-        ValueError: the network has none.
-    """
+    """The layer that sees the pixels: the first convolution from three channels; a `ValueError` if there is none."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d) and layer.in_channels == 3:
             return layer
@@ -31,14 +27,7 @@ def filters(network: nn.Module) -> Tensor:
 
 @torch.no_grad()
 def answers(network: nn.Module, picture: Tensor) -> Tensor:
-    """What each filter answers to a picture at each position, where the answer is positive; 0 elsewhere.
-
-    Args:
-        network: one of the zoo; it normalises inside.
-        picture: [1, 3, H, W] in [0, 1].
-
-    Returns:
-        [F, h, w].
+    """What each filter answers to a picture [1, 3, H, W] at each position, where that is positive, [F, h, w]; else 0.
 
     >>> from course_utils import signs, zoo
     >>> answers(zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], device="cpu").images).shape

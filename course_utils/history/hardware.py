@@ -95,11 +95,9 @@ def precisions(where: torch.device) -> tuple[torch.dtype, ...]:
 
 def parts() -> list[tuple[str, torch.device, int, torch.dtype]]:
     """Who can compute here, the slowest first: (label, device, threads, precision); with the course's GPU, if any."""
-    processor, found = torch.device("cpu"), []
-    for dtype in precisions(processor):
-        for threads in dict.fromkeys((1, cores())):
-            found.append((f"{threads} core{'s' if threads > 1 else ''}, {DTYPES[dtype]}", processor, threads, dtype))
-    where = runtime.device()
+    processor, where = torch.device("cpu"), runtime.device()
+    who = [(f"{n} core{'s' if n > 1 else ''}", processor, n) for n in dict.fromkeys((1, cores()))]
+    found = [(f"{name}, {DTYPES[dtype]}", *rest, dtype) for dtype in precisions(processor) for name, *rest in who]
     if where.type != "cpu":
         found += [(f"the GPU, {DTYPES[dtype]}", where, 1, dtype) for dtype in precisions(where)]
     return found
@@ -108,10 +106,8 @@ def parts() -> list[tuple[str, torch.device, int, torch.dtype]]:
 def measure(budget: float = 3.0) -> list[Throughput]:
     """Measure every part of this machine on every layer, the convolution first.
 
-    A layer that memory limits, such as the fully connected one, is measured in float32 only.
-
-    Args:
-        budget: seconds that all measurements may take together, beside the first calls, which nobody counts.
+    A layer that memory limits, such as the fully connected one, is measured in float32 only. All measurements together
+    take `budget` seconds at most, beside the first calls, which nobody counts.
 
     >>> measure(budget=0.1)[0].layer == CONVOLUTION.name
     True

@@ -80,10 +80,8 @@ def count_confusions(readings: Iterable[Reading]) -> list[tuple[str, str, float]
     pairs = [pair for one in readings for pair in zip(one.labels.tolist(), one.answers.tolist(), strict=True)]
     of_class = Counter(true for true, _ in pairs)
     wrong = Counter((true, read) for true, read in pairs if true != read)
-    names = signs.CLASS_NAMES
-    return [
-        (names[true], names[read], round(times / of_class[true], 4)) for (true, read), times in wrong.most_common(3)
-    ]
+    said = signs.CLASS_NAMES
+    return [(said[true], said[read], round(n / of_class[true], 4)) for (true, read), n in wrong.most_common(3)]
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,7 @@ class Curves:
         return self.mean(method)[self.sizes.index(size)]
 
     def crossing(self, first: str, second: str) -> float | None:
-        """At how many training scenes `first` overtakes `second` for good, between the sizes on a log axis.
-
-        None if it is behind at the largest size, or was never behind.
-        """
+        """At how many scenes, on a log axis, `first` overtakes `second` for good; None if never, or always."""
         lead = np.subtract(self.mean(first), self.mean(second))
         behind = np.flatnonzero(lead <= 0)
         if len(behind) == 0 or behind[-1] == len(lead) - 1:
@@ -292,6 +287,6 @@ def _cost(sizes: list[int], test_scenes: int, methods: list[str]) -> float:
     cost = drawn * (COSTS["scene"] + (COSTS["sift"] if words else 0))
     for size in sizes:
         fits = len(classical.STRENGTHS) * (4 if size < classical.FEW else 1) + 1
-        cost += size * fits * COSTS["fit"] * len([method for method in methods if method != CNN])
+        cost += size * fits * COSTS["fit"] * len(set(methods) - {CNN})
         cost += training_steps(size) * COSTS["step"] if CNN in methods else 0
     return cost

@@ -28,7 +28,7 @@ def curves(monkeypatch):
 def test_the_lab_begins_with_what_ships(curves):
     lab = curve_lab.LearningCurveLab()
     assert "the mean of 2 training sets, tested on 1,000 test scenes" in words(lab.headline)
-    assert np.abs(pixels_of(lab) - curve_lab.picture(curves).pixels).mean() < 2
+    assert np.abs(pixels_of(lab) - curve_lab.drawn(curves)).mean() < 2
     assert not lab.running
 
 

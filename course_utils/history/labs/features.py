@@ -21,17 +21,11 @@ from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SeeingLab, named
 
 FILTERS, ANSWERS = "its filters", "their answers"
+CELLS = (4, 5, 6, 8, 10, 12, 16, 32)  # sides of HOG's cells, in pixels
 ALT = "A picture with its SIFT key points, its HOG cells, and what the filters of a network's first layer answer to it."
-SCENES = (  # class and seed of the scenes in the menu, the lesson's own STOP first
-    ("stop", 3),
-    ("stop", 10),
-    ("yield", 3),
-    ("80 limit", 31),
-    ("priority road", 3),
-    ("keep right", 31),
-    ("keep left", 3),
-    ("roundabout", 10),
-)
+# Class and seed of the scenes in the menu, the lesson's own STOP first.
+SCENES = [("stop", 3), ("stop", 10), ("yield", 3), ("80 limit", 31), ("priority road", 3)]
+SCENES += [("keep right", 31), ("keep left", 3), ("roundabout", 10)]
 
 
 @dataclass(frozen=True)
@@ -42,17 +36,6 @@ class Seen:
     pixels: np.ndarray  # uint8 [S, S, 3]
     points: classical.KeyPoints  # all, the largest first
     answers: np.ndarray  # [F, h, w]
-
-
-@dataclass(frozen=True)
-class View:
-    """A picture and the controls' choices."""
-
-    seen: Seen
-    points: int
-    cells: np.ndarray  # [rows, columns, directions]
-    filter: int
-    below: str
 
 
 class FeaturesLab(SeeingLab):
@@ -75,47 +58,41 @@ class FeaturesLab(SeeingLab):
         controls = {
             "picture": base.menu("picture", [*self.scenes, OWN], next(iter(self.scenes)), "what all three look at"),
             "upload": OwnPicture(),
-            "points": base.whole_slider(
-                "key points", 0, 100, 20, "how many of SIFT's points are drawn, large ones first"
-            ),
-            "cell": base.pixel_slider(
-                "HOG cell", [(f"{n} pixels", n) for n in (4, 5, 6, 8, 10, 12, 16, 32)], 8, "side of a cell"
-            ),
+            "points": base.whole_slider("key points", 0, 100, 20, "how many of SIFT's are drawn, large ones first"),
+            "cell": base.pixel_slider("HOG cell", [(f"{n} pixels", n) for n in CELLS], 8, "side of a cell"),
             "filter": base.whole_slider("filter", 0, count - 1, 7 % count, "which filter's answer is shown"),
             "below": base.menu("below", [FILTERS, ANSWERS], FILTERS, "what the strip below shows"),
         }
         super().__init__(controls, alt=ALT)
 
-    def steps(self, picture, upload, points, cell, filter, below) -> Iterator[View]:
+    def steps(self, picture, upload, points, cell, filter, below) -> Iterator[tuple[Seen, int, int, int, str]]:
         """Look at the picture once; what only changes the drawing costs nothing more."""
-        seen = self._look(picture, upload)
-        cells = classical.hog_cells(seen.picture, cell)[0].numpy()  # a millisecond
-        yield View(seen, points, cells, filter, below)
+        yield self._look(picture, upload), points, cell, filter, below
 
-    def draw(self, view: View) -> base.Frame:
+    def draw(self, view: tuple[Seen, int, int, int, str]) -> base.Frame:
         """Three descriptions side by side, and how many numbers each of them is."""
-        seen, shown = view.seen, view.seen.points[: view.points]
-        rows, columns, directions = view.cells.shape
+        seen, points, cell, filter, below = view
+        shown = seen.points[:points]
+        cells = classical.hog_cells(seen.picture, cell)[0].numpy()  # a millisecond
+        rows, columns, directions = cells.shape
         maps = figures.map_pixels(seen.answers)
         count, _, height, width = self._filters.shape
-        name = self._network.name
+        says = f"{count} filters of {width}×{height} pixels" if below == FILTERS else f"what its {count} filters answer"
         pixels = features(
             seen.pixels,
             (shown.positions, shown.scales, shown.orientations),
-            view.cells,
-            maps[view.filter],
-            figures.filter_pixels(self._filters) if view.below == FILTERS else maps,
-            chosen=view.filter,
+            cells,
+            maps[filter],
+            figures.filter_pixels(self._filters) if below == FILTERS else maps,
+            chosen=filter,
             captions=[
                 f"{len(shown)} of {len(seen.points)} points drawn",
                 f"{columns}×{rows} cells, {directions} directions",
                 "×".join(map(str, maps.shape[2:0:-1])) + " numbers, one a position",
             ],
-            title=f"The first layer of {name}: {count} filters of {width}×{height} pixels"
-            if view.below == FILTERS
-            else f"The first layer of {name}: what its {count} filters answer",
+            title=f"The first layer of {self._network.name}: {says}",
         )
-        return base.Frame(pixels, headline(seen, view.cells, view.filter))
+        return base.Frame(pixels, headline(seen, cells, filter))
 
     def _look(self, picture: str, upload: Any) -> Seen:
         key = upload if picture == OWN else picture
@@ -123,8 +100,7 @@ class FeaturesLab(SeeingLab):
             batch = self.picture(picture, upload, self._network.input_size, "cpu")
             points = classical.sift(batch)
             answers = first_layer.answers(self._network, batch).numpy()
-            seen = Seen(batch, images.to_pixels(batch)[0], points.largest(len(points)), answers)
-            self._seen = (key, seen)
+            self._seen = key, Seen(batch, images.to_pixels(batch)[0], points.largest(len(points)), answers)
         return self._seen[1]
 
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from course_utils import figures, signs
+from course_utils import signs
 from course_utils.history import learning_curve
 from course_utils.history.figures.classical import learning_curves
 from course_utils.history.learning_curve import CNN, HOG, METHODS, Curves, Progress
 from course_utils.labs import base, started
 
 ALT = "Accuracy against the number of training scenes: SIFT words and HOG begin higher, a small CNN ends higher."
-TITLE = "Made by hand wins while data is short, learnt wins when there is plenty"
 SHORTER = {  # the menu: up to how many training scenes, with what takes how long
     "20 to 200 scenes (half a minute)": (20, 60, 200),
     "20 to 600 scenes (a minute)": (20, 60, 200, 600),
@@ -48,7 +47,7 @@ class LearningCurveLab(started.StartedLab):
         """The shipped curves."""
         many = len(self._curves.accuracies[CNN])
         return base.Frame(
-            picture(self._curves).pixels,
+            drawn(self._curves),
             f"What ships: the mean of {many} training sets, tested on {self._curves.test_scenes:,} test scenes; bands"
             " reach from the worst to the best. <b>Start</b> runs a shorter comparison.",
         )
@@ -65,36 +64,26 @@ class LearningCurveLab(started.StartedLab):
     def draw(self, step: Progress) -> base.Frame:
         """The shipped curves, pale, and a ring for each reading so far."""
         if self._last is None or self._last[0] != len(step.readings):
-            self._last = (len(step.readings), picture(self._curves, step).pixels)
+            self._last = (len(step.readings), drawn(self._curves, step))
         return base.Frame(self._last[1], headline(step))
 
 
-def picture(curves: Curves, progress: Progress | None = None) -> figures.Picture:
-    """The learning curves, standing still; with a comparison under way, its readings as rings.
-
-    Args:
-        curves: such as `learning_curve.load_curves()`.
-        progress: of a comparison.
-    """
-    live = None if progress is None else {method: progress.points(method) for method in METHODS}
-    pixels = learning_curves(
+def drawn(curves: Curves, progress: Progress | None = None) -> np.ndarray:
+    """The learning curves; with a comparison under way, its readings as rings."""
+    return learning_curves(
         {method: (curves.sizes, curves.mean(method)) for method in METHODS},
-        title=TITLE,
+        title="Made by hand wins while data is short, learnt wins when there is plenty",
         bands={method: curves.band(method) for method in METHODS},
-        live=live,
+        live=progress and {method: progress.points(method) for method in METHODS},
         chance=1 / len(signs.CLASSES),
     )
-    return figures.Picture(pixels, ALT)
 
 
 def headline(progress: Progress) -> str:
     """What goes on, or how it ended, in one sentence (HTML)."""
     if not progress.done:
         return f"{progress.doing} …"
-    largest = max(reading.size for reading in progress.readings)
-    told = [
-        f"{reading.method} <b>{100 * reading.accuracy:.0f} %</b>"
-        for reading in progress.readings
-        if reading.size == largest
-    ]
-    return f"After {largest:,} training scenes, of {TEST_SCENES} test scenes: {', '.join(told)}."
+    largest = progress.readings[-1].size
+    last = [one for one in progress.readings if one.size == largest]
+    told = ", ".join(f"{one.method} <b>{100 * one.accuracy:.0f} %</b>" for one in last)
+    return f"After {largest:,} training scenes, of {TEST_SCENES} test scenes: {told}."

@@ -22,17 +22,18 @@ from course_utils.labs.own import OWN, OwnPicture
 from course_utils.labs.seeing import SeeingLab
 
 KNOWN, CONVINCED = "a sign it knows", "noise, led to STOP"
+SHARES = [(f"{percent} %", percent) for percent in range(5, 100)]  # of the threshold
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A picture, what was answered, and what is usual for this network."""
+    """A network, what it was asked, and what it answered."""
 
+    network: zoo.PixelNetwork
     picture: Tensor  # [1, 3, S, S]
     title: str
     answer: out_of_distribution.Answer
     usual: tuple[float, float]  # median confidence and entropy on signs that the network knows
-    class_names: tuple[str, ...]
     threshold: float
 
 
@@ -55,34 +56,25 @@ class NonsenseLab(SeeingLab):
             "seed": base.whole_slider("which one", 0, 99, 0, "another picture of the same kind"),
             "upload": OwnPicture(),
             "network": base.menu("network", dict.fromkeys([network, *zoo.shipped()]), network, "what is asked"),
-            "threshold": base.pixel_slider(
-                "believe at", [(f"{n} %", n) for n in range(5, 100)], 90, "the confidence from which it is believed"
-            ),
+            "threshold": base.pixel_slider("believe at", SHARES, 90, "the confidence from which it is believed"),
         }
         super().__init__(controls, alt="A picture, the classes that the network thinks of, and how sure it is.")
 
     def steps(self, picture, seed, upload, network, threshold) -> Iterator[Asked]:
         """Ask the network once."""
         asked = self.load(network)
-        usual = self._usual_of(asked)
         if self._last[0] != (key := (picture, seed, upload, network)):  # a moved threshold asks nothing anew
             shown = self._picture(picture, seed, upload, asked)
             self._last = key, shown, out_of_distribution.ask(asked, shown)
         _, shown, answer = self._last
-        yield Asked(shown, picture, answer, usual, asked.class_names, threshold / 100)
+        yield Asked(asked, shown, picture, answer, self._usual_of(asked), threshold / 100)
 
     def draw(self, view: Asked) -> base.Frame:
         """The picture, the bars, the two gauges, and what a car would do."""
-        pixels = pictures.answer(
-            images.to_pixels(view.picture)[0],
-            view.class_names,
-            view.answer.probabilities[0].cpu().numpy(),
-            float(view.answer.entropy[0]),
-            usual=view.usual,
-            title=view.title,
-        )
-        name = html.escape(view.class_names[int(view.answer.labels[0])].upper())
-        sure = float(view.answer.confidence[0])
+        names, answer = view.network.class_names, view.answer
+        shown, shares = images.to_pixels(view.picture)[0], answer.probabilities[0].cpu().numpy()
+        pixels = pictures.answer(shown, names, shares, float(answer.entropy[0]), usual=view.usual, title=view.title)
+        name, sure = html.escape(names[int(answer.labels[0])].upper()), float(answer.confidence[0])
         told = f"It answers <b>{name}</b> ({figures.percent(sure)})."
         if sure >= view.threshold:
             told += f' <span style="color:{figures.VERMILLION}">▲ You believe it.</span>'
