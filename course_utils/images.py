@@ -41,7 +41,9 @@ class PictureError(ValueError):
     """A picture that cannot be used; the message is one sentence that says why and what to do."""
 
 
-def to_tensor(picture: Any, *, size: int | None = None, device: str | torch.device | None = None) -> torch.Tensor:
+def to_tensor(
+    picture: Any, *, size: int | None = None, crop: float = 1.0, device: str | torch.device | None = None
+) -> torch.Tensor:
     """Read any picture as numbers that a network understands.
 
     The channels of an array or tensor are found by its shape: of [a, b, c] or [N, a, b, c], the axis a or c
@@ -52,6 +54,8 @@ def to_tensor(picture: Any, *, size: int | None = None, device: str | torch.devi
             array or tensor (uint8, uint16, bool, or floats in [0, 1]; [H, W] is grey); or a list of these.
             Animations give their first frame, EXIF rotation is undone, transparent parts lie over white.
         size: cut out the middle square, resize it to size × size (bilinear, antialiased); None: as it is.
+        crop: keep this share of the square's side only, in (0, 1]; networks of torchvision are measured at 0.875
+            (resized to 256, then cut to 224).
         device: where the result lies; None takes the best device of this machine.
 
     Returns:
@@ -67,10 +71,12 @@ def to_tensor(picture: Any, *, size: int | None = None, device: str | torch.devi
     """
     if size is not None and (type(size) is not int or not 1 <= size <= 8000):
         raise ValueError(f"size is a whole number of pixels, 1 to 8000, not {size!r}; try size=224.")
+    if not 0 < crop <= 1 or (size is None and crop != 1):
+        raise ValueError(f"crop is a share in (0, 1] of the square that size= asks for; got {crop!r}, size={size!r}.")
     where, pictures = runtime.device(device), uploads(picture)
     if not pictures:
         raise PictureError("there is no picture yet; upload one first.")
-    batches = [_prepare(one, size).to(where) for one in pictures]
+    batches = [_prepare(one, size, crop).to(where) for one in pictures]
     if len({batch.shape[1:] for batch in batches}) > 1:
         raise PictureError("pictures of different sizes make no batch; give them one, as size=224.")
     return torch.cat(batches)  # also copies a single one
@@ -173,7 +179,7 @@ def encode(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _prepare(picture: Any, size: int | None) -> torch.Tensor:
+def _prepare(picture: Any, size: int | None, crop: float) -> torch.Tensor:
     """One picture (or one batch in an array) of any kind to float [N, 3, H, W]."""
     pixels = _channels_first(*_numbers(picture))  # [N, C, H, W]
     if size is not None:  # cut before anything is computed: a large photograph then costs less memory
@@ -183,8 +189,11 @@ def _prepare(picture: Any, size: int | None) -> torch.Tensor:
     if pixels.shape[1] == 4:
         colour, alpha = pixels.split((3, 1), dim=1)
         pixels = colour * alpha + (1 - alpha)  # over white
-    if size is not None and edge != size:
-        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+    if size is not None:
+        large = round(size / crop)
+        if edge != large:
+            pixels = F.interpolate(pixels, size=(large, large), mode="bilinear", antialias=True)
+        pixels = pixels[:, :, (large - size) // 2 :, (large - size) // 2 :][:, :, :size, :size]
     return pixels.expand(-1, 3, -1, -1).clamp(0, 1)  # [N, 3, H, W]
 
 

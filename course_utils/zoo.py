@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from course_utils import runtime, web
 from course_utils.networks.alexnet import SignsAlexNet
 from course_utils.networks.certifiable import CertifiableNet
+from course_utils.networks.efficientnet_lite import EfficientNetLite
 from course_utils.networks.inception import SignsInception
 from course_utils.networks.pixels import PixelNetwork
 from course_utils.networks.pooled import SignsPoolNet
@@ -30,6 +31,7 @@ from course_utils.networks.resnet import SignsResNet, SmallResNet
 ARCHITECTURES = {  # what a card may name, and nothing else is ever called
     "alexnet.SignsAlexNet": SignsAlexNet,
     "certify.CertifiableNet": CertifiableNet,
+    "efficientnet_lite.EfficientNetLite": EfficientNetLite,
     "inception.SignsInception": SignsInception,
     "pooling.SignsPoolNet": SignsPoolNet,
     "resnet.SignsResNet": SignsResNet,
@@ -48,7 +50,7 @@ PRETRAINED = (
     "mobilenet_v3_large",
 )
 NEEDED = {"architecture", "arguments", "class_names", "input_size", "mean", "std", "sha256"}  # in every card
-LESSONS = "lessons"  # the folder of the networks that only one lesson needs
+LESSONS, PHOTOGRAPHS = "lessons", "photographs"  # folders: what only one lesson needs; ImageNet's thousand classes
 WEIGHTS = "IMAGENET1K_V1"  # the papers' own training; the later V2 recipes give other features
 HASH = re.compile(r"-([a-f0-9]+)\.\w+$")  # torchvision ends a file's name with the beginning of its sha256
 
@@ -82,17 +84,26 @@ def load(name: str, *, device: str | torch.device | None = None, progress: bool 
 
 
 def shipped() -> tuple[str, ...]:
-    """The networks that ship with the course and need no download.
+    """The networks for road signs: they ship with the course and need no download.
 
     >>> shipped()
     ('signs-alexnet', 'signs-inception', 'signs-resnet', 'signs-resnet-robust')
     """
-    return tuple(sorted(path.stem for path in _folder().glob("*.json")))
+    return _on_shelf("")
+
+
+def photographs() -> tuple[str, ...]:
+    """The networks for photographs, in ImageNet's thousand classes, that ship too.
+
+    >>> photographs()
+    ('efficientnet-lite0',)
+    """
+    return _on_shelf(PHOTOGRAPHS)
 
 
 def extras() -> tuple[str, ...]:
     """More networks that ship, each made for one lesson's experiment; no menu lists them."""
-    return tuple(sorted(path.stem for path in (_folder() / LESSONS).glob("*.json")))
+    return _on_shelf(LESSONS)
 
 
 def pretrained() -> tuple[str, ...]:
@@ -106,7 +117,7 @@ def names() -> tuple[str, ...]:
     >>> "signs-resnet" in names() and "resnet18" in names()
     True
     """
-    return shipped() + pretrained()
+    return shipped() + photographs() + pretrained()
 
 
 def card(name: str) -> dict:
@@ -122,7 +133,7 @@ def card(name: str) -> dict:
         raise TypeError(f"a network is called by its name, one of {', '.join(names())}; got {name!r}.")
     if name in PRETRAINED:
         return _torchvision_card(name)
-    if name not in shipped() + extras():
+    if name not in shipped() + photographs() + extras():
         similar = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
         question = f"did you mean {similar[0]!r}? There are" if similar else "there are"
         raise ValueError(f"there is no network called {name!r}; {question} {', '.join(names())}.")
@@ -141,7 +152,7 @@ def download_size(name: str) -> int:
     return 0 if name not in PRETRAINED or _is_cached(name) else description["bytes"]
 
 
-def save(network: PixelNetwork, name: str, card: dict, *, extra: bool = False) -> Path:
+def save(network: PixelNetwork, name: str, card: dict, *, shelf: str = "") -> Path:
     """Store a network with its card among the ones that ship: the path of its safetensors file.
 
     Filters and matrices are stored in float16 unless the card says `"dtype": "float32"`; vectors (biases, the
@@ -151,7 +162,7 @@ def save(network: PixelNetwork, name: str, card: dict, *, extra: bool = False) -
         network: its body must be what the card's architecture builds.
         name: lower-case letters, digits, hyphens.
         card: `architecture` (one of `ARCHITECTURES`), `arguments` of its constructor, and all worth knowing.
-        extra: it serves one lesson only and stands in no menu; see `extras`.
+        shelf: LESSONS for what serves one lesson only, PHOTOGRAPHS, or nothing for road signs.
 
     Raises:
         ValueError: a bad name, an architecture that does not fit, or numbers that float16 cannot hold.
@@ -184,7 +195,7 @@ def save(network: PixelNetwork, name: str, card: dict, *, extra: bool = False) -
         classes = body(torch.zeros(1, 3, network.input_size, network.input_size)).shape[1]
     if classes != len(network.class_names):
         raise ValueError(f"{name} has {classes} logits and {len(network.class_names)} class names.")
-    path = _folder() / (LESSONS if extra else "") / f"{name}.safetensors"
+    path = _folder() / shelf / f"{name}.safetensors"
     _write(path, content)
     _write(path.with_suffix(".json"), (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
     return path
@@ -196,7 +207,13 @@ def _folder() -> Path:
 
 def _place(name: str) -> Path:
     """Where the weights of a network that ships lie; its card lies beside them."""
-    return _folder() / (LESSONS if name in extras() else "") / f"{name}.safetensors"
+    shelf = LESSONS if name in extras() else PHOTOGRAPHS if name in photographs() else ""
+    return _folder() / shelf / f"{name}.safetensors"
+
+
+def _on_shelf(shelf: str) -> tuple[str, ...]:
+    """Whose cards lie in that folder of networks."""
+    return tuple(sorted(path.stem for path in (_folder() / shelf).glob("*.json")))
 
 
 def _cache() -> Path:
@@ -296,7 +313,7 @@ def _state_from_torchvision(card: dict, progress: bool) -> dict[str, Tensor]:
     try:
         path = web.fetch(url, _cache(), digest=digest, size=size, name=name, progress=progress)
     except web.DownloadError as error:
-        others = shipped() + tuple(other for other in PRETRAINED if other != name and _is_cached(other))
+        others = shipped() + photographs() + tuple(other for other in PRETRAINED if other != name and _is_cached(other))
         offline = f"; these need no download: {', '.join(others)}" if others else ""
         raise web.DownloadError(f"{str(error).rstrip('.')}{offline}.") from None
     try:

@@ -67,10 +67,10 @@ def store(network: zoo.PixelNetwork, facts: Mapping[str, Any], measure: Callable
         facts: what the card says besides: architecture, arguments, how it was trained.
         measure: network → its accuracy.
     """
-    zoo.save(network, network.name, facts, extra=True)
+    zoo.save(network, network.name, facts, shelf=zoo.LESSONS)
     stored = zoo.load(network.name, device=runtime.device())
     accuracy = measure(stored)
-    zoo.save(stored, network.name, facts | {"accuracy": accuracy}, extra=True)
+    zoo.save(stored, network.name, facts | {"accuracy": accuracy}, shelf=zoo.LESSONS)
     print(network.name, accuracy, flush=True)
 
 

@@ -52,7 +52,7 @@ def stored(network: zoo.PixelNetwork, kind: str, seed: int, told: str) -> zoo.Pi
         "seed": seed,
         "training": told,
     }
-    zoo.save(network, f"pooling-{kind}", facts, extra=True)
+    zoo.save(network, f"pooling-{kind}", facts, shelf=zoo.LESSONS)
     return zoo.load(f"pooling-{kind}", device="cpu")
 
 

@@ -639,6 +639,21 @@ def test_encode_is_fast_enough_for_a_slider():
     assert min(times) < 0.015  # about 2 ms for pure noise; the machine may be busy
 
 
+def test_crop_is_torchvisions_evaluation_crop():
+    from torchvision.transforms import functional
+
+    picture = torch.rand(1, 3, 300, 300, generator=runtime.generator(3))
+    theirs = functional.center_crop(functional.resize(picture, 256, antialias=True), 224)
+    torch.testing.assert_close(to_tensor(picture, size=224, crop=0.875, device="cpu"), theirs, rtol=0, atol=1e-5)
+    assert torch.equal(to_tensor(picture, size=224, crop=1.0), to_tensor(picture, size=224))
+
+
+@pytest.mark.parametrize(("crop", "size"), [(0.0, 224), (1.1, 224), (float("nan"), 224), (0.9, None)])
+def test_a_crop_that_cannot_be_is_refused(crop, size):
+    with pytest.raises(ValueError, match="crop is a share"):
+        to_tensor(torch.zeros(3, 8, 8), size=size, crop=crop)
+
+
 def test_real_photographs_read():
     folder = Path(os.environ.get("COURSE_REFERENCE", "")) / "photographs"
     if not os.environ.get("COURSE_REFERENCE"):
