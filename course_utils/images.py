@@ -29,6 +29,19 @@ MAX_PIXELS = 64_000_000  # width × height of one picture; telephones make 12 to
 ROUNDING = 1e-6  # what blending and resizing may take a pixel beyond 0 and 1; who only looks need not mind
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM")  # none of them starts a program (as EPS)
 
+PHOTOGRAPHS = (  # the pictures that ship, in data/pictures/
+    "cat",
+    "espresso",
+    "cat-and-espresso",
+    "camera",
+    "hopper",
+    "palace",
+    "rocket",
+    "flower",
+    "astronaut",
+    "stop",
+)
+
 _ADDRESS = re.compile(r"[a-z][\w+.-]+://|(file|data):", re.IGNORECASE)  # and C:\ is a path
 _MISTAKES = {  # how files begin that are often given by mistake
     rb"\s*<(!doctype\s+html|html|head|body)": "is a web page; use 'Copy image address' on the picture.",
@@ -80,6 +93,32 @@ def to_tensor(
     if len({batch.shape[1:] for batch in batches}) > 1:
         raise PictureError("pictures of different sizes make no batch; give them one, as size=224.")
     return torch.cat(batches)  # also copies a single one
+
+
+def photograph(
+    name: str, *, size: int | None = None, crop: float = 1.0, device: str | torch.device | None = None
+) -> torch.Tensor:
+    """One of the pictures that ship: eight free photographs, a collage of two of them, and a drawn STOP sign.
+
+    Args:
+        name: one of `PHOTOGRAPHS`; origin and licence stand in its card, data/pictures/NAME.json.
+        size, crop, device: as in `to_tensor`.
+
+    Returns:
+        Float32 [1, 3, H, W] in [0, 1].
+
+    Raises:
+        PictureError: no such photograph, or its file is not there.
+
+    >>> photograph("cat", size=224, device="cpu").shape
+    torch.Size([1, 3, 224, 224])
+    """
+    if name not in PHOTOGRAPHS:
+        raise PictureError(f"there is no photograph called {name!r}; choose one of {', '.join(PHOTOGRAPHS)}.")
+    path = runtime.DATA / "pictures" / f"{name}.jpg"
+    if not path.is_file():
+        raise PictureError(f"{path.name} does not lie in data/pictures; `python scripts/photographs.py` makes it.")
+    return to_tensor(path, size=size, crop=crop, device=device)
 
 
 def fetch(address: str, *, seconds: float = 60.0) -> bytes:

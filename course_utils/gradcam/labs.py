@@ -21,8 +21,8 @@ from course_utils.gradcam.localisation import energy_inside, pointing_game
 from course_utils.gradcam.pairs import two_signs
 from course_utils.gradcam.saliency import normalise
 from course_utils.labs import base
-from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
+from course_utils.labs.own import OwnPicture
+from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose, pictures_to_choose
 from course_utils.layers.find import last_layer, outer_layers, spatial_layers
 
 READ, NOTHING = "what it reads", "no other class"
@@ -99,7 +99,7 @@ class GradCamLab(SeeingLab):
         layers, last = _layers(loaded)
         methods = [*METHODS, *saliency.METHODS]
         controls = {
-            "picture": base.menu("picture", [*self._pictures, OWN], first[0], "what the network looks at"),
+            "picture": base.menu("picture", pictures_to_choose(self._pictures), first[0], "what the network looks at"),
             "upload": OwnPicture(),
             "network": base.menu("network", networks_to_choose(network), network, "who looks"),
             "layer": base.menu("layer", layers, last, "whose maps are weighted"),
@@ -118,10 +118,10 @@ class GradCamLab(SeeingLab):
             base.keep_choice(self.controls["layer"], *_layers(looking))
         layer = self.controls["layer"].value
         size, names = looking.input_size, looking.class_names
-        if picture == OWN:
-            image, masks = self.own(upload, size), {}
-        else:
+        if picture in self._pictures:
             image, masks = scene(*self._pictures[picture], size, runtime.device())
+        else:
+            image, masks = self.picture(picture, upload, size), {}
         probabilities = _read(looking, image)
         self._offer(names, probabilities)
         wanted = [names.index(name) for name in (label, second) if name in names]

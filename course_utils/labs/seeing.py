@@ -19,6 +19,7 @@ from course_utils.labs import base
 from course_utils.labs.own import NONE_YET, OWN
 
 SMALL = 64  # pixels up to which a network and its pictures are small
+PHOTOGRAPHS = {f"photograph: {name.replace('-', ' ')}": name for name in images.PHOTOGRAPHS if name != "stop"}
 
 
 class SeeingLab(base.Lab):
@@ -58,6 +59,8 @@ class SeeingLab(base.Lab):
         """The chosen picture, [1, 3, size, size], on the course's device if no other is named; errors as in `own`."""
         if chosen == OWN:
             return self.own(upload, size, device)
+        if chosen in PHOTOGRAPHS:
+            return photograph(chosen, size).to(device or runtime.device())
         return scene(*self.scenes[chosen], size).images.to(device or runtime.device())
 
     def own(self, upload: Any, size: int, device: str | torch.device | None = None) -> Tensor:
@@ -83,12 +86,24 @@ def scene(class_name: str, seed: int, size: int) -> signs.Scenes:
     return signs.render([signs.CLASS_NAMES.index(class_name)], size=size, seed=seed, device="cpu")
 
 
+@lru_cache(maxsize=16)
+def photograph(chosen: str, size: int) -> Tensor:
+    """One of the photographs that ship, by its entry in the menu, [1, 3, size, size] on the processor."""
+    return images.photograph(PHOTOGRAPHS[chosen], size=size, device="cpu")
+
+
+def pictures_to_choose(scenes: Iterable[str]) -> list[str]:
+    """The entries of a menu: scenes, the photographs that ship, a picture of one's own."""
+    return [*scenes, *PHOTOGRAPHS, OWN]
+
+
 def named(scenes: Iterable[tuple[str, int]]) -> dict[str, tuple[str, int]]:
     """Scenes for a menu: "STOP, scene 3" → ("stop", 3)."""
     return {f"{name.upper()}, scene {seed}": (name, seed) for name, seed in scenes}
 
 
 def networks_to_choose(first: str) -> list[tuple[str, str]]:
-    """The entries of a menu: `first`, then those that ship, then ImageNet's, which say that they are a download."""
-    known = dict.fromkeys([first, *zoo.names()])
-    return [(f"{name} (ImageNet, a download)" if name in zoo.pretrained() else name, name) for name in known]
+    """The entries of a menu: `first`, the ones for road signs, the ones for photographs, and what is a download."""
+    told = dict.fromkeys(zoo.photographs(), " (photographs, ships)")
+    told |= dict.fromkeys(zoo.pretrained(), " (ImageNet, a download)")
+    return [(name + told.get(name, ""), name) for name in dict.fromkeys([first, *zoo.names()])]

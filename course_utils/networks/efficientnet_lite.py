@@ -84,13 +84,14 @@ class EfficientNetLite(nn.Module):
     def __init__(self, classes: int = 1000):
         super().__init__()
         self.stem = Convolution(3, STEM, kernel=3, stride=2)  # [N, 32, 112, 112]
-        stages, width = [], STEM
+        self.stages, width = nn.Sequential(), STEM
         for expansion, kernel, stride, channels, count in TABLE:
-            first = InvertedResidual(width, channels, kernel=kernel, stride=stride, expansion=expansion)
-            more = {"kernel": kernel, "stride": 1, "expansion": expansion}
-            stages.append(nn.Sequential(first, *(InvertedResidual(channels, channels, **more) for _ in range(count - 1))))
-            width = channels
-        self.stages = nn.Sequential(*stages)
+            stage = nn.Sequential()
+            for k in range(count):
+                how = {"kernel": kernel, "stride": stride if k == 0 else 1, "expansion": expansion}
+                stage.append(InvertedResidual(width, channels, **how))
+                width = channels
+            self.stages.append(stage)
         self.head = Convolution(width, HEAD)  # [N, 1280, 7, 7]
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.2)

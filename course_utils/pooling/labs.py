@@ -15,8 +15,8 @@ from torch import Tensor
 
 from course_utils import images, runtime
 from course_utils.labs import base
-from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SeeingLab
+from course_utils.labs.own import OwnPicture
+from course_utils.labs.seeing import SeeingLab, pictures_to_choose
 from course_utils.pooling import figures as drawings
 from course_utils.pooling import pooling
 
@@ -74,7 +74,7 @@ LARGEST = 128  # pixels along an edge; larger ones would not follow the slider
 @lru_cache(maxsize=1)
 def _stop() -> Tensor:
     """The photograph that ships, [1, 3, 128, 128]."""
-    return images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=LARGEST, device="cpu")
+    return images.photograph("stop", size=LARGEST, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class PoolingLab(SeeingLab):
 
     def __init__(self):
         controls = {
-            "picture": base.menu("picture", [STOP, *SCENES, OWN], STOP, "what is pooled"),
+            "picture": base.menu("picture", [STOP, *pictures_to_choose(SCENES)], STOP, "what is pooled"),
             "upload": OwnPicture(),
             "side": base.whole_slider("side H", 8, LARGEST, LARGEST, "height and width of the picture, in pixels"),
             "kind": base.menu("kind", ["max", "average", "blur"], "max", "blur: a maximum at each pixel, then a blur"),

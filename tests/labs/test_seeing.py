@@ -98,4 +98,12 @@ def test_the_menu_of_networks_begins_with_the_lab_s_own_and_tells_downloads():
     menu = seeing.networks_to_choose("gradcam-shortcut")
     assert menu[0] == ("gradcam-shortcut", "gradcam-shortcut")
     assert ("googlenet (ImageNet, a download)", "googlenet") in menu
+    assert ("efficientnet-lite0 (photographs, ships)", "efficientnet-lite0") in menu
     assert [name for _, name in menu[1:]] == list(zoo.names())
+
+
+@pytest.mark.parametrize("chosen", seeing.PHOTOGRAPHS)
+def test_every_photograph_of_the_menu_is_at_hand(lab, chosen):
+    assert chosen in seeing.pictures_to_choose(lab.scenes)
+    picture = lab.picture(chosen, None, 32, "cpu")
+    assert torch.equal(picture, images.photograph(seeing.PHOTOGRAPHS[chosen], size=32, device="cpu"))

@@ -12,7 +12,8 @@ from typing import Any
 from course_utils import signs
 from course_utils.adversarial.balls import L1, L2, Ball, Linf
 from course_utils.labs import base
-from course_utils.labs.own import OWN, OwnPicture
+from course_utils.labs.own import OwnPicture
+from course_utils.labs.seeing import pictures_to_choose
 
 UNTARGETED, NONE = "none: any wrong class", "none"
 SIGN, RAW = "η along the sign (PGD)", "η times the gradient (the slide)"
@@ -98,7 +99,7 @@ def controls(
     sizes, radii = label_values(STEP_SIZES, norm), label_values(EPSILONS, norm)
     return {
         "preset": base.menu("story", [FREE, *told], preset, "settings that go together, set at once"),
-        "picture": base.menu("picture", [*pictures, OWN], pictures[0], "the clean picture x"),
+        "picture": base.menu("picture", pictures_to_choose(pictures), pictures[0], "the clean picture x"),
         "upload": OwnPicture(),
         "network": base.menu("network", networks, start["network"], "what is attacked"),
         "second": base.menu(

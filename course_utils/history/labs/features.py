@@ -18,7 +18,7 @@ from course_utils.history import classical, first_layer
 from course_utils.history.figures.classical import features
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SeeingLab, named
+from course_utils.labs.seeing import SeeingLab, named, pictures_to_choose
 
 FILTERS, ANSWERS = "its filters", "their answers"
 CELLS = (4, 5, 6, 8, 10, 12, 16, 32)  # sides of HOG's cells, in pixels
@@ -56,7 +56,9 @@ class FeaturesLab(SeeingLab):
         self._seen: tuple[Any, Seen] | None = None  # the picture's key, and what was computed of it
         count = len(self._filters)
         controls = {
-            "picture": base.menu("picture", [*self.scenes, OWN], next(iter(self.scenes)), "what all three look at"),
+            "picture": base.menu(
+                "picture", pictures_to_choose(self.scenes), next(iter(self.scenes)), "what all look at"
+            ),
             "upload": OwnPicture(),
             "points": base.whole_slider("key points", 0, 100, 20, "how many of SIFT's are drawn, large ones first"),
             "cell": base.pixel_slider("HOG cell", [(f"{n} pixels", n) for n in CELLS], 8, "side of a cell"),

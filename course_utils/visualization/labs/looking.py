@@ -16,8 +16,8 @@ from torch.nn.functional import interpolate
 
 from course_utils import figures, images
 from course_utils.labs import base
-from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SMALL, named
+from course_utils.labs.own import OwnPicture
+from course_utils.labs.seeing import SMALL, named, pictures_to_choose
 from course_utils.visualization.dreams import DreamStep, dream_steps
 from course_utils.visualization.examples import activations, field
 from course_utils.visualization.figures import maps as draw_maps
@@ -47,7 +47,7 @@ class LookingLab(LayersLab):
 
     def __init__(self, network: str, layer: str, filter: int, below: Controls, *, alt: str):
         names = list(self.scenes)
-        picture = base.menu("picture", [*names, OWN], names[0], "what the network looks at")
+        picture = base.menu("picture", pictures_to_choose(names), names[0], "what the network looks at")
         super().__init__(network, layer, filter, {"picture": picture, "upload": OwnPicture()}, below, alt=alt)
 
     def options(self, network) -> Options:
