@@ -10,6 +10,7 @@ from course_utils import runtime
 from course_utils.conv1x1 import bottleneck, labs
 from course_utils.costs.roofline import Roofline
 from course_utils.labs import base
+from course_utils.labs.own import OWN
 from tests.seen import words
 
 MACHINE = Roofline(flops_per_second=8e10, bytes_per_second=1e10)
@@ -102,7 +103,7 @@ def test_every_choice_at_its_extremes_gives_a_picture(mix, picture, channels):
 
 def test_a_picture_of_one_s_own_is_mixed_too_and_asked_for_when_there_is_none(mix):
     good = mix.image.value
-    mix.controls["picture"].value = labs.OWN
+    mix.controls["picture"].value = OWN
     assert "press “Upload a picture”" in words(mix.message)
     assert mix.image.value == good
     content = (runtime.DATA / "pictures" / "stop.jpg").read_bytes()
@@ -128,7 +129,7 @@ def test_another_picture_of_one_s_own_replaces_the_first(mix):
         return [{"name": "x.png", "content": stream.getvalue()}]
 
     for colour, red in (("red", 1.0), ("black", 0.0)):
-        (made,) = mix.steps(**mix.choices() | {"picture": labs.OWN, "upload": file(colour)})
+        (made,) = mix.steps(**mix.choices() | {"picture": OWN, "upload": file(colour)})
         assert float(made.new.mean()) == pytest.approx(red, abs=0.01)
 
 

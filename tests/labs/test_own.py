@@ -155,7 +155,7 @@ def test_in_a_lab_an_address_is_as_good_as_a_file(web):
     lab = pooling.PoolingLab()
     first = lab.image.value
     lab.controls["upload"].address.value = f"{web.url}/picture.png"
-    assert lab.controls["picture"].value == pooling.OWN
+    assert lab.controls["picture"].value == own.OWN
     shown = lab.image.value
     assert shown != first
     lab.controls["upload"].address.value = f"{web.url}/nothing-here.png"
@@ -163,6 +163,6 @@ def test_in_a_lab_an_address_is_as_good_as_a_file(web):
     lab.reset_button.click()
     assert lab.image.value == first
     assert (lab.controls["upload"].address.value, lab.controls["upload"].told.value) == ("", "")
-    assert lab.set(picture=pooling.OWN).image.value == shown
+    assert lab.set(picture=own.OWN).image.value == shown
     assert lab.set(upload=OTHER).message.value == ""
     assert lab.image.value != shown

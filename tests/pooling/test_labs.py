@@ -11,6 +11,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from course_utils import figures, pooling
+from course_utils.labs.own import OWN
 from course_utils.pooling import labs
 from tests.seen import pixels_of, put, words
 
@@ -139,7 +140,7 @@ def test_the_gradient_of_a_maximum_reaches_few_pixels_and_of_a_mean_all(lab):
         ({"dilation": 0}, "dilation must be at least 1"),
         ({"kind": "average", "dilation": 2}, "only max pooling spreads its window"),
         ({"kind": "blur", "side": 8, "kernel": 8}, "mirrors 1 pixel"),
-        ({"picture": labs.OWN}, "press “Upload a picture”"),
+        ({"picture": OWN}, "press “Upload a picture”"),
     ],
 )
 def test_bad_input_is_told_and_the_last_picture_stays(lab, choice, sentence):
@@ -172,7 +173,7 @@ def test_an_upload_becomes_the_picture_and_a_broken_one_is_told(lab):
     file = io.BytesIO()
     Image.fromarray(np.full((60, 80, 3), (200, 30, 30), dtype=np.uint8)).save(file, "PNG")
     put(lab, file.getvalue())
-    assert lab.controls["picture"].value == labs.OWN
+    assert lab.controls["picture"].value == OWN
     assert lab.message.value == ""
     view = next(lab.steps(**lab.choices()))
     torch.testing.assert_close(view.after[0, :, 0, 0], torch.tensor([200.0, 30, 30]) / 255)
