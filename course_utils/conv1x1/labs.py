@@ -80,6 +80,8 @@ class MixLab(SeeingLab):
     [A lab: Channels with their weights, and the new channel that they are mixed to.]
     """
 
+    scenes = SCENES
+
     def __init__(self):
         controls = {
             "picture": base.menu("picture", pictures_to_choose(SCENES), STOP, "what is looked at"),
@@ -110,8 +112,8 @@ class MixLab(SeeingLab):
 
     def _source(self, picture: str, upload: Any, channels: str) -> Source:
         shown, mask = self.picture(picture, upload, SIDE, "cpu"), None
-        if picture in SCENES:
-            mask = scene(*SCENES[picture], SIDE).masks
+        if picture in self.scenes:
+            mask = scene(*self.scenes[picture], SIDE).masks
         mixed, names = shown, ("red", "green", "blue")
         if channels == LAYER:
             small = adaptive_avg_pool2d(shown, _network().input_size)  # [1, 3, 64, 64], what the network is used to

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from course_utils import figures, pooling
 from course_utils.labs.own import OWN
+from course_utils.labs.seeing import PHOTOGRAPHS
 from course_utils.pooling import labs
 from tests.seen import pixels_of, put, words
 
@@ -166,7 +167,7 @@ def test_every_picture_can_be_chosen(lab):
         lab.set(picture=picture)
         assert lab.message.value == ""
         seen.add(lab.image.value)
-    assert len(seen) == 1 + len(labs.SCENES)
+    assert len(seen) == 1 + len(labs.SCENES) + len(PHOTOGRAPHS)
 
 
 def test_an_upload_becomes_the_picture_and_a_broken_one_is_told(lab):
