@@ -9,6 +9,7 @@ import torch
 from course_utils import gradcam, runtime, signs, zoo
 from course_utils.gradcam import labs as lesson
 from course_utils.gradcam import saliency
+from course_utils.labs.own import OWN
 from tests.seen import pixels_of, words
 
 WIDE = "STOP and YIELD, side by side"
@@ -138,7 +139,7 @@ def test_a_network_that_reads_squares_only_says_so_and_the_picture_stays(lab):
 
 
 def test_ones_own_picture_comes_in(lab):
-    lab.controls["picture"].value = lesson.OWN
+    lab.controls["picture"].value = OWN
     assert "press “Upload a picture”" in words(lab.message)
     content = (runtime.DATA / "pictures" / "stop.jpg").read_bytes()
     file = {"name": "stop.jpg", "type": "image/jpeg", "size": len(content), "content": content}
