@@ -60,7 +60,7 @@ class SeeingLab(base.Lab):
         if chosen == OWN:
             return self.own(upload, size, device)
         if chosen in PHOTOGRAPHS:
-            return photograph(chosen, size).to(device or runtime.device())
+            return photograph(chosen, size, device)
         return scene(*self.scenes[chosen], size).images.to(device or runtime.device())
 
     def own(self, upload: Any, size: int, device: str | torch.device | None = None) -> Tensor:
@@ -87,9 +87,9 @@ def scene(class_name: str, seed: int, size: int) -> signs.Scenes:
 
 
 @lru_cache(maxsize=16)
-def photograph(chosen: str, size: int) -> Tensor:
-    """One of the photographs that ship, by its entry in the menu, [1, 3, size, size] on the processor."""
-    return images.photograph(PHOTOGRAPHS[chosen], size=size, device="cpu")
+def photograph(chosen: str, size: int, device: str | torch.device | None = None) -> Tensor:
+    """One of the photographs that ship, by its entry in the menu, [1, 3, size, size]; the very same one each time."""
+    return images.photograph(PHOTOGRAPHS[chosen], size=size, device=device)
 
 
 def pictures_to_choose(scenes: Iterable[str]) -> list[str]:

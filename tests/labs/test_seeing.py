@@ -107,3 +107,4 @@ def test_every_photograph_of_the_menu_is_at_hand(lab, chosen):
     assert chosen in seeing.pictures_to_choose(lab.scenes)
     picture = lab.picture(chosen, None, 32, "cpu")
     assert torch.equal(picture, images.photograph(seeing.PHOTOGRAPHS[chosen], size=32, device="cpu"))
+    assert lab.picture(chosen, None, 32, "cpu") is picture, "read again for every frame"
