@@ -133,6 +133,19 @@ def test_what_follows_a_slider_is_drawn_far_sooner_than_the_mountain():
     assert least_seconds(lambda: attack_figure([0.9, 0.1], [0.2, 0.8])) < slow / 2
 
 
+def test_the_whole_map_has_the_course_s_width_names_the_classes_it_shows_and_changes_with_the_data():
+    def whole(classes):
+        return decision_map.regions(classes, SURE, ["stop", "yield"], reach=0.1, title="A map", label=0)
+
+    half, one = whole(HALF), whole(0 * HALF)
+    assert half.shape == one.shape
+    assert half.shape[1:] == (figures.WIDTH, 3)
+    assert (half != one).any()
+    other = painted(COLOURS[1])
+    assert (np.abs(half.reshape(-1, 3) - other).max(axis=1) < 3).sum() > 5000
+    assert not (np.abs(one.reshape(-1, 3) - other).max(axis=1) < 3).any()
+
+
 def test_a_map_of_lengths_is_not_labelled_in_255ths():
     """The axes of lesson 8's second map are Euclidean lengths: other words round the very same square."""
     levels, lengths = (
