@@ -96,3 +96,12 @@ def test_it_reads_reference_photographs_as_its_card_says(shipped):
         answers = shipped(images.to_tensor(paths, size=224, crop=crop, device="cpu")).argmax(dim=1)
         right = int((answers == torch.tensor(labels)).sum())
         assert abs(right - accuracy[key] * len(labels)) < 1.5, key  # one may flip on another processor
+
+
+def test_the_readme_says_what_the_card_says():
+    text = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    card = zoo.card(NAME)
+    right, left = (round(card["accuracy"][key] * 30) for key in ("photographs", "photographs_pgd20_2_255"))
+    assert card["accuracy"]["photographs_count"] == 30
+    assert f"{card['parameters'] / 1e6:.2f} million parameters, {card['bytes'] / 1e6:.1f} MB" in text
+    assert f"of 30 photographs of ImageNet's classes it reads {right}, and {left} after PGD-20" in text
