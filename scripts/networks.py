@@ -175,14 +175,17 @@ def summary() -> str:
     """The README's table: one row a network, from the cards."""
     rows = [
         "| network | parameters | rendered scenes | after PGD-50, 5 restarts, ε = 8/255 "
-        "| real photographs, never seen |",
-        "|---|---|---|---|---|",
+        "| real photographs, never seen | the weakest class of them |",
+        "|---|---|---|---|---|---|",
     ]
     for name in RECIPES:
         card = zoo.card(name)
         accuracy, shown = card["accuracy"], []
         for key in ("rendered", "pgd50_5restarts_8_255", "photographs"):
             shown.append(f"{accuracy[key]:.1%}" if isinstance(accuracy[key], float) else "not measured")
+        by_class = accuracy.get("photographs_by_class")
+        weakest = min(by_class, key=by_class.get) if by_class else ""
+        shown.append(f"{weakest}: {by_class[weakest]:.0%}" if weakest else "not measured")
         rows.append(f"| `{name}` | {card['parameters']:,} | {' | '.join(shown)} |")
     return "\n".join(rows)
 
