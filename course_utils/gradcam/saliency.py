@@ -20,6 +20,7 @@ from course_utils.gradcam.class_score import PART, check, classes, in_parts, sco
 
 BRIGHTNESS = "is a brightness from 0 (black) to 1 (white)"
 RELUS = frozenset({F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
+CUT = frozenset({F.hardtanh, F.hardtanh_})  # from a lower to an upper end; from 0 on it is a ReLU: nn.ReLU6 asks for it
 
 
 def vanilla_gradient(network: nn.Module, images: Tensor, labels=None, *, per_channel: bool = False) -> Tensor:
@@ -129,7 +130,7 @@ def guided_backprop(network: nn.Module, images: Tensor, labels=None, *, per_chan
     """The gradient, but every ReLU lets only positive gradients through on the way back.
 
     The network is not rebuilt, so it works for modules and for functions, in place or not: each result of a ReLU is
-    given a hook of its own, which goes with it.
+    given a hook of its own, which goes with it. A ReLU6 is a ReLU as well: what reached 6 lets nothing through anyway.
 
     Source: Springenberg et al. 2015, arXiv:1412.6806, section 3.4.
 
@@ -146,9 +147,14 @@ class GuidedReLU(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         output = function(*args, **(kwargs or {}))
-        if function in RELUS and output.requires_grad:
+        if _is_relu(function, *args, **(kwargs or {})) and output.requires_grad:
             output.register_hook(lambda gradient: gradient.clamp(min=0))
         return output
+
+
+def _is_relu(function: Callable, _input=None, min_val: float = -1.0, *_more, **_named) -> bool:
+    """Is this call a ReLU, or one that stops at some height, such as ReLU6? Arguments after it as the call has them."""
+    return function in RELUS or (function in CUT and min_val == 0)
 
 
 def occlusion(

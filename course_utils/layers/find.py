@@ -61,14 +61,22 @@ def spatial_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
 
 
 def outer_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
-    """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few."""
+    """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few.
+
+    A part in which the maps shrink more than once, such as all the stages of a network together, gives way to its own.
+    """
     every = {
         name: tuple(output.shape[1:])
         for name, (module, output) in _outputs(network).items()
         if output.shape[2:].numel() > 1 and not isinstance(module, (nn.Identity, nn.Dropout))
     }
-    levels = ({name: size for name, size in every.items() if name.count(".") == dots} for dots in (0, 1))
-    return next((level for level in levels if len(level) >= 3), every)
+    levels = ({name for name in every if name.count(".") == dots} for dots in (0, 1))
+    level = next((level for level in levels if len(level) >= 3), set(every))
+    sides = {name: {size[1:] for inner, size in every.items() if inner.rpartition(".")[0] == name} for name in level}
+    opened = {name for name in level if len(sides[name]) > 2}
+    return {
+        name: size for name, size in every.items() if name in level - opened or name.rpartition(".")[0] in opened
+    }
 
 
 def last_layer(network: nn.Module, images: Tensor | None = None) -> str:

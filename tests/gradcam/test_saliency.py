@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from course_utils import images as course_images
 from course_utils import runtime, signs, zoo
-from course_utils.gradcam import saliency
+from course_utils.gradcam import saliency, sanity
 from course_utils.gradcam.class_score import PART
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed")
@@ -197,6 +198,81 @@ def _guided(x, label):
     flow = F.conv_transpose2d(flow, network[3].weight).clamp(min=0) * (first > 0)
     scale = network[1].weight / (network[1].running_var + network[1].eps).sqrt()
     return F.conv_transpose2d(flow * scale[:, None, None], network[0].weight, padding=1).detach()
+
+
+class CutTwice(torch.autograd.Function):
+    """ReLU6 by hand: what flows back passes where it is positive and the input lay between 0 and 6."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(0, 6)
+
+    @staticmethod
+    def backward(ctx, flow):
+        (x,) = ctx.saved_tensors
+        return flow * (flow > 0) * (x > 0) * (x < 6)
+
+
+RELU6S = {
+    "module": nn.ReLU6(),
+    "module in place": nn.ReLU6(inplace=True),
+    "nn.Hardtanh": nn.Hardtanh(0, 6),
+    "F.relu6": F.relu6,
+    "F.relu6 in place": lambda x: F.relu6(x, inplace=True),
+    "F.hardtanh": lambda x: F.hardtanh(x, 0, 6),
+    "F.hardtanh, named": lambda x: F.hardtanh(x, max_val=6, min_val=0),
+    "F.hardtanh in place": lambda x: F.hardtanh(x, 0, 6, inplace=True),
+    "F.hardtanh_": lambda x: F.hardtanh_(x, 0, 6),
+}
+
+
+def steep():
+    """The tiny network with maps that reach beyond 6."""
+    network = tiny()
+    network[1].weight.data.mul_(9)
+    return network
+
+
+@pytest.mark.parametrize("name", RELU6S)
+def test_guided_backprop_knows_every_way_to_write_a_relu6(name):
+    x = images()
+    assert (steep()[:2](x) > 6).any()
+    expected = saliency.vanilla_gradient(Functional(steep(), CutTwice.apply), x, 1, per_channel=True)
+    plain = saliency.vanilla_gradient(steep(), x, 1, per_channel=True)
+    ours = saliency.guided_backprop(Functional(steep(), RELU6S[name]), x, 1, per_channel=True)
+    torch.testing.assert_close(ours, expected)
+    assert not torch.allclose(ours, plain)
+
+
+def test_where_nothing_reaches_6_a_relu6_is_captums_relu():
+    network, x = tiny(), images()
+    assert all(network[:k](x).max() < 6 for k in (2, 4))
+    with pytest.warns(UserWarning, match="backward hooks on ReLU"):
+        theirs = captum.GuidedBackprop(tiny()).attribute(x, 1)
+    near(saliency.guided_backprop(tiny(relu=nn.ReLU6), x, 1, per_channel=True), theirs)
+
+
+def test_a_tanh_that_is_cut_below_0_is_no_relu():
+    x, network = images(), Functional(tiny(), F.hardtanh)
+    torch.testing.assert_close(saliency.guided_backprop(network, x, 1), saliency.vanilla_gradient(network, x, 1))
+
+
+@pytest.mark.parametrize("name", ["cat", "rocket"])
+def test_guided_backprop_in_the_network_of_a_thousand_classes_is_the_one_by_hand(name):
+    class ByHand(nn.Module):
+        def forward(self, x):
+            return CutTwice.apply(x)
+
+    network, x = zoo.load("efficientnet-lite0", device="cpu"), course_images.photograph(name, size=224, device="cpu")
+    other = copy.deepcopy(network)
+    cut = [part for part in other.modules() if hasattr(part, "relu")]
+    for part in cut:
+        part.relu = ByHand()
+    assert len(cut) == 33
+    ours = saliency.guided_backprop(network, x, per_channel=True)
+    near(ours, saliency.vanilla_gradient(other, x, per_channel=True))
+    assert sanity.rank_correlation(ours.abs().amax(1), saliency.vanilla_gradient(network, x)) < 0.9
 
 
 # ---- without a trace -------------------------------------------------------------------------------------------

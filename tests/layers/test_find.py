@@ -58,8 +58,9 @@ def test_a_network_without_a_name_or_without_inner_parts_is_told_about_too():
 # ---- those with maps -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [("signs-alexnet", "features.11"), ("signs-resnet", "stage4"), ("signs-inception", "inception_d")],
-)
+    [("signs-alexnet", "features.11"), ("signs-resnet", "stage4"), ("signs-inception", "inception_d"),
+     ("efficientnet-lite0", "head")],
+)  # fmt: skip
 def test_the_last_layer_is_the_one_before_the_pooling(name, layer):
     assert find.last_layer(zoo.load(name, device="cpu")) == layer
 
@@ -83,6 +84,13 @@ def test_the_layers_are_listed_in_the_order_of_computation(resnet):
     assert every["pool"] == (128, 1, 1)
     assert "classifier" not in every
     assert next(iter(find.outer_layers(zoo.load("signs-alexnet", device="cpu")))) == "features.0"
+
+
+def test_a_part_in_which_the_maps_shrink_more_than_once_is_opened():
+    outer = find.outer_layers(zoo.load("efficientnet-lite0", device="cpu"))
+    assert list(outer) == ["stem", *(f"stages.{k}" for k in range(7)), "head"]
+    assert [size[1] for size in outer.values()] == [112, 112, 56, 28, 14, 14, 7, 7, 7]
+    assert outer["head"] == (1280, 7, 7)
 
 
 def test_a_layer_that_is_used_twice_stands_at_its_last_use():
