@@ -74,9 +74,7 @@ def outer_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
     level = next((level for level in levels if len(level) >= 3), set(every))
     sides = {name: {size[1:] for inner, size in every.items() if inner.rpartition(".")[0] == name} for name in level}
     opened = {name for name in level if len(sides[name]) > 2}
-    return {
-        name: size for name, size in every.items() if name in level - opened or name.rpartition(".")[0] in opened
-    }
+    return {name: size for name, size in every.items() if name in level - opened or name.rpartition(".")[0] in opened}
 
 
 def last_layer(network: nn.Module, images: Tensor | None = None) -> str:
