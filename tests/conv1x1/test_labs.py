@@ -11,6 +11,7 @@ from course_utils.conv1x1 import bottleneck, labs
 from course_utils.costs.roofline import Roofline
 from course_utils.labs import base
 from course_utils.labs.own import OWN
+from course_utils.labs.seeing import PHOTOGRAPHS
 from tests.seen import words
 
 MACHINE = Roofline(flops_per_second=8e10, bytes_per_second=1e10)
@@ -99,6 +100,15 @@ def test_every_choice_at_its_extremes_gives_a_picture(mix, picture, channels):
         mix.set(picture=picture, channels=channels, **{f"w{k}": weight for k in range(6)}, bias=-weight)
         assert words(mix.message) == ""
         assert "at random it would be" in words(mix.headline)
+
+
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+def test_the_photographs_that_ship_are_mixed_too(mix, photograph):
+    for channels in (labs.COLOURS, labs.LAYER):
+        seen = {mix.set(picture=photograph, channels=channels, w1=weight)._pixels.tobytes() for weight in (-2.0, 2.0)}
+        assert len(seen) == 2
+        assert words(mix.message) == ""
+        assert words(mix.headline).startswith("The new channel runs from ")  # where the object is, nobody knows
 
 
 def test_a_picture_of_one_s_own_is_mixed_too_and_asked_for_when_there_is_none(mix):
