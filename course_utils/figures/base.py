@@ -256,13 +256,14 @@ class Picture:
         alt: what the picture shows, in one sentence without measured numbers.
         colours: store it with so many colours, at most 256: less than half of the bytes where shades run into each
             other or noise is shown. All of its colours where left out.
+        quality: store it as JPEG instead, of so much from 1 to 95: photographs need a third of the bytes.
 
     >>> Picture(np.zeros((8, 8, 3), np.uint8), "A black square.")
     [A black square.]
     """
 
-    def __init__(self, pixels: np.ndarray, alt: str, *, colours: int | None = None):
-        self.pixels, self.alt, self.colours = _checked(pixels), alt, colours
+    def __init__(self, pixels: np.ndarray, alt: str, *, colours: int | None = None, quality: int | None = None):
+        self.pixels, self.alt, self.colours, self.quality = _checked(pixels), alt, colours, quality
 
     def __repr__(self) -> str:
         return f"[{self.alt}]"
@@ -270,9 +271,12 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None):
         file = io.BytesIO()  # exact, and small, because enlarged pixels repeat; for a slider it would be too slow
         stored = Image.fromarray(self.pixels)
-        if self.colours:
+        if self.colours and not self.quality:
             stored = stored.quantize(self.colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        stored.save(file, format="PNG", compress_level=9)
-        picture = base64.b64encode(file.getvalue()).decode("ascii")
+        if self.quality:
+            stored.save(file, format="JPEG", quality=self.quality, optimize=True)
+        else:
+            stored.save(file, format="PNG", compress_level=9)
+        kind, picture = "image/jpeg" if self.quality else "image/png", base64.b64encode(file.getvalue()).decode("ascii")
         size = {"width": self.pixels.shape[1] * 3 // 4, "alt": self.alt}
-        return {"text/plain": repr(self), "image/png": picture}, {"image/png": size}
+        return {"text/plain": repr(self), kind: picture}, {kind: size}

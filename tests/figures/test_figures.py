@@ -190,6 +190,16 @@ def test_a_picture_in_a_notebook_has_words_for_who_cannot_see_it():
     assert metadata["image/png"]["alt"] == "A grey square."
 
 
+def test_a_photograph_in_a_notebook_may_be_stored_as_jpeg():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    exact, _ = figures.Picture(noise, "Noise.")._repr_mimebundle_()
+    bundle, metadata = figures.Picture(noise, "Noise.", quality=60)._repr_mimebundle_()
+    assert len(bundle["image/jpeg"]) < len(exact["image/png"]) / 2
+    assert "image/png" not in bundle
+    assert Image.open(io.BytesIO(base64.b64decode(bundle["image/jpeg"]))).format == "JPEG"
+    assert metadata["image/jpeg"] == {"width": 48, "alt": "Noise."}
+
+
 # ---- quick curves ------------------------------------------------------------------------------------------------
 QUICK = {"title": "Two lines", "x_label": "step", "y_label": "loss"}
 
