@@ -51,6 +51,20 @@ def test_a_picture_of_ones_own_is_mixed_and_a_missing_one_asked_for(page, execut
     lab.screenshot(path=tmp_path / "own.png")
 
 
+def test_a_photograph_that_ships_is_mixed(page, executed, tmp_path):
+    lab = browser.lab_with(page, "bias")
+    browser.click(lab, "Reset")
+    seen = {browser.pixels(browser.picture(lab))}
+    for name in ("cat", "espresso"):
+        browser.choose(lab, "picture", f"photograph: {name}")
+        browser.press(lab, "× green", "Home")
+        assert "runs from" in browser.headline(lab).inner_text()
+        seen.add(browser.pixels(browser.picture(lab)))
+        lab.screenshot(path=tmp_path / f"{name}.png")
+    assert len(seen) == 3
+    browser.click(lab, "Reset")
+
+
 def test_the_bottleneck_is_counted_and_timed(page, executed, tmp_path):
     lab = browser.lab_with(page, "between r")
     browser.press(lab, "between r", "End")
