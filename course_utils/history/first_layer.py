@@ -25,6 +25,23 @@ def filters(network: nn.Module) -> Tensor:
     return convolution(network).weight.detach().float().clone()
 
 
+def purity(filters: Tensor) -> Tensor:
+    """How nearly each filter is one pattern in one colour: the share of its squared weights that such a one holds.
+
+    Args:
+        filters: [F, 3, k, k].
+
+    Returns:
+        [F], from 1/3 to 1 (pattern times colour, nothing else); 0 where all weights are 0. Random weights have 0.57
+        where k = 3, and 0.47 where k = 5.
+
+    >>> purity(torch.ones(2, 3, 5, 5) * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1))
+    tensor([1., 0.])
+    """
+    shares = torch.linalg.svdvals(filters.flatten(2)).square()  # [F, 3], the strongest pattern first
+    return shares[:, 0] / shares.sum(dim=1).clamp(min=1e-12)
+
+
 @torch.no_grad()
 def answers(network: nn.Module, picture: Tensor) -> Tensor:
     """What each filter answers to a picture [1, 3, H, W] at each position, where that is positive, [F, h, w]; else 0.

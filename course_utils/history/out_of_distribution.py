@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils import runtime, signs, zoo
+from course_utils import images, runtime, signs, zoo
 from course_utils.arguments import check_known, check_whole
 from course_utils.history.drawings import FURS, draw_cat, draw_limit_of_40, place
 from course_utils.signs.backgrounds import Dice, street
@@ -119,6 +119,40 @@ def draw(kind: str, count: int = 1, *, size: int = 64, seed: int = 0) -> Tensor:
     check_whole("count", count)
     check_whole("size", size, signs.SMALLEST, signs.LARGEST)
     return KINDS[kind](count, size, runtime.generator(seed))
+
+
+# ---- what a network for photographs knows ------------------------------------------------------------------------
+NAMED: dict[str, tuple[str, ...]] = {  # photographs that ship, and ImageNet's words for what is on them
+    "cat": ("Egyptian cat", "tiger cat", "tabby"),
+    "espresso": ("espresso", "cup"),
+    "camera": ("tripod",),
+    "hopper": ("military uniform", "suit", "Windsor tie"),
+    "palace": ("palace", "bell cote"),
+}
+NAMELESS = ("rocket", "flower", "astronaut")  # among ImageNet's classes are no rocket, no dahlia and no astronaut
+
+
+def known(network: zoo.PixelNetwork) -> Tensor:
+    """Pictures of what a network learnt: a hundred scenes, or the photographs of `NAMED` that it reads (if none, all).
+
+    Returns:
+        [N, 3, S, S] in [0, 1], on the network's device.
+
+    >>> len(known(zoo.load("efficientnet-lite0", device="cpu")))
+    5
+    """
+    size, device = network.input_size, network.mean.device
+    if knows_signs(network):
+        return F.interpolate(signs.render(100, size=64, seed=77, device="cpu").images.to(device), size=size)
+    x = torch.cat([images.photograph(name, size=size, device=device) for name in NAMED])
+    read = [network.class_names[label] for label in ask(network, x).labels]
+    chosen = [k for k, words in enumerate(NAMED.values()) if read[k] in words]
+    return x[chosen] if chosen else x
+
+
+def knows_signs(network: zoo.PixelNetwork) -> bool:
+    """Whether a network's classes are the course's twenty signs."""
+    return network.class_names == signs.CLASS_NAMES
 
 
 def lead_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0) -> Tensor:

@@ -76,7 +76,7 @@ def test_the_quizzes_answer(page, executed):
 
 
 def test_every_control_can_be_moved_to_its_ends(page, executed):
-    assert browser.drive_to_extremes(page) == 14
+    assert browser.drive_to_extremes(page) == 15
 
 
 def test_sliders_reach_the_screen_in_time(page, executed):

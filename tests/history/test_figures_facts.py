@@ -52,8 +52,8 @@ def test_the_bars_of_imagenet_are_as_high_as_the_errors():
 
 def test_an_answer_shows_the_picture_the_bars_and_the_gauges():
     picture = np.full((64, 64, 3), (10, 200, 30), dtype=np.uint8)
-    sure = drawings.answer(picture, ["a", "b"], [0.95, 0.05], 0.29, usual=(0.99, 0.1), title="green")
-    open_ = drawings.answer(picture, ["a", "b"], [0.55, 0.45], 0.99, usual=(0.99, 0.1), title="green")
+    sure = drawings.answer(picture, ["a", "b"], [0.95, 0.05], 0.29, usual=(0.99, 0.1), known="signs", title="green")
+    open_ = drawings.answer(picture, ["a", "b"], [0.55, 0.45], 0.99, usual=(0.99, 0.1), known="signs", title="green")
     assert inked(sure, "#0AC81E") > 100_000
     assert inked(sure, figures.VERMILLION) > 5_000  # above 90 % the bar changes its colour
     assert inked(open_, figures.VERMILLION) == 0

@@ -134,6 +134,7 @@ def answer(
     entropy: float,
     *,
     usual: tuple[float, float],
+    known: str,
     title: str,
 ) -> np.ndarray:
     """One picture, the classes that the network thinks of, and how sure it is beside what is usual.
@@ -142,7 +143,8 @@ def answer(
         picture: uint8 [H, W, 3].
         names, probabilities: of all classes.
         entropy: of the answer, in bits.
-        usual: the median confidence and entropy on signs that it knows, drawn as marks.
+        usual: the median confidence and entropy on what it knows, drawn as marks.
+        known: what that is, written beside the marks.
         title: over the picture.
     """
     canvas = Image.new("RGB", (WIDTH, 480), PAPER)
@@ -161,20 +163,22 @@ def answer(
         text(draw, (right + 8, y), percent(share), size=18, anchor="lm")
     top, largest = float(np.max(probabilities)), float(np.log2(len(names)))
     ends = "0", f"{largest:.2f} bits: every class alike"
-    _gauge(draw, 366, "confidence", top, percent(top), usual[0], ("0 %", "100 %"), place)
-    _gauge(draw, 430, "entropy", entropy / largest, f"{entropy:.2f}", usual[1] / largest, ends, place)
+    _gauge(draw, 366, "confidence", top, percent(top), usual[0], known, ("0 %", "100 %"), place)
+    _gauge(draw, 430, "entropy", entropy / largest, f"{entropy:.2f}", usual[1] / largest, known, ends, place)
     return np.asarray(canvas)
 
 
-def _gauge(draw: ImageDraw.ImageDraw, y: int, name: str, share: float, says: str, usual: float, ends, place) -> None:
-    """One number on its scale, and a mark where it lies for signs that the network knows."""
+def _gauge(
+    draw: ImageDraw.ImageDraw, y: int, name: str, share: float, says: str, usual: float, known, ends, place
+) -> None:
+    """One number on its scale, and a mark where it lies for what the network knows."""
     left, right = place
     text(draw, (left - 12, y), name, size=20, bold=True, anchor="rm")
     draw.rectangle((left, y - 5, right, y + 5), fill=GRID)
     x, mark = left + (right - left) * share, left + (right - left) * usual
     draw.polygon([(mark, y - 8), (mark - 9, y - 24), (mark + 9, y - 24)], fill=GREEN)
     beside, anchor = (-14, "rm") if usual > 0.5 else (14, "lm")
-    text(draw, (mark + beside, y - 17), "signs it knows", size=16, colour=GREEN, anchor=anchor)
+    text(draw, (mark + beside, y - 17), known, size=16, colour=GREEN, anchor=anchor)
     draw.ellipse((x - 10, y - 10, x + 10, y + 10), fill=INK)
     text(draw, (right + 14, y), says, size=18, bold=True, anchor="lm")
     text(draw, (left, y + 19), ends[0], size=16, colour=PALE, anchor="lm")

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from course_utils import figures, images, runtime, signs, zoo
@@ -19,9 +18,9 @@ from course_utils.history import out_of_distribution
 from course_utils.history.figures import facts as pictures
 from course_utils.labs import base
 from course_utils.labs.own import OWN, OwnPicture
-from course_utils.labs.seeing import SeeingLab
+from course_utils.labs.seeing import PHOTOGRAPHS, SeeingLab, networks_to_choose, pictures_to_choose
 
-KNOWN, CONVINCED = "a sign it knows", "noise, led to STOP"
+KNOWN, CONVINCED = "something it knows", "noise, led to a sign"
 SHARES = [(f"{percent} %", percent) for percent in range(5, 100)]  # of the threshold
 
 
@@ -41,21 +40,21 @@ class NonsenseLab(SeeingLab):
     """Show a network what it never learnt, and read how sure it is.
 
     Args:
-        network: name of the network at the beginning, one of `zoo.shipped()`.
+        network: name of the network at the beginning, one of `zoo.names()`.
 
     >>> NonsenseLab().set(picture="cat")
     [A lab: A picture, the classes that the network thinks of, and how sure it is.]
     """
 
     def __init__(self, network: str = "signs-resnet"):
-        self._usual: dict[str, tuple[float, float]] = {}
+        self._known: dict[str, tuple[Tensor, tuple[float, float]]] = {}  # a network's pictures, how sure it is of them
         self._last: tuple[Any, ...] = (None,)  # what was asked last, the picture, the answer
-        kinds = [*out_of_distribution.KINDS, CONVINCED, KNOWN, OWN]
+        kinds = pictures_to_choose([*out_of_distribution.KINDS, CONVINCED, KNOWN])
         controls = {
             "picture": base.menu("picture", kinds, "a limit of 40", "what the network is asked about"),
             "seed": base.whole_slider("which one", 0, 99, 0, "another picture of the same kind"),
             "upload": OwnPicture(),
-            "network": base.menu("network", dict.fromkeys([network, *zoo.shipped()]), network, "what is asked"),
+            "network": base.menu("network", networks_to_choose(network), network, "what is asked"),
             "threshold": base.pixel_slider("believe at", SHARES, 90, "the confidence from which it is believed"),
         }
         super().__init__(controls, alt="A picture, the classes that the network thinks of, and how sure it is.")
@@ -67,13 +66,15 @@ class NonsenseLab(SeeingLab):
             shown = self._picture(picture, seed, upload, asked)
             self._last = key, shown, out_of_distribution.ask(asked, shown)
         _, shown, answer = self._last
-        yield Asked(asked, shown, picture, answer, self._usual_of(asked), threshold / 100)
+        yield Asked(asked, shown, picture, answer, self._known_to(asked)[1], threshold / 100)
 
     def draw(self, view: Asked) -> base.Frame:
         """The picture, the bars, the two gauges, and what a car would do."""
         names, answer = view.network.class_names, view.answer
         shown, shares = images.to_pixels(view.picture)[0], answer.probabilities[0].cpu().numpy()
-        pixels = pictures.answer(shown, names, shares, float(answer.entropy[0]), usual=view.usual, title=view.title)
+        known = "signs it knows" if out_of_distribution.knows_signs(view.network) else "photographs it reads"
+        look = {"usual": view.usual, "known": known, "title": view.title}
+        pixels = pictures.answer(shown, names, shares, float(answer.entropy[0]), **look)
         name, sure = html.escape(names[int(answer.labels[0])].upper()), float(answer.confidence[0])
         told = f"It answers <b>{name}</b> ({figures.percent(sure)})."
         if sure >= view.threshold:
@@ -82,21 +83,25 @@ class NonsenseLab(SeeingLab):
             told += f' <span style="color:{figures.BLUE}">✓ Not sure enough for you: “I do not know”.</span>'
         return base.Frame(pixels, told)
 
-    def _usual_of(self, network: zoo.PixelNetwork) -> tuple[float, float]:
-        """Median confidence and entropy on a hundred signs that it knows."""
-        if network.name not in self._usual:
-            scenes = signs.render(100, size=64, seed=77, device="cpu").images.to(runtime.device())
-            answer = out_of_distribution.ask(network, torch.nn.functional.interpolate(scenes, size=network.input_size))
-            self._usual[network.name] = float(answer.confidence.median()), float(answer.entropy.median())
-        return self._usual[network.name]
+    def _known_to(self, network: zoo.PixelNetwork) -> tuple[Tensor, tuple[float, float]]:
+        """Signs or photographs that it knows, [N, 3, S, S], and its median confidence and entropy on them."""
+        if network.name not in self._known:
+            x = out_of_distribution.known(network)
+            answer = out_of_distribution.ask(network, x)
+            self._known[network.name] = x, (float(answer.confidence.median()), float(answer.entropy.median()))
+        return self._known[network.name]
 
     def _picture(self, picture: str, seed: int, upload: Any, network: zoo.PixelNetwork) -> Tensor:
         """The chosen picture on the device, [1, 3, S, S]."""
-        size = network.input_size
-        if picture == OWN:
-            return self.own(upload, size)
+        size, of_signs = network.input_size, out_of_distribution.knows_signs(network)
+        if picture == OWN or picture in PHOTOGRAPHS:
+            return self.picture(picture, upload, size)
         if picture == CONVINCED:
-            return out_of_distribution.lead_noise(network, signs.STOP, seed=seed)
+            sign = network.class_names.index("stop" if of_signs else "street sign")
+            return out_of_distribution.lead_noise(network, sign, seed=seed)
+        if picture == KNOWN and not of_signs:
+            x, _ = self._known_to(network)
+            return x[[seed % len(x)]]
         if picture == KNOWN:
             return signs.render(1, size=size, seed=seed, device="cpu").images.to(runtime.device())
         return out_of_distribution.draw(picture, size=size, seed=seed).to(runtime.device())
