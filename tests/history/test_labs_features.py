@@ -106,21 +106,6 @@ def test_another_network_brings_its_filters_and_the_chosen_one_comes_back():
     assert (lab.controls["filter"].max, lab.controls["filter"].value) == (31, 7)
 
 
-def test_another_network_brings_its_filters_and_the_chosen_one_comes_back():
-    lab = features_lab.FeaturesLab("signs-alexnet")
-    lab.set(picture="photograph: cat", filter=23)
-    for network, last, shown in (("signs-resnet", 15, 15), ("efficientnet-lite0", 31, 23), ("signs-alexnet", 31, 23)):
-        lab.set(network=network)
-        assert lab.message.value == ""
-        assert (lab.controls["filter"].max, lab.controls["filter"].value) == (last, shown)
-    lab.set(network="efficientnet-lite0", filter=31)
-    assert "150,528 pixel values" in words(lab.headline)
-    lab.set(network="signs-resnet")
-    lab.reset_button.click()
-    assert lab.controls["network"].value == "signs-alexnet"
-    assert (lab.controls["filter"].max, lab.controls["filter"].value) == (31, 7)
-
-
 def test_reset_brings_the_first_picture_back(features):
     first = features.image.value
     features.set(points=90, cell=5, filter=1, below=features_lab.ANSWERS, picture="YIELD, scene 3")

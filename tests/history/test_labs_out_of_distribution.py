@@ -9,7 +9,6 @@ from course_utils import figures, zoo
 from course_utils.history import out_of_distribution
 from course_utils.history.labs import out_of_distribution as labs
 from course_utils.labs.seeing import PHOTOGRAPHS
-from course_utils.labs.seeing import PHOTOGRAPHS
 from tests.seen import pixels_of, png, put, refuses_a_broken_file, words
 
 
@@ -54,29 +53,6 @@ def test_every_network_can_be_asked_and_noise_led_to_stop_convinces_it(lab, netw
     lab.set(network=network, picture=labs.CONVINCED)
     assert lab.message.value == ""
     assert words(lab.headline).startswith("It answers STOP (> 99.9 %)") or "STOP (99." in words(lab.headline)
-
-
-@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
-@pytest.mark.parametrize("network", ["signs-resnet", *zoo.photographs()])
-def test_every_photograph_can_be_asked_about(lab, network, photograph):
-    lab.set(network=network, picture=photograph)
-    assert lab.message.value == ""
-    assert words(lab.headline).startswith("It answers ")
-
-
-@pytest.mark.parametrize("network", zoo.photographs())
-def test_a_network_for_photographs_is_measured_by_photographs(lab, network):
-    lab.set(network=network, picture="photograph: cat")
-    assert words(lab.headline).startswith("It answers EGYPTIAN CAT (3")
-    x, (confidence, entropy) = lab._known[network]
-    assert len(x) == len(out_of_distribution.NAMED)
-    assert 0.3 < confidence < 0.6
-    assert 1 < entropy < 4
-    for seed in (0, 1, 99):
-        lab.set(picture=labs.KNOWN, seed=seed)
-        assert lab.message.value == ""
-    lab.set(picture=labs.CONVINCED, seed=0)
-    assert words(lab.headline).startswith("It answers STREET SIGN (")
 
 
 @pytest.mark.parametrize("photograph", PHOTOGRAPHS)

@@ -110,33 +110,6 @@ def test_the_words_are_imagenet_s_and_the_nameless_have_none():
     assert {*out_of_distribution.NAMED, *out_of_distribution.NAMELESS} <= set(images.PHOTOGRAPHS)
 
 
-def test_a_network_of_signs_knows_scenes_and_one_of_photographs_the_photographs_that_it_reads(network):
-    large = zoo.load("efficientnet-lite0", device="cpu")
-    assert out_of_distribution.knows_signs(network)
-    assert not out_of_distribution.knows_signs(large)
-    assert out_of_distribution.known(network).shape == (100, 3, 64, 64)
-    x = out_of_distribution.known(large)
-    assert x.shape == (len(out_of_distribution.NAMED), 3, 224, 224)
-    words = [large.class_names[label] for label in out_of_distribution.ask(large, x).labels]
-    assert all(word in right for word, right in zip(words, out_of_distribution.NAMED.values(), strict=True))
-
-
-def test_a_network_that_reads_no_photograph_is_shown_all_of_them():
-    class AlwaysTench(torch.nn.Module):
-        def forward(self, x):
-            return torch.eye(1000)[0].expand(len(x), -1)
-
-    names = zoo.card("efficientnet-lite0")["class_names"]
-    blind = zoo.PixelNetwork(AlwaysTench(), name="blind", class_names=names, input_size=32)
-    assert out_of_distribution.known(blind).shape == (len(out_of_distribution.NAMED), 3, 32, 32)
-
-
-def test_the_words_are_imagenet_s_and_the_nameless_have_none():
-    names = zoo.card("efficientnet-lite0")["class_names"]
-    assert {word for words in out_of_distribution.NAMED.values() for word in words} <= set(names)
-    assert {*out_of_distribution.NAMED, *out_of_distribution.NAMELESS} <= set(images.PHOTOGRAPHS)
-
-
 def test_asking_leaves_the_network_as_it_was(network):
     network.train()
     out_of_distribution.ask(network, out_of_distribution.draw("grey"))
