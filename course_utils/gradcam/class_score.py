@@ -14,7 +14,8 @@ from course_utils import runtime
 from course_utils.arguments import as_classes, check_choice, check_images, check_logits, check_network
 from course_utils.images import ROUNDING
 
-PART = 64  # pictures that go through the network at once: more are slower on a processor and fill a GPU
+PART = 64  # pictures that go through the network at once: more fill a GPU
+PIXELS = PART * 64**2  # of all these, on a processor: 32 of 224×224 at once took three times as long a picture as 4
 OF = ("score", "probability")  # what may be differentiated: the logit, or what softmax makes of it
 
 
@@ -47,10 +48,20 @@ def classes(network: nn.Module, images: Tensor, labels=None) -> Tensor:
     if labels is not None:
         return as_classes(labels, images)
     with runtime.kept(network):
-        return torch.cat([network(part).argmax(dim=1) for part in images.split(PART)])
+        return torch.cat([network(part).argmax(dim=1) for part in images.split(room(images))])
+
+
+def room(images: Tensor) -> int:
+    """How many pictures of this size, [N, 3, H, W], go through the network at once.
+
+    >>> room(torch.zeros(1, 3, 64, 64)), room(torch.zeros(1, 3, 224, 224))
+    (64, 5)
+    """
+    fit = PIXELS // images.shape[-2:].numel() if images.device.type == "cpu" else PART
+    return max(1, min(fit, PART))
 
 
 def in_parts(function: Callable[..., Tensor], *batches: Tensor, copies: int = 1) -> Tensor:
     """Call a function, which makes `copies` of a picture, on some at a time, so that they fit into one pass."""
-    size = max(1, PART // copies)
+    size = max(1, room(batches[0]) // copies)
     return torch.cat([function(*part) for part in zip(*(batch.split(size) for batch in batches), strict=True)])

@@ -192,6 +192,8 @@ def interval(kind: str, values: Tensor) -> Interval:
 def load_table(name: str) -> dict:
     """A table that ships, made by scripts/results_gradcam.py: "scores", "pairs", "nuisances", "layers", "sanity".
 
+    Of photographs: "collages", "collage_layers", "sanity_photographs".
+
     >>> load_table("pairs")["scenes"]
     60
     """

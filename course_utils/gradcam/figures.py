@@ -25,19 +25,20 @@ LESS_IS_BETTER = ("deletion",)  # of all scores
 
 
 # ---- pictures in rows and columns ------------------------------------------------------------------------------
-def overlay(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7) -> list[np.ndarray]:
+def overlay(pictures: Tensor, maps: Tensor, *, opacity: float = 0.7, cut: float = 0.0) -> list[np.ndarray]:
     """Maps over their pictures, ready for a figure: uint8 [H, W, 3] each.
 
     Args:
         pictures: [N, 3, H, W] in [0, 1].
         maps: [N, H, W]; each is stretched to [0, 1].
+        cut: the share of pixels, the hottest, that are shown alike, as in `saliency.normalise`.
         opacity: from 0, the picture alone, to 1, the map alone.
 
     >>> import torch
     >>> [pixels.shape for pixels in overlay(torch.rand(2, 3, 8, 8), torch.rand(2, 8, 8))]
     [(8, 8, 3), (8, 8, 3)]
     """
-    pairs = zip(to_pixels(pictures), normalise(maps).cpu().numpy(), strict=True)
+    pairs = zip(to_pixels(pictures), normalise(maps, cut=cut).cpu().numpy(), strict=True)
     return [fewer_shades(overlaid(picture, heat, opacity=opacity)) for picture, heat in pairs]
 
 

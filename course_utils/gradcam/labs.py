@@ -49,6 +49,7 @@ LIGHTER: dict[str, dict] = {  # settings for networks that take seconds a pictur
     "integrated gradients": {"steps": 8},
     "occlusion": {"window": 56, "stride": 28},
 }
+SPECKS = 0.01  # the share of a large picture's pixels that are as hot as can be, where a map is as fine as the pixels
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class GradCamLab(SeeingLab):
     def draw(self, view: Explained) -> base.Frame:
         """The scene, its maps side by side, and what the network reads; in words, how much of the heat is where."""
         clean = images.to_pixels(view.image)[0]
-        heat = normalise(view.maps).cpu().numpy()
+        fine = view.coarse is None and clean.shape[0] > SMALL
+        heat = normalise(view.maps, cut=SPECKS if fine else 0).cpu().numpy()
         look = {"opacity": view.opacity, "colours": view.colours}
         pictures = [clean, *(figures.overlaid(clean, one, **look) for one in heat)]
         titles = ["picture", *(f"{view.method}: “{view.class_names[label]}”" for label in view.chosen)]

@@ -1,16 +1,19 @@
-"""Wide scenes with two signs: does the heat go to the one that was asked for?
+"""Wide scenes with two signs, and two photographs in one: does the heat go to the one that was asked for?
 
 Serves notebook 7. Papers: Selvaraju et al. 2017, arXiv:1610.02391 (asking for each of two classes).
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from course_utils import runtime, signs
+from course_utils import images, runtime, signs, zoo
+from course_utils.gradcam.class_score import classes
 from course_utils.gradcam.comparison import Method
 from course_utils.gradcam.localisation import pointing_game
 from course_utils.signs.backgrounds import Dice, street
@@ -18,11 +21,11 @@ from course_utils.signs.backgrounds import Dice, street
 
 @dataclass(frozen=True)
 class Pairs:
-    """Wide scenes with two signs, and the truth about both."""
+    """Pictures with two things, and the truth about both."""
 
-    images: Tensor  # [N, 3, S, 2·S] in [0, 1]
-    labels: Tensor  # [N, 2], the sign on the left and the one on the right
-    masks: Tensor  # [N, 2, S, 2·S] in [0, 1]
+    images: Tensor  # [N, 3, S, 2·S] in [0, 1]; collages [N, 3, S, S]
+    labels: Tensor  # [N, 2], the class on the left and the one on the right
+    masks: Tensor  # [N, 2, S, 2·S] in [0, 1]; collages [N, 2, S, S]
 
 
 def two_signs(left: list[int], right: list[int], *, size: int = 64, seed: int = 0, device=None) -> Pairs:
@@ -59,12 +62,31 @@ def random_pairs(count: int, *, seed: int = 0, device=None) -> Pairs:
     return two_signs(left.tolist(), ((left + other) % len(signs.CLASSES)).tolist(), seed=seed, device=device)
 
 
+def collages(network: zoo.PixelNetwork, names: Sequence[str], *, device=None) -> Pairs:
+    """Every two of some photographs in one picture, in both orders: the middle of each fills one half.
+
+    Args:
+        network: reads each whole photograph; that class is what its half is asked for.
+        names: of `images.PHOTOGRAPHS`, each with one thing in its middle.
+
+    >>> collages(zoo.load("efficientnet-lite0", device="cpu"), ["cat", "espresso"], device="cpu").images.shape
+    torch.Size([2, 3, 224, 224])
+    """
+    size = network.input_size
+    whole = torch.cat([images.photograph(name, size=size, device=device) for name in names])
+    read, middle = classes(network, whole), whole[..., size // 4 : size // 4 + size // 2]
+    sides = torch.tensor(list(itertools.permutations(range(len(names)), 2)), device=whole.device)  # [N, 2]
+    masks = whole.new_zeros(len(sides), 2, size, size)
+    masks[:, 0, :, : size // 2], masks[:, 1, :, size // 2 :] = 1, 1
+    return Pairs(torch.cat([middle[sides[:, 0]], middle[sides[:, 1]]], dim=3), read[sides], masks)
+
+
 def ask_for_both(network: nn.Module, pairs: Pairs, method: Method) -> dict[str, Tensor]:
-    """Ask a method for each of two signs by its class: does the heat go to the one that was asked for?
+    """Ask a method for each of two things by its class: does the heat go to the one that was asked for?
 
     Returns:
-        "pointing game" → [N], the mean of the two questions of a scene; and "right sign": of the heat on both signs,
-        the share on the one asked for; one half where both are cold.
+        "pointing game" → [N], the mean of the two questions of a scene; and "right sign": of the heat on both, the
+        share on the one asked for; one half where both are cold.
     """
     inside = pairs.masks > 0.5  # [N, 2, S, 2·S]
     points, shares = [], []

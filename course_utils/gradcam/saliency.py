@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from course_utils import runtime
 from course_utils.arguments import as_classes, check_number, check_whole
-from course_utils.gradcam.class_score import PART, check, classes, in_parts, score
+from course_utils.gradcam.class_score import check, classes, in_parts, room, score
 
 BRIGHTNESS = "is a brightness from 0 (black) to 1 (white)"
 RELUS = frozenset({F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
@@ -187,7 +187,7 @@ def occlusion(
     def fall(some: Tensor, wanted: Tensor) -> Tensor:
         covered = torch.where(squares[:, None] > 0, fill, some[:, None])  # [n, K, 3, H, W]
         before = score(network(some), wanted)  # [n]
-        after = torch.cat([network(part) for part in covered.flatten(0, 1).split(4 * PART)])
+        after = torch.cat([network(part) for part in covered.flatten(0, 1).split(4 * room(some))])
         after = score(after, wanted.repeat_interleave(len(squares)))
         drops = before[:, None] - after.unflatten(0, (-1, len(squares)))  # [n, K]
         return torch.einsum("nk,khw->nhw", drops, squares) / squares.sum(dim=0)
@@ -235,14 +235,20 @@ def _mean_gradient(network: nn.Module, points: Tensor, labels: Tensor) -> Tensor
     return found.unflatten(0, points.shape[:2]).mean(dim=1)
 
 
-def normalise(maps: Tensor) -> Tensor:
+def normalise(maps: Tensor, *, cut: float = 0.0) -> Tensor:
     """Each map stretched to [0, 1], as for showing it; a map that is the same everywhere becomes 0, never NaN.
 
     Args:
         maps: float [N, H, W] or [H, W].
+        cut: the share of pixels, the hottest, that all become 1, in [0, 1]: a few specks leave all others dark.
 
     >>> normalise(torch.tensor([[2.0, 4.0, 6.0]]))
     tensor([[0.0000, 0.5000, 1.0000]])
     """
-    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
-    return torch.where(high > low, (maps - low) / (high - low), 0)
+    check_number("cut", cut, 0, 1, says="is a share of the pixels, such as 0.01")
+    low = maps.amin(dim=(-2, -1), keepdim=True)
+    hottest = (
+        maps.flatten(-2).topk(1 + int(cut * (maps.shape[-2:].numel() - 1)), dim=-1).values
+    )  # the last is the limit
+    high = hottest[..., -1:, None]
+    return torch.where(high > low, (maps - low).div(high - low).clamp(max=1), 0)

@@ -84,10 +84,11 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     tensor([1.])
     """
     check_alike("first", first, "second", second)
-    ranks = (stats.rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (first, second))
+    ranks = (stats.rankdata(_numbers(maps.flatten(1)), axis=1) for maps in (first, second))
     x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    return first.new_tensor(((x * y).sum(axis=1) / np.where(norms > 0, norms, 1)).tolist())
+    alike = (x * y).sum(axis=1) / np.where(norms > 0, norms, 1)
+    return torch.tensor(alike, dtype=torch.float32, device=first.device)
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
@@ -98,8 +99,14 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
     from skimage.metrics import structural_similarity  # here, because it is slow to import and only this needs it
 
     check_alike("first", first, "second", second)
-    pairs = zip(first.cpu().numpy(), second.cpu().numpy(), strict=True)
-    return first.new_tensor([structural_similarity(*pair, data_range=1.0) for pair in pairs])
+    pairs = zip(_numbers(first), _numbers(second), strict=True)
+    alike = [structural_similarity(*pair, data_range=1.0) for pair in pairs]
+    return torch.tensor(alike, dtype=torch.float32, device=first.device)
+
+
+def _numbers(maps: Tensor) -> np.ndarray:
+    """Maps of any type, on any device, as numpy and its friends take them."""
+    return maps.detach().double().cpu().numpy()
 
 
 def likeness(first: Tensor, second: Tensor) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ WIDE = "STOP and YIELD, side by side"
 
 @pytest.fixture
 def lab(monkeypatch):
-    monkeypatch.setattr(zoo, "names", zoo.shipped)  # nothing to download
+    monkeypatch.setattr(zoo, "names", lambda: [*zoo.shipped(), *zoo.photographs()])  # nothing to download
     return lesson.GradCamLab()
 
 
@@ -149,6 +149,40 @@ def test_ones_own_picture_comes_in(lab):
     assert view.class_names[int(view.probabilities.argmax())] == "stop"
     frame = lab.draw(view)
     assert "hottest pixel" not in frame.headline
+
+
+def test_two_things_on_a_photograph_are_asked_for_in_the_network_of_a_thousand_classes(lab):
+    lab.set(network="efficientnet-lite0", picture="photograph: cat and espresso")
+    lab.set(label="Egyptian cat", second="espresso")
+    assert lab.message.value == ""
+    assert "The network reads EGYPTIAN CAT" in words(lab.headline)
+    assert "head, 7×7" in dict(lab.controls["layer"].options)
+    assert lab.controls["layer"].value == "head"
+    view = last_view(lab)
+    assert view.maps.shape == (2, 224, 224)
+    left, right = (heat[:, :112].sum() / heat.sum() for heat in view.maps)
+    assert left > 0.8 > 0.2 > right
+
+
+def test_on_a_photograph_another_opacity_computes_nothing_again(lab, monkeypatch):
+    lab.set(network="efficientnet-lite0", picture="photograph: cat")
+    calls, module = [], import_module("course_utils.gradcam.gradcam")
+    original = module.evidence
+    monkeypatch.setattr(module, "evidence", lambda *a, **k: calls.append(1) or original(*a, **k))
+    for opacity in (0, 50, 100):
+        before = pixels_of(lab)
+        lab.controls["opacity"].value = opacity
+        assert np.abs(pixels_of(lab) - before).max() > 40
+    assert calls == []
+
+
+def test_a_map_as_fine_as_the_pixels_is_not_dark_but_for_a_few_specks(lab):
+    lab.set(network="efficientnet-lite0", picture="photograph: hopper", method="gradient", opacity=100)
+    heat = last_view(lab).maps
+    few, many = (saliency.normalise(heat, cut=cut).mean() for cut in (0, lesson.SPECKS))
+    assert many > 2 * few
+    shown = pixels_of(lab)[70:360, 408:700]
+    assert shown.mean() > 35
 
 
 def test_the_shortcut_network_may_be_asked():

@@ -1,9 +1,11 @@
-"""Wide scenes with two signs: where their masks say, both read, and the same from the same seed."""
+"""Wide scenes with two signs, and collages: where their masks say, both read, and the same from the same seed."""
+
+import itertools
 
 import pytest
 import torch
 
-from course_utils import signs, zoo
+from course_utils import gradcam, images, signs, zoo
 from course_utils.gradcam import pairs
 
 
@@ -31,3 +33,22 @@ def test_two_signs_are_both_read():
         top = network(made.images).topk(2, dim=1).indices
     both = (top.sort(dim=1).values == made.labels.sort(dim=1).values).all(dim=1)
     assert both.float().mean() > 0.9
+
+
+def test_a_collage_has_the_middle_of_each_photograph_in_the_half_that_its_mask_says():
+    network, names = zoo.load("efficientnet-lite0", device="cpu"), ["cat", "espresso", "rocket"]
+    made = pairs.collages(network, names, device="cpu")
+    assert made.images.shape == (6, 3, 224, 224)
+    assert made.masks.shape == (6, 2, 224, 224)
+    assert torch.equal(made.masks.sum(dim=1), torch.ones(6, 224, 224))
+    whole = [images.photograph(name, size=224, device="cpu")[0] for name in names]
+    for one, (left, right) in zip(made.images, itertools.permutations(range(3), 2), strict=True):
+        assert torch.equal(one[..., :112], whole[left][..., 56:168])
+        assert torch.equal(one[..., 112:], whole[right][..., 56:168])
+    read = [network.class_names[label] for label in made.labels[:, 0]]
+    assert read[:4] == ["Egyptian cat", "Egyptian cat", "espresso", "espresso"]
+    assert torch.equal(made.labels[0], made.labels[2].flip(0))
+    maps = pairs.ask_for_both(network, made, gradcam.gradcam)["right sign"]
+    assert (maps > 0.7).all()
+    both_cold = pairs.ask_for_both(network, made, lambda _network, x, _labels: x.new_zeros(len(x), 224, 224))
+    assert both_cold["right sign"].tolist() == [0.5] * 6

@@ -14,7 +14,7 @@ from torch import nn
 from course_utils import images as course_images
 from course_utils import runtime, signs, zoo
 from course_utils.gradcam import saliency, sanity
-from course_utils.gradcam.class_score import PART
+from course_utils.gradcam.class_score import PART, room
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed")
 
@@ -327,6 +327,16 @@ def test_a_batch_is_its_pictures(name):
     torch.testing.assert_close(together, alone, atol=1e-4 * float(alone.max()), rtol=1e-3)
 
 
+def test_of_large_pictures_fewer_go_through_a_processor_at_once():
+    assert [room(torch.zeros(1, 3, side, side)) for side in (8, 64, 128, 224, 4000)] == [PART, PART, PART // 4, 5, 1]
+    seen = []
+    network = zoo.load("efficientnet-lite0", device="cpu")
+    hook = network.register_forward_hook(lambda _network, inputs, _output: seen.append(len(inputs[0])))
+    saliency.smoothgrad(network, torch.rand(1, 3, 224, 224), 3, samples=7)
+    hook.remove()
+    assert seen == [5, 2]
+
+
 def test_more_pictures_than_fit_into_a_part():
     network, x = tiny(), images(PART + 3)
     torch.testing.assert_close(
@@ -366,6 +376,17 @@ def test_normalise_runs_from_0_to_1_and_a_flat_map_is_0():
     torch.testing.assert_close(found[0], torch.arange(6.0).view(2, 3) / 5)
     assert torch.equal(found[1:], torch.zeros(2, 2, 3))
     assert torch.equal(saliency.normalise(maps[0]), found[0])
+
+
+def test_normalise_may_show_the_hottest_pixels_alike():
+    maps = torch.arange(100.0).view(1, 10, 10)
+    assert torch.equal(saliency.normalise(maps, cut=0), saliency.normalise(maps))
+    cut = saliency.normalise(maps, cut=0.1)
+    assert (cut == 1).sum() == 10
+    torch.testing.assert_close(cut, (maps / 90).clamp(max=1))
+    assert not saliency.normalise(maps, cut=1).any()  # the limit is the coldest: nothing is hotter than the rest
+    with pytest.raises(ValueError, match=r"cut .*share of the pixels, such as 0\.01"):
+        saliency.normalise(maps, cut=2)
 
 
 @given(st.floats(0.01, 100), st.floats(-100, 100))
