@@ -90,7 +90,7 @@ def _listed(words: Collection) -> str:
 def check_distance(name: str, distance: float | Tensor, most: float = math.inf) -> None:
     """A length in pixels, such as a radius or a step: one number, or a tensor [N] of them; 0 to `most`, finite."""
     many = isinstance(distance, Tensor)
-    if distance.ndim != 1 if many else not is_number(distance):
+    if not (distance.ndim == 1 if many else is_number(distance)):
         got = f"a tensor of shape {list(distance.shape)}" if many else repr(distance)
         wrong = ValueError if many else TypeError
         raise wrong(f"{name} is one number, or a tensor [N] with one for each picture; got {got}.")
@@ -139,7 +139,7 @@ def check_alike(first_name: str, first: Tensor, second_name: str, second: Tensor
 
 # ---- networks, labels and classes --------------------------------------------------------------------------------
 def check_network(network: nn.Module) -> None:
-    """A network, of whatever kind."""
+    """Refuse what is no network."""
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, as zoo.load gives it; got {type(network).__name__}.")
 

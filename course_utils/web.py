@@ -145,11 +145,13 @@ def _open(address: str, timeout: float, headers: Mapping[str, str] | None = None
     return opener.open(urllib.request.Request(address, headers=headers), timeout=timeout)
 
 
-class _HttpOnly(urllib.request.FTPHandler):
-    """Stands where urllib would follow a redirect to an ftp server, the one kind that it knows beside http(s)."""
+class _HttpOnly(urllib.request.FTPHandler, urllib.request.FileHandler, urllib.request.DataHandler):
+    """Stands in the place of all that urllib knows beside http(s): an ftp server, a file of this machine, data:."""
 
     def ftp_open(self, req: urllib.request.Request) -> None:
         raise URLError("only http:// and https:// addresses are")
+
+    file_open = data_open = ftp_open
 
 
 def _receive_sound(url: str, file: BinaryIO, digest: str, size: int, bar: tqdm) -> None:

@@ -321,3 +321,9 @@ def test_two_notebooks_do_not_write_into_one_file(server, cache):
     server.hold.set()
     thread.join()
     assert first[0].read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("address", ["file:///etc/hostname", "data:,hello", "ftp://127.0.0.1/a"])
+def test_only_http_is_fetched(address, tmp_path):
+    with pytest.raises(web.DownloadError, match="only http"):
+        web.fetch(address, tmp_path, digest="00", size=5, name="a file", progress=False)

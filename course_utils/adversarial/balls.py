@@ -115,7 +115,8 @@ class L2(Ball):
         meetings, walls = pad(meetings, (1, 0)), pad(rooms.cumsum(dim=1), (1, 0))  # before the first wall, none is met
         free = (squares.sum(dim=1, keepdim=True) - pad(squares.cumsum(dim=1), (1, 0))).clamp(min=0)
         limit = self._limit(centre) ** 2
-        met = (meetings * free + walls <= limit).sum(dim=1, keepdim=True) - 1  # [N, 1], walls inside the ball
+        inside = (meetings * free + walls <= limit).sum(dim=1, keepdim=True)  # [N, 1]; none where there is a NaN
+        met = (inside - 1).clamp(min=0)  # walls inside the ball
         last, walls, free = (numbers.gather(1, met) for numbers in (meetings, walls, free))
         solved = (limit - walls).clamp(min=0) / free.clamp(min=torch.finfo(free.dtype).tiny)
         return per_picture(torch.maximum(solved, last).clamp(max=1).sqrt().flatten(), centre)
@@ -233,7 +234,7 @@ def exact(numbers: Tensor) -> Tensor:
 
 # ---- what can be wrong -------------------------------------------------------------------------------------------
 def check_ball(ball: Ball) -> None:
-    """A ball, of whatever norm."""
+    """Refuse what is no ball."""
     if not isinstance(ball, Ball):
         raise TypeError(f"ball must be Linf(epsilon), L2(epsilon) or L1(epsilon), as in Linf(8/255); got {ball!r}.")
 

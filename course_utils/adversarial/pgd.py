@@ -164,7 +164,7 @@ def pgd(
 def collect(
     path: Iterator[Step], images: Tensor, labels: Tensor, targets: Tensor | None, ball: Ball, *, best: bool = False
 ) -> Attack:
-    """Walk an attack's path to its end; the best keeps each picture's best point of the path, not its last one."""
+    """Walk an attack's path to its end; with `best`, each picture's best point of the path counts, not its last one."""
     losses, found = [], None
     for step in path:
         losses.append(step.loss)

@@ -50,7 +50,8 @@ class Field:
     @property
     def stride(self) -> tuple[int | float, int | float]:
         """Pixels of the input from one number to the next."""
-        return tuple(int(jump) if (jump := window.jump) == int(jump) else float(jump) for window in self.windows)
+        jumps = (window.jump for window in self.windows)
+        return tuple(int(jump) if jump == int(jump) else float(jump) for jump in jumps)
 
     def whole(self) -> Field:
         """What a number sees that depends on all places: all their windows together."""

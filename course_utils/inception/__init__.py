@@ -5,4 +5,13 @@ inception.GoogLeNet()
 """
 
 from course_utils.inception import auxiliary, branches, figures, race
-from course_utils.networks.inception import BRANCHES, MODULES, GoogLeNet, Inception, SignsInception, from_torchvision
+from course_utils.networks.inception import (
+    BRANCHES,
+    MODULES,
+    Auxiliary,
+    GoogLeNet,
+    Inception,
+    SignsInception,
+    SmallInception,
+    from_torchvision,
+)

@@ -43,7 +43,7 @@ def name_of(network: nn.Module, layer: str | nn.Module) -> str:
         if layer and name in known:
             return name
     names = [name.removeprefix("body.") for name in known if name not in ("", "body")]
-    outer, inner = ([name for name in names if ("." in name) is inside] for inside in (False, True))
+    outer, inner = [name for name in names if "." not in name], [name for name in names if "." in name]
     similar = difflib.get_close_matches(layer, names, n=1, cutoff=0.5)
     whose = getattr(network, "name", "this network")
     question = f"did you mean {similar[0]!r}? There are" if similar else "there are"
@@ -52,22 +52,23 @@ def name_of(network: nn.Module, layer: str | nn.Module) -> str:
 
 
 # ---- those with maps -------------------------------------------------------------------------------------------
-def spatial_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
+def spatial_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[int, int, int]]:
     """The layers whose output has places, in the order of computation: name → channels, height, width.
 
-    Names are those of `network.body` where there is one; a layer that is used several times counts at its last use.
+    Names are those of `network.body` where there is one; a layer that is used several times counts at its last use. A
+    network that does not know its `input_size` is shown some images that it takes.
     """
-    return {name: tuple(output.shape[1:]) for name, (_, output) in _outputs(network).items()}
+    return {name: tuple(output.shape[1:]) for name, (_, output) in _outputs(network, images).items()}
 
 
-def outer_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
+def outer_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, tuple[int, int, int]]:
     """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few.
 
     A part in which the maps shrink more than once, such as all the stages of a network together, gives way to its own.
     """
     every = {
         name: tuple(output.shape[1:])
-        for name, (module, output) in _outputs(network).items()
+        for name, (module, output) in _outputs(network, images).items()
         if output.shape[2:].numel() > 1 and not isinstance(module, (nn.Identity, nn.Dropout))
     }
     levels = ({name for name in every if name.count(".") == dots} for dots in (0, 1))
@@ -80,8 +81,8 @@ def outer_layers(network: nn.Module) -> dict[str, tuple[int, int, int]]:
 def last_layer(network: nn.Module, images: Tensor | None = None) -> str:
     """The last layer with maps over places: where Grad-CAM is taken unless you say otherwise.
 
-    Pooling layers, dropout and identities are passed over, and so is what only hands their output on. A network that
-    does not know its `input_size` is shown some images that it takes.
+    Pooling layers, dropout and identities are passed over, and so is what only hands their output on; images as in
+    `spatial_layers`.
     """
     outputs = _outputs(network, images)
     skipped = {id(output) for module, output in outputs.values() if isinstance(module, (nn.Dropout, *POOLING))}

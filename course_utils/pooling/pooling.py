@@ -141,7 +141,7 @@ def _check_fit(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: 
                 f"{size[0]}×{size[1]} pixels{around}; take a smaller kernel or a larger picture."
             )
     for edge, span, jump, pad, gap in zip(size, reach, stride, padding, dilation, strict=True):
-        places = torch.arange(-pad, edge + pad).unfold(0, span, jump)[:, ::gap]  # [windows, kernel]
+        places = torch.arange(-pad, edge + pad, device="cpu").unfold(0, span, jump)[:, ::gap]  # [windows, kernel]
         if not ((places >= 0) & (places < edge)).any(dim=1).all():  # with a dilation it can leap over the picture
             raise ValueError(
                 f"with padding {max(padding)} and dilation {max(dilation)} a window sees nothing but padding; take "

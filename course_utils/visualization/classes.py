@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from course_utils import training
 from course_utils.runtime import kept
 from course_utils.visualization.ascent import climb
 from course_utils.visualization.objectives import Logit, Probability
@@ -52,8 +53,7 @@ def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 6
     """
     both, how = [Logit(label), Probability(label)], {"steps": steps, "snapshots": range(steps + 1)}
     path = climb(network, both, start=start, recipe=NAIVE, optimizer=PLAIN, **how)
-    with torch.no_grad(), kept(network):
-        answers = network(torch.cat(list(path.snapshots.values()))).unflatten(0, (-1, 2))  # [steps + 1, 2, classes]
+    answers = training.predict(network, torch.cat(list(path.snapshots.values())), batch=16).unflatten(0, (-1, 2))
     return ClassClimb(path.images, answers[..., label], answers.softmax(dim=-1)[..., label], path.gradients)
 
 

@@ -71,7 +71,7 @@ class Sum(Objective):
 
 @dataclass(frozen=True)
 class Filter(Objective):
-    """The mean of one filter's map: `index` from 0, `layer` by its name, with `body.` or without.
+    """The mean of one filter's map: `index` from 0, `layer` one of `spatial_layers`, with `body.` or without.
 
     >>> Filter("stage3", 5)
     Filter(layer='stage3', index=5)

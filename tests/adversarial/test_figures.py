@@ -224,3 +224,7 @@ def test_a_picture_with_few_colours_is_smaller_and_looks_alike():
     assert np.array_equal(shown[0], pixels)
     assert np.abs(shown[1] - pixels).mean() < 6
     assert len(np.unique(shown[1].reshape(-1, 3), axis=0)) <= 256
+
+
+def test_maps_of_two_sizes_share_their_colours():
+    assert decision_map.class_colours([HALF, np.ones((5, 5), dtype=int)], label=0).keys() == {0, 1}

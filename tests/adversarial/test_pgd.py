@@ -603,3 +603,15 @@ def test_a_network_that_answers_nan_is_no_success(network):
     network[-1].bias.data.fill_(math.nan)
     with pytest.raises(ValueError, match="the network answered with NaN or infinity"):
         pgd(network, IMAGES, LABELS, **GOOD)
+
+
+@pytest.mark.parametrize(
+    ("attack", "ball"),
+    [(pgd, Linf(8 / 255)), (pgd, L2(0.5)), (pgd, L1(10.0)), (apgd, Linf(8 / 255)), (apgd, L2(0.5))],
+)
+def test_a_network_that_answers_with_nan_is_told_in_every_ball(attack, ball):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    nn.init.constant_(network[1].weight, float("nan"))
+    how = {"step_size": ball.epsilon / 4} if attack is pgd else {}
+    with pytest.raises(ValueError, match="answered with NaN or infinity"):
+        attack(network, torch.rand(2, 3, 4, 4), torch.tensor([0, 1]), ball=ball, steps=3, **how)

@@ -104,3 +104,13 @@ def test_maps_are_compared_on_a_device_without_float64(alike):
     exact = alike(first, second)
     with NoFloat64():
         torch.testing.assert_close(alike(first, second), exact, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int64, torch.bfloat16, torch.float64])
+def test_maps_of_any_type_are_compared(kind):
+    first = torch.arange(98).view(2, 7, 7).to(kind)
+    for likeness in (sanity.rank_correlation, sanity.ssim):
+        assert likeness(first, first).tolist() == pytest.approx([1.0, 1.0])
+        assert likeness(first, first).dtype == torch.float32
+    maps = torch.rand(2, 7, 7, requires_grad=True)
+    assert sanity.ssim(maps, maps).tolist() == pytest.approx([1.0, 1.0])

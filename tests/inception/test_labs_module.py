@@ -100,3 +100,9 @@ def test_a_moved_slider_draws_one_picture_and_counts_two_modules(module_lab, mon
     monkeypatch.setattr(module.figures, "module", lambda cost, **how: drawn.append(cost) or draw(cost, **how))
     module_lab.controls["three"].value = 200
     assert (len(counted), len(drawn)) == (2, 1)
+
+
+def test_widths_may_be_lists_where_the_reductions_are_left_out():
+    tuples, lists = (192, 64, (96, 128), (16, 32), 32), (192, 64, [96, 128], [16, 32], 32)
+    bills = [module.account(widths, (3, 5), 28, reductions=False).macs for widths in (tuples, lists)]
+    assert bills[0] == bills[1] > module.account(tuples, (3, 5), 28).macs

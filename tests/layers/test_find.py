@@ -9,6 +9,7 @@ from torch import nn
 
 from course_utils import zoo
 from course_utils.layers import find
+from course_utils.layers.find import outer_layers, spatial_layers
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +129,11 @@ def test_listing_leaves_the_network_as_it_was_also_after_an_error():
     assert not any(layer._forward_hooks for layer in network.modules())
     assert all(layer.training for layer in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_bare_network_shows_its_layers_when_it_is_given_pictures():
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+    with pytest.raises(ValueError, match="give a batch"):
+        spatial_layers(network)
+    assert spatial_layers(network, torch.zeros(1, 3, 8, 8)) == {"0": (2, 6, 6), "1": (2, 6, 6)}
+    assert list(outer_layers(network, torch.zeros(1, 3, 8, 8))) == ["0", "1"]

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils import pooling, runtime
+from course_utils.costs.accounting import account
 from course_utils.pooling import avg_pool2d, blur_pool2d, max_pool2d
 
 MAX_SLIDE = torch.tensor([[29, 15, 28, 184], [0, 100, 70, 38], [12, 12, 7, 2], [12, 12, 45, 6]]).float()
@@ -256,3 +257,15 @@ def test_without_pooling_nothing_shrinks_and_the_network_is_left_alone():
     assert bare(x).shape == (1, 4, 16, 16)
     assert network(x).shape == (1, 4, 3, 3)
     assert isinstance(bare[2], nn.MaxPool2d)
+
+
+def test_a_network_with_our_own_pooling_can_be_counted():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x):
+            return pooling.max_pool2d(self.layer(x), 2)
+
+    assert account(Pooled(), 16).macs == 14 * 14 * 2 * 27

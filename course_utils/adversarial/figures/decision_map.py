@@ -8,6 +8,7 @@ Papers: Okabe and Ito (2008) for the colours; the lecture's "Visualization of de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -38,8 +39,8 @@ FINE = 2  # lines are drawn so many times larger
 
 # ---- bare squares ------------------------------------------------------------------------------------------------
 def class_colours(maps: Sequence[np.ndarray], label: int) -> dict[int, str]:
-    """A colour for each class of several maps, int [P, P] each: blue for the true one, the others by their area."""
-    found, counts = np.unique(np.stack(maps), return_counts=True)
+    """A colour for each class of several maps, int [P, P], of any P: blue for the true one, the others by their area."""
+    found, counts = np.unique(np.concatenate([np.ravel(one) for one in maps]), return_counts=True)
     order = [number for number in found[np.argsort(-counts, kind="stable")].tolist() if number != label]
     return {label: BLUE} | {number: OTHERS[min(k, len(OTHERS) - 1)] for k, number in enumerate(order)}
 
@@ -175,16 +176,20 @@ def regions(
     colours = class_colours([classes], label)
     square = square_regions(classes, confidence, reach=reach, colours=colours, edge=edge, marks=marks)
     figure, canvas = sheet(WIDTH, 608)
-    axes = figure.add_axes((LEFT / WIDTH, BELOW / 608, len(square) / WIDTH, len(square) / 608))
+    left = LEFT + extra(60)
+    axes = figure.add_axes((left / WIDTH, BELOW / 608, len(square) / WIDTH, len(square) / 608))
     far = reach * unit
     axes.imshow(square, extent=(-far, far, -far, far))
     of = f", in {unit}ths" if unit != 1 else ""
-    dress(axes, title, f"α: {names[0]}{of}", f"β: {names[1]}{of}", x=(MARGIN - LEFT) / len(square), y=1.02)
+    dress(axes, title, f"α: {names[0]}{of}", f"β: {names[1]}{of}", x=(MARGIN - left) / len(square), y=1.02)
     axes.grid(False)
-    axes.set(xticks=np.linspace(-far, far, 5), yticks=np.linspace(-far, far, 5))
+    ticks = np.linspace(-far, far, 5)
+    words = [f"{round(tick, 2 if far < 2 else 1):g}".replace("-", "−") for tick in ticks]
+    axes.set(xticks=ticks, yticks=ticks, xticklabels=words, yticklabels=words)
     shares = {number: float((np.asarray(classes) == number).mean()) for number in colours}
     says = {k: "< 1 %" if share < 0.005 else f"{share:.0%}".replace("%", " %") for k, share in shares.items()}
-    shown = [Patch(color=colours[k], label=f"{class_names[k]}, {says[k]} of the square") for k in colours]
+    called = {k: shorten(class_names[k], 24, placeholder=" …") for k in colours}
+    shown = [Patch(color=colours[k], label=f"{called[k]}, {says[k]} of the square") for k in colours]
     shown = [*shown[: len(OTHERS) + 1], Patch(alpha=0, label="strong colour: the network is sure")]
     if edge is not None:
         shown.append(Line2D([], [], color=INK, linewidth=2, label="edge of the ε-ball in this plane"))

@@ -30,7 +30,7 @@ def account(widths: Sequence, kernels: tuple[int, int], side: int, *, reductions
         reductions: whether the 1×1 filters stand in front.
     """
     if not reductions:
-        widths = [(None, width[1]) if isinstance(width, tuple) else width for width in widths]
+        widths = [(None, width[1]) if isinstance(width, (tuple, list)) else width for width in widths]
     with torch.device("meta"):
         module = Inception(*widths, kernels=kernels)
     return accounting.account(module, (widths[0], side, side))

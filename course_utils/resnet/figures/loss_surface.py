@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.spatial.distance import cdist
 
 from course_utils.figures.base import WIDTH, begin, text
 from course_utils.figures.colours import INK, PALE, PAPER, shades
@@ -59,6 +58,8 @@ def _bands(losses: np.ndarray, side: int) -> np.ndarray:
 
 def fill_gaps(heights: np.ndarray) -> np.ndarray:
     """Fill a square, float [P, P]: where it holds NaN, with a mean of what is known, the nearest counting most."""
+    from scipy.spatial.distance import cdist  # here, because it is slow to import
+
     missing, result = np.isnan(heights), heights.copy()
     if missing.all():
         return np.ones_like(heights)

@@ -16,7 +16,7 @@ from course_utils.labs.seeing import SeeingLab, networks_to_choose
 from course_utils.layers.find import outer_layers
 from course_utils.visualization.figures import fewer_shades
 
-layers = lru_cache(maxsize=4)(outer_layers)  # a pass of the network, and asked for whenever a control moves
+layers = lru_cache(maxsize=1)(outer_layers)  # a pass of the network, and asked for whenever a control moves
 Controls = Mapping[str, widgets.Widget]
 Options = list[tuple[str, str, int]]  # words, name and filters of each entry in the menu of layers
 
