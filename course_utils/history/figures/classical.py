@@ -98,6 +98,7 @@ def features(
         captions: three, one under each picture.
     """
     side = 320  # a whole multiple of 64 and of the 32 that the layer answers
+    answer = np.asarray(Image.fromarray(answer).resize((side, side), Image.Resampling.NEAREST))  # place under place
     three = [key_points(pixels, *points, side=side), gradient_cells(cells, side=side), answer]
     titles = ["SIFT: key points", "HOG: cells of gradients", f"CNN: the answer of filter {chosen}"]
     above = panels(three, titles, captions, side=side)
