@@ -106,7 +106,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
 def _numbers(maps: Tensor) -> np.ndarray:
     """Maps of any type, on any device, as numpy and its friends take them."""
-    return maps.detach().cpu().double().numpy()  # some devices have no float64
+    return maps.detach().float().cpu().numpy().astype(np.float64)  # some devices have no float64
 
 
 def likeness(first: Tensor, second: Tensor) -> dict[str, Tensor]:
