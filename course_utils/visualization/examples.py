@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from course_utils.arguments import check_whole, is_whole
 from course_utils.costs import receptive_field
-from course_utils.images import ROUNDING, check_range
+from course_utils.images import PHOTOGRAPHS, ROUNDING, check_range, photograph
 from course_utils.layers.find import layer_of
 from course_utils.layers.hooks import hear
 from course_utils.runtime import kept
 from course_utils.visualization.objectives import LOGITS
 
 BATCH = 64  # pictures that go through the network at once
+SINGLE = tuple(name for name in PHOTOGRAPHS if name not in ("cat-and-espresso", "stop"))  # each shows things of its own
 
 
 # ---- the results -----------------------------------------------------------------------------------------------
@@ -121,6 +122,23 @@ def _boxes(seen: receptive_field.Field, places: Tensor) -> Tensor:
         firsts.append(torch.floor(place * float(window.jump) + float(window.first) + 1e-6).long())
     first = torch.stack(firsts, dim=-1)  # [F, K, 2]: row, column
     return torch.cat([first, first + first.new_tensor(seen.size)], dim=-1)
+
+
+# ---- photographs to look through -------------------------------------------------------------------------------
+def views(name: str, size: int = 224, device: str | torch.device | None = None) -> Tensor:
+    """A photograph that ships, and its four quarters, twice as large: five pictures to look through.
+
+    Args:
+        name: one of `images.PHOTOGRAPHS`; `SINGLE` are those that repeat no other.
+        size: of each view, in pixels.
+        device: where they lie; None takes the best device of this machine.
+
+    >>> views("cat", device="cpu").shape
+    torch.Size([5, 3, 224, 224])
+    """
+    whole, large = (photograph(name, size=edge, device=device) for edge in (size, 2 * size))
+    quarters = large.unflatten(3, (2, size)).unflatten(2, (2, size))  # [1, 3, 2, size, 2, size]
+    return torch.cat([whole, quarters.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)])
 
 
 # ---- what excites a filter most --------------------------------------------------------------------------------

@@ -201,13 +201,20 @@ def top_examples(
 
 
 def agreement(
-    optima: Pictures, patches: Sequence[Pictures], *, names: Sequence[str], notes: Sequence[str], title: str
+    optima: Pictures,
+    patches: Sequence[Pictures],
+    *,
+    names: Sequence[str],
+    notes: Sequence[str],
+    title: str,
+    found: str = "what it found in the street",
 ) -> np.ndarray:
     """Filters in rows: to the left the picture that was made for one, to the right real patches that excite it most.
 
     Args:
         optima, patches: one, and some, for each row.
         names, notes: of the rows, a few words each: the second line stands below the first.
+        found: the words over the real patches.
 
     >>> small = np.zeros((32, 32, 3), np.uint8)
     >>> agreement([small], [[small] * 4], names=["filter 3"], notes=["agrees"], title="Made and found").shape[1:]
@@ -218,7 +225,7 @@ def agreement(
     second = left + side + gap
     canvas, draw = begin(92 + (side + 14) * len(optima), title)
     text(draw, (left + side / 2, 70), "what it drew", size=19, colour=PALE)
-    text(draw, (second, 70), "what it found in the street", size=19, colour=PALE, anchor="lm")
+    text(draw, (second, 70), found, size=19, colour=PALE, anchor="lm")
     for i, (optimum, row) in enumerate(zip(optima, patches, strict=True)):
         top = 92 + i * (side + 14)
         text(draw, (left - 22, top + side / 2 - 14), names[i], size=20, bold=True, anchor="rm", width=left - 40)
@@ -254,7 +261,7 @@ def climbing(
     """
     left = panels([picture], [title], [caption], side=384, width=424)
     chart = quick_curves(
-        {"this picture": scores} | ({"strongest real scene": ([0, steps], [best, best])} if best is not None else {}),
+        {"this picture": scores} | ({"the strongest real one": ([0, steps], [best, best])} if best is not None else {}),
         title="How the score climbs",
         x_label="step",
         y_label=y_label,

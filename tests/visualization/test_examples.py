@@ -138,6 +138,21 @@ def test_patches_are_what_the_boxes_hold_and_grey_beyond_the_edge(networks, scen
         assert torch.equal(patches[f, k], padded[:, top + 25 : bottom + 25, left + 25 : right + 25])
 
 
+def test_views_are_a_photograph_and_its_four_quarters():
+    views = examples.views("palace", 96, "cpu")
+    assert views.shape == (5, 3, 96, 96)
+    large = images.photograph("palace", size=192, device="cpu")[0]
+    corners = [
+        large[:, rows, columns] for rows in (slice(96), slice(96, 192)) for columns in (slice(96), slice(96, 192))
+    ]
+    for quarter, corner in zip(views[1:], corners, strict=True):
+        assert torch.equal(quarter, corner)
+    torch.testing.assert_close(views[:1], images.photograph("palace", size=96, device="cpu"))
+    assert set(examples.SINGLE) < set(images.PHOTOGRAPHS)
+    with pytest.raises(images.PictureError, match="there is no photograph called 'dog'"):
+        examples.views("dog")
+
+
 def test_fewer_pictures_than_asked_for_are_all_there_are(networks, scenes):
     assert examples.top_examples(networks["signs-alexnet"], scenes[:3], "features.0", 0).values.shape == (1, 3)
 

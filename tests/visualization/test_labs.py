@@ -163,6 +163,22 @@ def test_classes_are_climbed_in_two_ways(lab):
     assert lab.message.value == ""
 
 
+def test_a_network_of_photographs_looks_through_photographs(lab):
+    lab.reset()
+    lab.set(network="efficientnet-lite0", steps=1)
+    lab.set(layer="stages.2", filter=3)
+    assert lab.message.value == ""
+    assert lab._climbing.real.shown == 5 * len(examples.SINGLE)
+    assert "views of photographs" in lesson.below(lab._climbing)
+    assert len(list(lab._climbing.scenes())) == 8
+    lab.set(layer=lesson.LOGIT, filter=967)
+    assert "espresso went from" in words(lab.headline)
+    assert "of 40 views of photographs" in words(lab.headline)
+    first = examples.SINGLE[int(lab._climbing.real.pictures[0, 0]) // 5]
+    assert first == "espresso"  # of all views, the cup has the highest logit of it
+    lab.reset()
+
+
 def test_a_filter_that_is_not_there_is_refused_in_a_sentence():
     network = zoo.load("signs-alexnet", device="cpu")
     with pytest.raises(ValueError, match="has 64 filters, 0 to 63; there is no filter 64"):

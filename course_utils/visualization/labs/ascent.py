@@ -21,7 +21,7 @@ from course_utils.labs import base
 from course_utils.labs.seeing import SMALL
 from course_utils.visualization import figures as drawings
 from course_utils.visualization.ascent import Step, climb_steps
-from course_utils.visualization.examples import Examples, top_examples_steps
+from course_utils.visualization.examples import SINGLE, Examples, top_examples_steps, views
 from course_utils.visualization.labs.layers import LayersLab, Options, layers
 from course_utils.visualization.objectives import LOGITS, Filter, Layer, Logit, Neuron, Probability
 from course_utils.visualization.recipes import Recipe, part_of_full
@@ -41,9 +41,11 @@ ALT = "A picture that climbed from noise until a filter answered strongly, and t
 
 
 @lru_cache(maxsize=64)
-def block(number: int, size: int) -> Tensor:
-    """A few rendered scenes of all classes, [16, 3, size, size], the same on every machine."""
-    return signs.render(16, size=size, seed=600 + number, device="cpu").images
+def block(number: int, size: int, scenes: bool) -> Tensor:
+    """Some pictures to look through: rendered scenes of all classes, [16, 3, size, size], or a photograph's views."""
+    if scenes:
+        return signs.render(16, size=size, seed=600 + number, device="cpu").images  # the same on every machine
+    return views(SINGLE[number], size, "cpu")  # [5, 3, size, size]
 
 
 # ---- the lab ---------------------------------------------------------------------------------------------------
@@ -60,7 +62,7 @@ class Climbing:
     wished: int = 0  # the filter that was chosen, which this layer may not have
     last: Step | None = None
     scores: list[list[float]] = field(default_factory=list)  # a row a step
-    real: Examples | None = None  # None while nobody has looked
+    real: Examples | None = None  # None while nobody has looked; a network of signs looks through scenes
 
     def go(self) -> None:
         """One step."""
@@ -72,16 +74,28 @@ class Climbing:
         """Whether it climbs classes, not filters."""
         return self.layer in (LOGIT, PROBABILITY)
 
+    @property
+    def of_signs(self) -> bool:
+        """Whether the network knows road signs: then it looks through scenes, and else through photographs."""
+        return len(self.network.class_names) == len(signs.CLASSES)
+
+    @property
+    def where(self) -> str:
+        """What it looks through, in words."""
+        return "real scenes" if self.of_signs else "views of photographs"
+
     def name(self, index: int) -> str:
         """What the picture with this place in the batch is of."""
         number = self.filters[index]
         return self.network.class_names[number] if self.of_class else f"filter {number}"
 
     def scenes(self) -> Iterator[tuple[np.ndarray, list[int]]]:
-        """The real scenes so far, the strongest first: pixels, and what is seen of them."""
+        """The real scenes or views so far, the strongest first: pixels, and what is seen of them."""
         if self.real is not None:
+            many = len(block(0, self.network.input_size, self.of_signs))
             for which, box in zip(self.real.pictures[0].tolist(), self.real.boxes[0].tolist(), strict=True):
-                yield images.to_pixels(block(which // 16, self.network.input_size)[which % 16]), box
+                shown = block(which // many, self.network.input_size, self.of_signs)[which % many]
+                yield images.to_pixels(shown), box
 
 
 class VisualizationLab(LayersLab):
@@ -174,10 +188,11 @@ class VisualizationLab(LayersLab):
         layer = LOGITS if climbing.of_class else climbing.layer
         key = (network.name, layer)
         if key not in self._real:
-            if climbing.of_class and len(network.class_names) != len(signs.CLASSES):
-                return  # a street holds no goldfish
-            scenes = (block(k, network.input_size) for k in range(16 if network.input_size <= SMALL else 3))
-            for search in top_examples_steps(network, scenes, layer, count=drawings.ROW):
+            size, count = network.input_size, len(SINGLE)
+            if climbing.of_signs:
+                count = 16 if size <= SMALL else 3
+            pictures = (block(k, size, climbing.of_signs) for k in range(count))
+            for search in top_examples_steps(network, pictures, layer, count=drawings.ROW):
                 yield search.only(number)
             self._real[key] = search
         yield self._real[key].only(number)
@@ -237,9 +252,9 @@ def strongest_rival(climbing: Climbing) -> float | None:
 def below(climbing: Climbing) -> str:
     """The words over the row of real scenes."""
     if climbing.real is None:
-        return "The real scenes that excite it most: looked for when the climb is done"
+        return f"The {climbing.where} that excite it most: looked for when the climb is done"
     which = "with the highest logit" if climbing.of_class else "that excite it most; outlined is what it sees"
-    return f"Of {climbing.real.shown} real scenes, those {which}"
+    return f"Of {climbing.real.shown} {climbing.where}, those {which}"
 
 
 def headline(climbing: Climbing) -> str:
@@ -255,7 +270,7 @@ def headline(climbing: Climbing) -> str:
         told += f"{what} went from {scores[0][0]:.2f} to <b>{now[0]:.2f}</b>."
     if (rival := strongest_rival(climbing)) is not None:
         mark = "✓ more than" if now[0] > rival else "less than"
-        told += f' <span style="color:{figures.BLUE}">{mark} the strongest of {climbing.real.shown} real scenes'
+        told += f' <span style="color:{figures.BLUE}">{mark} the strongest of {climbing.real.shown} {climbing.where}'
         told += f" ({rival:.2f})</span>."
     warnings, shown = [], climbing.filters[0]
     if climbing.wished != shown and climbing.show != WHOLE:
