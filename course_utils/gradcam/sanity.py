@@ -88,7 +88,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     alike = (x * y).sum(axis=1) / np.where(norms > 0, norms, 1)
-    return torch.tensor(alike, dtype=torch.float32, device=first.device)
+    return torch.tensor(alike.tolist(), dtype=torch.float32, device=first.device)
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
