@@ -1,6 +1,6 @@
-"""Compute what notebook 7 shows and has no time for: `make results NAMES=gradcam`, some seven minutes on one core.
+"""Compute what notebook 7 shows and has no time for: `make results NAMES=gradcam`, some twenty minutes on one core.
 
-    python scripts/results_gradcam.py [network scores pairs nuisances layers sanity]
+    python scripts/results_gradcam.py [network scores pairs nuisances layers sanity collages collage_layers …]
 
 Writes the network with the shortcut to data/networks/lessons/ and the tables to data/gradcam/. Everything follows from
 the seeds below; the numbers differ in the last digits from machine to machine, as floating-point sums do.
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import results
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course_utils import gradcam, runtime, signs, training, zoo
+from course_utils import gradcam, images, runtime, signs, training, zoo
 from course_utils.gradcam import comparison, localisation, pairs, sanity, shortcut
 from course_utils.gradcam.comparison import Interval, interval
 from course_utils.networks.resnet import SignsResNet
@@ -32,6 +33,13 @@ LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of each dial
 NUISANCES = {"clutter": "clutter", "size": "distance", "occlusion": "occlusion"}  # what it is called → the dial
 SANITY = ("gradient", "SmoothGrad", "guided backprop", "Grad-CAM, stage3", "guided Grad-CAM, stage3", "Sobel edges")
 SANITY_SCENES, SANITY_SEEDS = 30, 2
+READER, LAST, EARLIER = "efficientnet-lite0", "head", "stages.4"  # for photographs: layers of 7×7 and of 14×14
+ONE_THING = ("cat", "espresso", "camera", "hopper", "palace", "rocket")  # photographs whose halves are still the thing
+PHOTOGRAPHS = (*ONE_THING, "flower", "astronaut")
+LIGHTER = {  # a gradient of theirs takes ten times as long as one of a sign
+    "SmoothGrad": partial(gradcam.saliency.smoothgrad, samples=10),
+    "integrated gradients": partial(gradcam.saliency.integrated_gradients, steps=16),
+}
 
 
 # ---- the network with the shortcut -----------------------------------------------------------------------------
@@ -171,32 +179,82 @@ def sanity_check() -> None:
     scenes = signs.render(SANITY_SCENES, seed=SCENES_SEED + 3, dials=comparison.DIALS, device="cpu")
     parts = sanity.cascade(network, scenes.images)
     methods = {name: method for name, method in comparison.methods().items() if name in SANITY}
-    before = {name: method(network, scenes.images, scenes.labels) for name, method in methods.items()}
+    facts = {"scenes": SANITY_SCENES, "seeds": SANITY_SEEDS, "seed": SCENES_SEED + 3, "parts": parts}
+    store("sanity", facts | {"rows": without_weights(network, scenes.images, scenes.labels, parts, methods)})
+
+
+def without_weights(network: zoo.PixelNetwork, x: Tensor, labels: Tensor, parts: list[str], methods: dict) -> dict:
+    """Method → measure of likeness → its interval after 0, 1, 2, … parts have lost their weights."""
+    before = {name: method(network, x, labels) for name, method in methods.items()}
     found: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
-    for count in tqdm(range(len(parts) + 1), desc="sanity"):
+    for count in tqdm(range(len(parts) + 1), desc=f"sanity, {network.name}"):
         alike: dict = {name: {"rank correlation": [], "SSIM": []} for name in methods}
         for seed in range(SANITY_SEEDS if count else 1):
             empty = sanity.randomise(network, parts[:count], seed) if count else network
             for name, method in methods.items():
-                after = method(empty, scenes.images, scenes.labels)
-                for kind, values in sanity.likeness(before[name], after).items():
+                for kind, values in sanity.likeness(before[name], method(empty, x, labels)).items():
                     alike[name][kind].append(values)
         for name, kinds in alike.items():
             for kind, values in kinds.items():
                 found[name][kind].append(told(interval(kind, torch.stack(values).mean(dim=0))))  # of seeds, then scenes
-    facts = {"scenes": SANITY_SCENES, "seeds": SANITY_SEEDS, "seed": SCENES_SEED + 3, "parts": parts}
-    store("sanity", facts | {"rows": found})
+    return found
+
+
+# ---- photographs -----------------------------------------------------------------------------------------------
+def for_photographs() -> dict[str, comparison.Method]:
+    """The methods and baselines with the layers of the network of a thousand classes; no occlusion, which is slow."""
+    methods = {**comparison.methods(LAST, EARLIER), **LIGHTER}
+    methods |= {f"guided Grad-CAM, {LAST}": partial(gradcam.guided_gradcam, layer=LAST)}
+    return {name: method for name, method in methods.items() if name != "occlusion"}
+
+
+def collages() -> None:
+    """Two photographs in one picture, each half asked for by its own class, by all methods."""
+    ask_collages("collages", for_photographs())
+
+
+def collage_layers() -> None:
+    """The same by Grad-CAM and HiResCAM, at every layer of at most 28×28 places."""
+    layers = [name for name, size in gradcam.outer_layers(zoo.load(READER, device="cpu")).items() if size[1] <= 28]
+    kinds = {"Grad-CAM": gradcam.gradcam, "HiResCAM": gradcam.hirescam}
+    methods = {f"{name}, {layer}": partial(kind, layer=layer) for name, kind in kinds.items() for layer in layers}
+    ask_collages("collage_layers", methods)
+
+
+def ask_collages(name: str, methods: dict[str, comparison.Method]) -> None:
+    """One table of collages; as a photograph is in ten of them, no interval: mean, least and most."""
+    network = zoo.load(READER, device="cpu")
+    made, rows = pairs.collages(network, ONE_THING, device="cpu"), {}
+    for method in tqdm(methods, desc=name):
+        found = pairs.ask_for_both(network, made, methods[method])
+        point, right = found["pointing game"].mean().item(), found["right sign"]
+        spread = right.mean().item(), right.min().item(), right.max().item()
+        rows[method] = {"pointing game": told((point,) * 3), "right half": told(spread)}
+    read = [network.class_names[label] for label in made.labels[:: len(ONE_THING) - 1, 0]]
+    store(name, {"photographs": ONE_THING, "read": read, "collages": len(made.images), "rows": rows}, READER)
+
+
+def sanity_photographs() -> None:
+    """The sanity check on photographs, each asked for what the trained network reads."""
+    network = zoo.load(READER, device="cpu")
+    x = torch.cat([images.photograph(name, size=network.input_size, device="cpu") for name in PHOTOGRAPHS])
+    parts = ["classifier", *reversed(gradcam.outer_layers(network))]
+    wanted = [name.replace("stage3", LAST) for name in SANITY]
+    methods = {name: method for name, method in for_photographs().items() if name in wanted}
+    rows = without_weights(network, x, training.predict(network, x).argmax(dim=1), parts, methods)
+    facts = {"photographs": PHOTOGRAPHS, "seeds": SANITY_SEEDS, "parts": parts}
+    store("sanity_photographs", facts | {"rows": rows}, READER)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------
-def told(one: Interval) -> list[float]:
+def told(one: Interval | tuple[float, float, float]) -> list[float]:
     """Mean, lower and upper end, as a file has them."""
     return [round(value, 4) for value in one]
 
 
-def store(name: str, facts: dict) -> None:
+def store(name: str, facts: dict, network: str = NETWORK) -> None:
     """Write one table, with how it was made."""
-    results.write(FOLDER / f"{name}.json", {"made": results.made("gradcam", name, network=NETWORK), **facts})
+    results.write(FOLDER / f"{name}.json", {"made": results.made("gradcam", name, network=network), **facts})
 
 
 PARTS = {
@@ -206,6 +264,9 @@ PARTS = {
     "nuisances": nuisances,
     "layers": layers,
     "sanity": sanity_check,
+    "collages": collages,
+    "collage_layers": collage_layers,
+    "sanity_photographs": sanity_photographs,
 }
 
 

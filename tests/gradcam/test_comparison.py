@@ -1,14 +1,15 @@
 """The comparison: error bars that hold what they say, and tables that come out again from their seeds."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from course_utils import gradcam, runtime, signs, zoo
-from course_utils.gradcam import comparison, localisation, pairs, sanity
+from course_utils import gradcam, images, runtime, signs, zoo
+from course_utils.gradcam import comparison, localisation, pairs, saliency, sanity
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,54 @@ def test_every_table_says_how_it_was_made(name):
     assert table["made"]["command"] == f"python scripts/results_gradcam.py {name}"
     assert table["scenes"] >= 30
     assert "seed" in table
+
+
+# ---- the tables of photographs ---------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def reader():
+    return zoo.load("efficientnet-lite0", device="cpu")
+
+
+@pytest.mark.parametrize(("name", "methods"), [
+    ("collages", {"Grad-CAM, head": gradcam.gradcam, "Sobel edges": comparison.sobel_edges}),
+    ("collage_layers", {"HiResCAM, stages.5": partial(gradcam.hirescam, layer="stages.5")}),
+])  # fmt: skip
+def test_the_tables_of_collages_come_out_again(reader, name, methods):
+    table = comparison.load_table(name)
+    made = pairs.collages(reader, table["photographs"], device="cpu")
+    assert [reader.class_names[label] for label in made.labels[::5, 0]] == table["read"]
+    assert len(made.images) == table["collages"] == 30
+    for method, of in methods.items():
+        found, stored = pairs.ask_for_both(reader, made, of), table["rows"][method]
+        right = found["right sign"]
+        assert found["pointing game"].mean().item() == pytest.approx(stored["pointing game"][0], abs=0.04)
+        spread = [right.mean().item(), right.min().item(), right.max().item()]
+        assert spread == pytest.approx(stored["right half"], abs=0.01)
+
+
+def test_who_does_not_listen_gets_one_half_of_every_collage_by_its_construction():
+    for name in ("centre", "Sobel edges", "random"):
+        assert comparison.load_table("collages")["rows"][name]["right half"] == [0.5, 0.5, 0.5]
+
+
+def test_the_sanity_table_of_photographs_comes_out_again(reader):
+    table, count = comparison.load_table("sanity_photographs"), 3
+    assert table["parts"] == ["classifier", "head", *(f"stages.{k}" for k in range(6, -1, -1)), "stem"]
+    x = torch.cat([images.photograph(name, size=224, device="cpu") for name in table["photographs"]])
+    with torch.no_grad():
+        read = reader(x).argmax(dim=1)
+    for name, method in {"Grad-CAM, head": gradcam.gradcam, "guided backprop": saliency.guided_backprop}.items():
+        before, alike = method(reader, x, read), []
+        for seed in range(table["seeds"]):
+            empty = sanity.randomise(reader, table["parts"][:count], seed)
+            alike.append(sanity.rank_correlation(before, method(empty, x, read)))
+        stored = table["rows"][name]["rank correlation"][count][0]
+        assert torch.stack(alike).mean().item() == pytest.approx(stored, abs=0.04), name
+
+
+@pytest.mark.parametrize("name", ["collages", "collage_layers", "sanity_photographs"])
+def test_every_table_of_photographs_says_how_it_was_made(name):
+    table = comparison.load_table(name)
+    assert table["made"]["command"] == f"python scripts/results_gradcam.py {name}"
+    assert table["made"]["network"] == "efficientnet-lite0"
+    assert set(table["photographs"]) <= set(images.PHOTOGRAPHS)
