@@ -184,6 +184,7 @@ def _layers(network: zoo.PixelNetwork) -> tuple[list[tuple[str, str]], str]:
     return [(f"{name}, {size[2]}×{size[1]}", name) for name, size in sizes.items()], last
 
 
+@lru_cache(maxsize=1)
 def _read(network: zoo.PixelNetwork, image: Tensor) -> Tensor:
     """The probabilities of all classes, [classes]."""
     height, width = image.shape[2:]

@@ -53,3 +53,25 @@ def test_another_opacity_reaches_the_screen_in_time(page, executed):
 def test_another_gradcam_reaches_the_screen_in_time(page, executed, name):
     lab = browser.lab_with(page, "opacity")
     assert browser.median_latency_of_menu(lab, name) < 500  # 150 is the limit when quiet
+
+
+def test_a_photograph_is_asked_for_two_of_a_thousand_classes(page, executed, tmp_path):
+    lab = browser.lab_with(page, "opacity")
+    browser.choose(lab, "network", "efficientnet-lite0 (photographs, ships)")
+    browser.choose(lab, "picture", "photograph: cat and espresso")
+    assert "The network reads EGYPTIAN CAT" in browser.headline(lab).inner_text()
+    browser.choose(lab, "class", "Egyptian cat")
+    browser.choose(lab, "and", "espresso")
+    listed = [words.replace("\xa0", " ") for words in browser.menu(lab, "layer").locator("option").all_inner_texts()]
+    assert listed[0] == "stem, 112×112"
+    assert listed[-1] == "head, 7×7"
+    browser.choose(lab, "layer", "stages.6, 7×7")
+    browser.choose(lab, "layer", "head, 7×7")
+    browser.picture(lab).screenshot(path=tmp_path / "photograph.png")
+    before = browser.pixels(browser.picture(lab))
+    browser.press(lab, "opacity", *["ArrowLeft"] * 10)
+    assert browser.pixels(browser.picture(lab)) != before
+    assert browser.median_latency(lab, "opacity") < 1000  # nothing is computed anew
+    browser.choose(lab, "method", "gradient")
+    lab.screenshot(path=tmp_path / "photograph_gradient.png")
+    browser.click(lab, "Reset")

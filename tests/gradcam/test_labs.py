@@ -195,13 +195,15 @@ def test_the_methods_in_the_menu_are_all_there_are(lab):
     assert set(lab.controls["method"].options) == {*gradcam.METHODS, *saliency.METHODS}
 
 
-def test_another_layer_asks_the_network_twice(lab):
-    """Once for what it reads, once for the map; loading it and finding its layers asks nothing again."""
+def test_another_layer_asks_the_network_once_and_another_opacity_never(lab):
+    """What it reads is known; loading it and finding its layers asks nothing again."""
     asked = []
     hook = lab.load("signs-resnet").register_forward_hook(lambda *_: asked.append(1))
     lab.controls["layer"].value = "stage3"
+    assert len(asked) == 1
+    lab.controls["opacity"].value = 20
     hook.remove()
-    assert len(asked) == 2
+    assert len(asked) == 1
 
 
 def test_reset_finds_the_layers_of_the_first_network_again(lab):
