@@ -68,6 +68,29 @@ def test_the_maps_follow_the_picture(page, executed, tmp_path):
     lab.screenshot(path=tmp_path / "maps.png")
 
 
+def test_all_three_labs_work_with_photographs_and_their_network(page, executed, tmp_path):
+    maps, climb, dream = browser.labs(page).first, browser.lab_with(page, "climb"), browser.lab_with(page, "octaves")
+    for lab in (maps, climb, dream):
+        before = browser.pixels(browser.picture(lab))
+        if lab is not climb:
+            browser.choose(lab, "picture", "photograph: cat")
+        browser.choose(lab, "network", "efficientnet-lite0 (photographs, ships)")
+        assert browser.pixels(browser.picture(lab)) != before
+    browser.choose(maps, "layer", "stages.3: 80 maps of 14×14")
+    assert "of the 80 filters of stages.3 answer" in said(maps)
+    maps.screenshot(path=tmp_path / "maps_photograph.png")
+    browser.choose(climb, "layer", "stages.3 (Sequential): 80 filters")
+    climb.screenshot(path=tmp_path / "climb_photograph.png")
+    browser.choose(climb, "layer", "classes, by their logit")
+    assert "the strongest of 40 views of photographs" in said(climb)
+    climb.screenshot(path=tmp_path / "class_photograph.png")
+    browser.choose(dream, "layer", "stages.4: 112 maps of 14×14")
+    assert "all of stages.4 went from" in said(dream)
+    dream.screenshot(path=tmp_path / "dream_photograph.png")
+    for lab in (maps, climb, dream):
+        browser.click(lab, "Reset")
+
+
 def test_the_quizzes_answer(page, executed):
     browser.answer_quizzes(page, "The layer is linear, and its copies add up", "Nearly nothing")
 

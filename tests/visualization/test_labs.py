@@ -128,7 +128,7 @@ def test_a_choice_survives_the_change_of_another_control(lab):
 def test_the_real_scenes_are_those_of_the_method(lab):
     lab.set(filter=7)
     view = list(lab.steps(**lab.choices()))[-1]
-    scenes = torch.cat([lesson.block(k, 64) for k in range(16)])
+    scenes = torch.cat([lesson.block(k, 64, True) for k in range(16)])
     network = zoo.load("signs-alexnet", device="cpu")
     expected = examples.top_examples(network, scenes, "features.3", 7, count=8)
     assert view.real.shown == 256
@@ -163,20 +163,21 @@ def test_classes_are_climbed_in_two_ways(lab):
     assert lab.message.value == ""
 
 
-def test_a_network_of_photographs_looks_through_photographs(lab):
-    lab.reset()
-    lab.set(network="efficientnet-lite0", steps=1)
+def test_a_network_of_photographs_looks_through_photographs(monkeypatch):
+    monkeypatch.setattr(zoo, "names", lambda: zoo.shipped() + zoo.photographs())
+    lab = lesson.VisualizationLab(steps=1)
+    lab.set(network="efficientnet-lite0")
     lab.set(layer="stages.2", filter=3)
     assert lab.message.value == ""
     assert lab._climbing.real.shown == 5 * len(examples.SINGLE)
     assert "views of photographs" in lesson.below(lab._climbing)
     assert len(list(lab._climbing.scenes())) == 8
-    lab.set(layer=lesson.LOGIT, filter=967)
+    lab.set(layer=lesson.LOGIT)
+    lab.set(filter=967)  # the slider is long enough now
     assert "espresso went from" in words(lab.headline)
     assert "of 40 views of photographs" in words(lab.headline)
     first = examples.SINGLE[int(lab._climbing.real.pictures[0, 0]) // 5]
     assert first == "espresso"  # of all views, the cup has the highest logit of it
-    lab.reset()
 
 
 def test_a_filter_that_is_not_there_is_refused_in_a_sentence():
