@@ -107,7 +107,11 @@ def extras() -> tuple[str, ...]:
 
 
 def pretrained() -> tuple[str, ...]:
-    """The networks of torchvision, trained on ImageNet."""
+    """The networks of torchvision, trained on ImageNet.
+
+    >>> "googlenet" in pretrained()
+    True
+    """
     return PRETRAINED
 
 
