@@ -164,6 +164,8 @@ def test_before_and_after_is_the_lab_s_picture_standing_still():
     shown = before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1))
     assert shown.pixels.shape[1] == figures.WIDTH
     assert repr(shown).startswith("[A picture")
+    smaller = before_and_after(network("one"), clean, (clean + 8 / 255).clamp(0, 1), side=128)
+    assert len(shown.pixels) - len(smaller.pixels) == 320 - 128
 
 
 @pytest.mark.parametrize("norm", settings.NORMS)
@@ -342,6 +344,43 @@ def test_the_stories_tell_what_their_names_promise(monkeypatch):
     assert told("few pixels, changed much").endswith("▲ fooled")
     if "robust network" in lab._stories:
         assert re.search(r"-robust reads .+ ✓ not fooledsigns-resnet reads .+ ▲ fooled$", told("robust network"))
+
+
+def test_many_classes_are_offered_in_the_order_in_which_one_looks_them_up():
+    assert settings.targets_to_choose(["b", "a"]) == [settings.UNTARGETED, "b", "a"]
+    many = [f"Class {k}" if k % 2 else f"class {k}" for k in range(999, 0, -1)]
+    first, *offered = settings.targets_to_choose([*many, many[0]])  # ImageNet has two cranes
+    assert first == settings.UNTARGETED
+    assert offered == sorted(many, key=str.lower)
+
+
+@pytest.mark.skipif(not zoo.photographs(), reason="the network for photographs is not stored")
+def test_a_cat_becomes_guacamole_and_the_next_story_brings_the_sign_back(monkeypatch):
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    lab = attack.AdversarialLab("signs-resnet").set(below=settings.BARS, preset="a cat becomes guacamole")
+    assert lab.message.value == ""
+    assert re.search(r"reads EGYPTIAN CAT \(\d\d\.\d %\) → GUACAMOLE", words(lab.headline))
+    assert len(lab.controls["target"].options) > 990
+    view = last_view(lab, below=settings.MAP, steps=1, epsilon=1)
+    assert view.sides[0].map.done
+    assert view.sides[0].map.classes.shape == (attack.COARSE, attack.COARSE)  # some hundred looks at 224×224
+    lab.set(preset="STOP becomes YIELD")
+    assert lab.message.value == ""
+    assert lab.controls["picture"].value == "STOP, scene 3"
+    assert "→ YIELD" in words(lab.headline)
+
+
+@pytest.mark.skipif(not zoo.photographs(), reason="the network for photographs is not stored")
+def test_a_lab_may_begin_with_the_cat_and_comes_back_to_it(monkeypatch):
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    monkeypatch.setattr(attack, "map_steps", lambda *_, **__: iter(()))
+    lab = attack.AdversarialLab(preset="a cat becomes guacamole")
+    assert "→ GUACAMOLE" in words(lab.headline)
+    lab.set(network="signs-resnet", epsilon=0)
+    lab.reset()
+    assert lab.controls["picture"].value == "photograph: cat"
+    assert lab.controls["target"].value == "guacamole"
+    assert "→ GUACAMOLE" in words(lab.headline)
 
 
 @pytest.mark.skipif(not SHIPPED, reason="no trained network is stored yet (make networks)")

@@ -20,9 +20,10 @@ from course_utils.adversarial.labs.moments import Side, View
 from course_utils.adversarial.labs.settings import FREE, MAP, NONE, NORMS, UNTARGETED
 from course_utils.adversarial.pgd import best_restart, pgd_steps
 from course_utils.labs import base
-from course_utils.labs.seeing import SMALL, SeeingLab, named, networks_to_choose
+from course_utils.labs.seeing import PHOTOGRAPHS, SMALL, SeeingLab, named, networks_to_choose
 from course_utils.layers.folding import fold
 
+FINE, COARSE = 65, 17  # points along each axis of the map, for small pictures and for large ones
 ALT = (
     "A picture, the amplified noise of an attack and their sum; below them the loss over the steps and a map of what "
     "is read round the picture."
@@ -99,7 +100,7 @@ class AdversarialLab(SeeingLab):
         names = network.class_names
         if name == self.controls["network"].value:
             with self.quietly():
-                base.keep_choice(self.controls["target"], [UNTARGETED, *names], UNTARGETED)
+                base.keep_choice(self.controls["target"], settings.targets_to_choose(names), UNTARGETED)
         clean, logits = self._answer(network, picture, upload)
         shown = self.scenes.get(picture, (None,))[0]
         label = names.index(shown) if shown in names else int(logits.argmax())
@@ -123,9 +124,14 @@ class AdversarialLab(SeeingLab):
         return known[1:]
 
     def _took_preset(self, change: dict) -> None:
-        """A story moves the other controls, all at once."""
+        """A story moves the other controls, all at once; one of road signs does not begin with a photograph."""
+        told, picture, target = self._stories.get(change["new"], {}), self.controls["picture"], self.controls["target"]
+        if told and picture.value in PHOTOGRAPHS and told["network"] not in zoo.photographs():
+            told = {"picture": picture.options[0]} | told
         with self.quietly():
-            for name, value in self._stories.get(change["new"], {}).items():
+            if told and told["target"] not in target.options:  # a class of the network that comes with the story
+                target.options = (*target.options, told["target"])
+            for name, value in told.items():
                 self.controls[name].value = value
 
     def _names_its_story(self) -> None:
@@ -183,7 +189,7 @@ def _walk(side: Side, view: View, step_size: float, choices: Mapping[str, Any]) 
 
 
 def _map(view: View) -> Iterator[View]:
-    """The decision map of each side in turn, in the plane in which its path is seen best."""
+    """The decision map of each side in turn, in the plane in which its path is seen best; coarse for large pictures."""
     ball, sides = view.norm.ball(view.epsilon * view.norm.unit), list(view.sides)
     for number, side in enumerate(sides):
         if torch.equal(side.images, side.clean):
@@ -191,6 +197,7 @@ def _map(view: View) -> Iterator[View]:
         path = torch.cat(side.path)
         plane = path_plane(side.clean, path, ball=ball)
         side = replace(side, edge=plane.outline(ball).cpu(), shadow=plane.places(path).cpu())
-        for seen in map_steps(side.network, plane, side.label, reach=2 * float(ball.epsilon)):
+        points = FINE if side.network.input_size <= SMALL else COARSE
+        for seen in map_steps(side.network, plane, side.label, reach=2 * float(ball.epsilon), points=points):
             sides[number] = replace(side, map=seen)
             yield replace(view, sides=tuple(sides))

@@ -56,12 +56,15 @@ class View:
     below: str
 
 
-def before_and_after(network: zoo.PixelNetwork, clean: Tensor, adversarial: Tensor) -> figures.Picture:
+def before_and_after(
+    network: zoo.PixelNetwork, clean: Tensor, adversarial: Tensor, *, side: int = 320
+) -> figures.Picture:
     """The slide's picture, standing still: a picture, plus noise, equals another, and what is read in both.
 
     Args:
         network: what is asked.
         clean, adversarial: one picture each, [1, 3, H, W] in [0, 1].
+        side: the largest edge of a picture on the figure; as large as the picture, a photograph is shown exactly.
 
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
@@ -71,14 +74,14 @@ def before_and_after(network: zoo.PixelNetwork, clean: Tensor, adversarial: Tens
     with runtime.kept(network), torch.no_grad():
         before, after = network(torch.cat([clean, adversarial])).split(1)  # [1, classes] each
     read = before.softmax(dim=1)[0]
-    side = Side(network, clean, read, int(read.argmax()), None, 0, adversarial, after)
-    return figures.Picture(draw(View((side,), NORMS["L∞"], 0, 0, BARS)), ALT, colours=256)
+    shown = Side(network, clean, read, int(read.argmax()), None, 0, adversarial, after)
+    return figures.Picture(draw(View((shown,), NORMS["L∞"], 0, 0, BARS), side), ALT, colours=256)
 
 
 # ---- from tensors to pictures and words --------------------------------------------------------------------------
-def draw(view: View) -> np.ndarray:
-    """The lab's picture of a moment."""
-    rows = [_equation(side, view) for side in view.sides]
+def draw(view: View, edge: int = 320) -> np.ndarray:
+    """The lab's picture of a moment; a network that is alone has pictures so large."""
+    rows = [_equation(side, view, edge if len(view.sides) == 1 else 200) for side in view.sides]
     if view.below == BARS:
         return np.concatenate([*rows, _probabilities(view.sides)])
     climbs = view.sides[0].target is None
@@ -90,7 +93,7 @@ def draw(view: View) -> np.ndarray:
     return np.concatenate([*rows, lab.climb_and_maps(shown, loss=loss, steps=view.steps)])
 
 
-def _equation(side: Side, view: View) -> np.ndarray:
+def _equation(side: Side, view: View, edge: int) -> np.ndarray:
     """The attack on one network; smaller, and with the network's name, where there are two."""
     change, alone = side.images - side.clean, len(view.sides) == 1
     ended = "picture + noise" if side.index == view.steps else f"after {side.index} of {view.steps} steps"
@@ -103,7 +106,7 @@ def _equation(side: Side, view: View) -> np.ndarray:
         side.after.cpu().numpy(),
         changes=view.norm.tell(view.norm.ball(0).norm(change).item()),
         titles=("picture" if alone else side.network.name, ended),
-        side=320 if alone else 200,
+        side=edge,
     )
 
 

@@ -63,13 +63,19 @@ STORIES: Mapping[str, Mapping[str, Any]] = {  # what each changes in the plain s
     "STOP becomes YIELD": {"target": "yield"},
     "few pixels, changed much": {"norm": "L1", "epsilon": 12, "steps": 50},
     "robust network": {"step_size": 1, "network": "signs-resnet-robust", "second": "signs-resnet"},
+    "a cat becomes guacamole": {
+        "network": "efficientnet-lite0",
+        "picture": "photograph: cat",
+        "epsilon": 4,
+        "target": "guacamole",
+    },
 }
 FREE = "your own settings"
 
 
 # ---- the controls --------------------------------------------------------------------------------------------------
 def plain(network: str) -> dict[str, Any]:
-    """The plain settings: the values of all controls that a story sets."""
+    """The plain settings: the values of all controls that a story sets; the picture it may leave as it is."""
     return {
         "network": network,
         "second": NONE,
@@ -95,11 +101,12 @@ def controls(
     networks: Sequence[tuple[str, str]], pictures: Sequence[str], preset: str, told: Mapping, start: Mapping
 ) -> dict[str, Any]:
     """The column of controls, over the stories that are told, with the settings of the start."""
-    targets, norm = [UNTARGETED, *signs.CLASS_NAMES], NORMS[start["norm"]]
+    norm, choosable = NORMS[start["norm"]], pictures_to_choose(pictures)
+    targets = list(dict.fromkeys([*targets_to_choose(signs.CLASS_NAMES), start["target"]]))
     sizes, radii = label_values(STEP_SIZES, norm), label_values(EPSILONS, norm)
     return {
         "preset": base.menu("story", [FREE, *told], preset, "settings that go together, set at once"),
-        "picture": base.menu("picture", pictures_to_choose(pictures), pictures[0], "the clean picture x"),
+        "picture": base.menu("picture", choosable, start.get("picture", pictures[0]), "the clean picture x"),
         "upload": OwnPicture(),
         "network": base.menu("network", networks, start["network"], "what is attacked"),
         "second": base.menu(
@@ -118,6 +125,12 @@ def controls(
         "seed": base.whole_number("seed", 0, 9999, start["seed"], "which random start"),
         "below": base.menu("below", [MAP, BARS], MAP, "what stands under the pictures"),
     }
+
+
+def targets_to_choose(class_names: Sequence[str]) -> list[str]:
+    """The entries of the menu of targets; where there are many classes, in the order in which one looks them up."""
+    many = len(class_names) > 100
+    return list(dict.fromkeys([UNTARGETED, *(sorted(class_names, key=str.casefold) if many else class_names)]))
 
 
 def label_values(values: Sequence, norm: Norm) -> list[tuple[str, Any]]:
