@@ -1,10 +1,11 @@
 """Compute what ships for lesson 8: `make results NAMES=adversarial`.
 
-Four parts, each alone as `python scripts/results_adversarial.py transfer`; together some six minutes on one core:
+Five parts, each alone as `python scripts/results_adversarial.py transfer`; together some eight minutes on one core:
 robustness  accuracy against ε of the four networks → data/adversarial/robustness.json
 transfer    attacks made on each, shown to all → data/adversarial/transfer.json
 obfuscated  two defences that only hide the gradient → data/adversarial/obfuscated.json
 patch       patches for a STOP sign, and what they do on test scenes → data/adversarial/patch-….png, patch.json
+photographs how small a ball turns a photograph, and what random noise does → data/adversarial/photographs.json
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import results
 import torch
 from torch import nn
 
-from course_utils import runtime, signs, zoo
+from course_utils import images, runtime, signs, training, zoo
 from course_utils.adversarial import obfuscated, patch, robustness, transfer
 from course_utils.adversarial.balls import Linf
 from course_utils.layers import folding
@@ -26,6 +27,9 @@ CURVE_SCENES, CURVE_255, CURVE_STEPS = 80, (0, 1, 2, 3, 4, 6, 8, 12, 16, 24), 10
 TRANSFER_SCENES, TRANSFER_255, DEFENCE_SCENES = 60, (8, 24), 40
 PATCH_TARGET, PATCH_SIDE, PATCH_STEPS, PATCH_BATCH = "caution", 16, 150, 12
 TRAINING_SCENES, PATCHED_SCENES = 256, 300  # to make the patch for, and to try it on
+PHOTOGRAPHS = ("cat", "espresso", "camera", "hopper", "palace", "rocket", "flower", "astronaut")
+WALK_255 = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4)
+NOISE_255, DRAWS = (1, 4, 16), 64  # random noise, every number up or down by so much, drawn so many times
 made = partial(results.made, "adversarial")
 
 
@@ -123,7 +127,35 @@ def make_patch() -> None:
     results.write(patch.FOLDER / "patch.json", told)
 
 
-PARTS = {"robustness": make_robustness, "transfer": make_transfer, "obfuscated": make_obfuscated, "patch": make_patch}
+def make_photographs() -> None:
+    """Photographs, each attacked away from what is read in it while it is clean; and as much random noise."""
+    network, draw = load("efficientnet-lite0"), runtime.generator(0, runtime.device())
+    told = {"made": made("photographs", attack=f"PGD-{CURVE_STEPS} on cross-entropy, then on the margin", noise_seed=0)}
+    told |= {"names": list(PHOTOGRAPHS), "epsilons_255": list(WALK_255), "stands": {}, "noise_255": list(NOISE_255)}
+    told |= {"draws": DRAWS, "stands in noise": {}}
+    radii = tuple(n / 255 for n in WALK_255)
+    attacker = robustness.pgd_attacker(CURVE_STEPS)
+    for name in PHOTOGRAPHS:
+        x = images.photograph(name, size=224, device=draw.device)
+        y = training.predict(network, x).argmax(dim=1)
+        told["stands"][name] = list(robustness.curve(network, x, y, epsilons=radii, attacker=attacker).right)
+        kept = []
+        for levels in NOISE_255:
+            noise = 2 * torch.randint(0, 2, (DRAWS, *x.shape[1:]), generator=draw, device=draw.device) - 1  # -1 or 1
+            noisy = (x + levels / 255 * noise).clamp(0, 1)
+            kept.append(int((training.predict(network, noisy, batch=16).argmax(dim=1) == y).sum()))
+        told["stands in noise"][name] = kept
+        print(name, network.class_names[y], told["stands"][name], kept, flush=True)
+    results.write(patch.FOLDER / "photographs.json", told)
+
+
+PARTS = {
+    "robustness": make_robustness,
+    "transfer": make_transfer,
+    "obfuscated": make_obfuscated,
+    "patch": make_patch,
+    "photographs": make_photographs,
+}
 
 
 if __name__ == "__main__":
