@@ -32,7 +32,11 @@ HITS = ("pointing game",)  # scores that count hits: a share of scenes; the othe
 
 # ---- what no skill at all scores: beside these every method has to be seen ---------------------------------------
 def centre(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """The blind guess of who takes photographs: hot in the middle, colder outwards, [N, H, W]; looks at nothing."""
+    """The blind guess of who takes photographs: hot in the middle, colder outwards, [N, H, W]; looks at nothing.
+
+    >>> round(centre(None, torch.zeros(1, 3, 5, 5), None)[0, 2, 2].item(), 6)
+    1.0
+    """
     height, width = images.shape[2:]
     y = torch.linspace(-1, 1, height, device=images.device).view(-1, 1)
     x = torch.linspace(-1, 1, width, device=images.device)

@@ -21,7 +21,11 @@ def convolution(network: nn.Module) -> nn.Conv2d:
 
 
 def filters(network: nn.Module) -> Tensor:
-    """The weights of the first convolution, [F, 3, k, k], in memory of their own."""
+    """The weights of the first convolution, [F, 3, k, k], in memory of their own.
+
+    >>> filters(nn.Conv2d(3, 32, 5)).shape
+    torch.Size([32, 3, 5, 5])
+    """
     return convolution(network).weight.detach().float().clone()
 
 

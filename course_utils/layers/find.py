@@ -57,6 +57,9 @@ def spatial_layers(network: nn.Module, images: Tensor | None = None) -> dict[str
 
     Names are those of `network.body` where there is one; a layer that is used several times counts at its last use. A
     network that does not know its `input_size` is shown some images that it takes.
+
+    >>> spatial_layers(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), torch.zeros(1, 3, 6, 6))
+    {'0': (8, 4, 4), '1': (8, 4, 4)}
     """
     return {name: tuple(output.shape[1:]) for name, (_, output) in _outputs(network, images).items()}
 
@@ -65,6 +68,10 @@ def outer_layers(network: nn.Module, images: Tensor | None = None) -> dict[str, 
     """Those of `spatial_layers` that are worth a place in a menu: the outermost parts, or theirs where they are few.
 
     A part in which the maps shrink more than once, such as all the stages of a network together, gives way to its own.
+
+    >>> from course_utils import zoo
+    >>> list(outer_layers(zoo.load("signs-resnet", device="cpu")))
+    ['stem', 'stage1', 'stage2', 'stage3', 'stage4']
     """
     every = {
         name: tuple(output.shape[1:])
@@ -83,6 +90,10 @@ def last_layer(network: nn.Module, images: Tensor | None = None) -> str:
 
     Pooling layers, dropout and identities are passed over, and so is what only hands their output on; images as in
     `spatial_layers`.
+
+    >>> from course_utils import zoo
+    >>> last_layer(zoo.load("efficientnet-lite0", device="cpu"))  # 1280 maps of 7×7
+    'head'
     """
     outputs = _outputs(network, images)
     skipped = {id(output) for module, output in outputs.values() if isinstance(module, (nn.Dropout, *POOLING))}

@@ -68,6 +68,11 @@ def hear(
 
     Raises:
         ValueError: the network did not use a layer.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten())
+    >>> import torch
+    >>> hear(network, torch.rand(1, 3, 6, 6), {"maps": network[1]})["maps"].shape
+    torch.Size([1, 8, 4, 4])
     """
     heard: dict[str, Tensor] = {}
     left = dict(uses or dict.fromkeys(layers, 1))

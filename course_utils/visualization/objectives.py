@@ -131,7 +131,11 @@ class Neuron(Filter):
 
 @dataclass(frozen=True)
 class Layer(Objective):
-    """The mean square of all that a layer answers: DeepDream's aim, more of whatever is there."""
+    """The mean square of all that a layer answers: DeepDream's aim, more of whatever is there.
+
+    >>> Layer("stage3")
+    Layer(layer='stage3')
+    """
 
     layer: str
 
