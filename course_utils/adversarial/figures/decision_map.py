@@ -39,7 +39,7 @@ FINE = 2  # lines are drawn so many times larger
 
 # ---- bare squares ------------------------------------------------------------------------------------------------
 def class_colours(maps: Sequence[np.ndarray], label: int) -> dict[int, str]:
-    """A colour for each class of several maps, int [P, P], of any P: blue for the true one, the others by their area."""
+    """A colour for each class of several maps, int [P, P] each: blue for the true one, the others by their area."""
     found, counts = np.unique(np.concatenate([np.ravel(one) for one in maps]), return_counts=True)
     order = [number for number in found[np.argsort(-counts, kind="stable")].tolist() if number != label]
     return {label: BLUE} | {number: OTHERS[min(k, len(OTHERS) - 1)] for k, number in enumerate(order)}
