@@ -40,6 +40,26 @@ def test_a_picture_of_ones_own_is_attacked_and_a_broken_one_leaves_the_last(page
     assert browser.pixels(browser.picture(lab)) == own
 
 
+def test_a_cat_becomes_guacamole_and_then_another_of_a_thousand_things(page, executed, tmp_path):
+    lab = browser.lab_with(page, "ε")
+    browser.choose(lab, "story", "a cat becomes guacamole")
+    headline, target = browser.headline(lab), browser.menu(lab, "target")
+    assert re.search(r"reads EGYPTIAN CAT \(.+ %\) → GUACAMOLE \(.+ %\)\. ▲ fooled", headline.inner_text())
+    before = browser.pixels(browser.picture(lab))
+    assert target.input_value() == "guacamole"
+    assert target.locator("option").count() > 990
+    browser.choose(lab, "target", "balloon")
+    assert "→ BALLOON" in headline.inner_text()
+    browser.choose(lab, "picture", "photograph: espresso")
+    assert "reads ESPRESSO" in headline.inner_text()
+    assert browser.pixels(browser.picture(lab)) != before
+    lab.screenshot(path=tmp_path / "photograph.png")
+    browser.choose(lab, "story", "STOP becomes YIELD")
+    assert "reads STOP" in headline.inner_text()
+    browser.click(lab, "Reset")
+    assert "reads STOP" in headline.inner_text()
+
+
 def test_the_quizzes_answer(page, executed):
     third = "Look whether the gradient is there"
     browser.answer_quizzes(page, "The sign of the step and the label in the loss", "Nearly nothing", third)
