@@ -9,6 +9,8 @@ pyproject.toml hold that; this draws what is there.
 from __future__ import annotations
 
 import argparse
+import ast
+import re
 import textwrap
 from pathlib import Path
 
@@ -19,21 +21,20 @@ from matplotlib.patches import FancyBboxPatch
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "course_utils"
-WINGS = ("history", "pooling", "conv1x1", "inception", "resnet", "visualization", "gradcam", "adversarial")
-GROUND = (  # floors from above to below, as in the contracts
-    ("labs", "checks"),
-    ("figures",),
-    ("training", "costs"),
-    ("zoo",),
-    ("networks", "signs", "layers"),
-    ("arguments",),
-    ("images", "lesson"),
-    ("web", "runtime"),
-)
 LAST = ("figures", "labs", "checks")  # the rooms that each wing has
 INK, GREY, EDGE = "#1a1a1a", "#5a6470", "#9aa5b1"
 METHOD, SHARED, FLOOR = "#d9e8f5", "#fdf0d5", "#e4f0e4"
 WIDTH, HEIGHT = 160.0, 100.0
+
+
+def floors() -> list[tuple[str, ...]]:
+    """The wings, then the floors of the ground from above to below, as the first contract in pyproject.toml says."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    layers = ast.literal_eval(re.search(r"^layers = (\[.*?^\])", text, re.DOTALL | re.MULTILINE)[1])
+    return [tuple(layer.split(" | ")) for layer in layers]
+
+
+WINGS, *GROUND = floors()
 
 
 def lines(module: str) -> int:
@@ -85,16 +86,15 @@ def draw_wing(axes: Axes, graph: grimp.ImportGraph, number: int, wing: str) -> N
 def draw_floor(axes: Axes, graph: grimp.ImportGraph, y: float, height: float, floor: tuple[str, ...]) -> None:
     """A floor of the ground: its rooms side by side, each with its modules and its lines."""
     inside = {room: ", ".join(rooms(graph, room)) for room in floor}
-    shares = [50 + len(inside[room]) for room in floor]  # a room with more to say is wider
+    shares = [25 + len(inside[room]) for room in floor]  # a room with more to say is wider
     left = 1.5
     for room, share in zip(floor, shares, strict=True):
         width = (WIDTH - 2) * share / sum(shares)
         box(axes, left, y, width - 1, height - 0.7, FLOOR)
         middle = y + height / 2 - 0.4
-        axes.text(left + 1.2, middle, room, va="center", size=9.5, weight="bold")
-        axes.text(left + 14, middle, inside[room], va="center", size=7.6)
-        count = f"{lines(f'{PACKAGE}.{room}')} lines"
-        axes.text(left + width - 2.2, middle, count, va="center", ha="right", size=6.6, color=GREY)
+        axes.text(left + 1.2, middle + 0.8, room, va="center", size=9.5, weight="bold")
+        axes.text(left + 1.2, middle - 1.1, f"{lines(f'{PACKAGE}.{room}'):,} lines", va="center", size=6, color=GREY)
+        axes.text(left + 12.5, middle + 0.7, inside[room], va="center", size=7.4)
         left += width
 
 
