@@ -27,6 +27,7 @@ lab: $(VENV)/lab.stamp  ## open the course in JupyterLab
 		$(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 # One thread a process, because the tests already run side by side; the processor, because stored outputs are its own.
+# In the order of their files: else xdist leaves the long ones of few tests, such as Colab's rehearsal, to the end.
 test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, lessons, a real browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,7 +36,7 @@ test: $(VENV)/test.stamp  ## check everything: style, stored notebooks, code, le
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || echo \
 		"There is no Chromium, so the browser tests will be skipped; on Debian: sudo apt-get install chromium"
 	OMP_NUM_THREADS=1 COURSE_DEVICE=$${COURSE_DEVICE:-cpu} $(BIN)/python -m pytest -n auto --maxprocesses=4 \
-		--dist=loadfile --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--dist=loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with=tests/nbval.cfg --doctest-modules course_utils tests notebooks $(TEST_ARGS)
 
 portable: $(VENV)/test.stamp  ## run the tests as other processors, Pythons and versions would (two hours; NAMES=avx2 …)
