@@ -161,6 +161,10 @@ def _faults(notebook: NotebookNode, stored: str) -> Iterator[str]:
         yield f"it was not executed from top to bottom in one go ({counts}); say `make notebooks`."
     if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
         yield "no cell is tagged `parameters`, which papermill needs."
+    checked = next((i for i, cell in enumerate(notebook.cells) if "lesson.check(" in cell.source), -1)
+    for index, cell in enumerate(notebook.cells[: checked + 1], start=1):
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []) and not _folded(cell):
+            yield f"cell {index} sets the lesson up; fold it, so that it opens with its question."
     for index, cell in enumerate(notebook.cells, start=1):
         if cell.metadata.get("slideshow", {}).get("slide_type") not in SLIDES:
             yield f"cell {index} has no slide tag."
@@ -168,6 +172,10 @@ def _faults(notebook: NotebookNode, stored: str) -> Iterator[str]:
             yield f"cell {index} names a folder of the machine that it ran on."
         if cell.cell_type == "code":
             yield from (f"cell {index} {fault}" for fault in _cell_faults(cell))
+
+
+def _folded(cell: NotebookNode) -> bool:
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False)
 
 
 def _cell_faults(cell: NotebookNode) -> Iterator[str]:

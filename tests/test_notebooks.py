@@ -184,6 +184,17 @@ def test_the_check_refuses_a_notebook_without_parameters(executed, store):
     assert "no cell is tagged `parameters`" in store(spoilt)
 
 
+def test_what_sets_a_lesson_up_is_folded(executed, store):
+    """All that stands before the check of the parameters, and the check; but not the parameters themselves."""
+    spoilt = copy(executed)
+    spoilt.cells[3].source = "lesson.check(steps=lesson.Whole(steps, 20, 1, 50))"
+    found = store(notebooks.normalised(spoilt)).splitlines()
+    assert [place for place in range(1, 6) if f"cell {place} sets the lesson up" in "".join(found)] == [3, 4]
+    for cell in spoilt.cells[2:4]:
+        cell.metadata["jupyter"] = {"source_hidden": True}
+    assert store(notebooks.normalised(spoilt)) == ""
+
+
 def test_another_number_is_a_difference(executed):
     other = copy(executed)
     other.cells[4].outputs[0].data["text/plain"] = "22"
