@@ -24,12 +24,7 @@ FURS = ("#3A3A3A", "#C8772E", "#8A8A8A", "#E9DCC3")
 def draw_limit_of_40(make: drawings.Make) -> Tensor:
     """A speed limit of 40, drawn like the course's own signs: premultiplied colours and cover, [4, FINE, FINE]."""
     plate = drawings.Plate(FINE)
-    drawings.prohibition(plate, make)
-    four = [[(0.2, 0.58), (0.2, -0.5), (-0.52, 0.26), (0.56, 0.26)]]  # centre lines in the box of the other digits
-    for middle, strokes in ((-0.265, four), (0.265, drawings.GLYPHS["0"])):
-        for stroke in strokes:
-            points = [(middle * make.spacing + 0.3 * make.width * x, 0.66 * make.height * y) for x, y in stroke]
-            plate.line(points, 0.155 * make.stroke, drawings.BLACK)
+    drawings.speed_limit(plate, make, "40")
     return torch.from_numpy(plate.pixels_out())
 
 

@@ -69,7 +69,7 @@ class Dials:
 
     distance: float = 0.4  # how small the sign may get, and how far off the centre
     perspective: float = 0.5  # how far it is turned and tilted
-    light: float = 0.4  # exposure, colour of the light, haze
+    light: float = 0.4  # exposure, colour of the light, dusk, sun from behind, fog
     shadow: float = 0.4  # cast shadows and glare
     blur: float = 0.35  # defocus, motion, few pixels
     noise: float = 0.3  # the sensor's noise
@@ -201,7 +201,7 @@ def _render_block(labels: Tensor, size: int, generator: torch.Generator, dials: 
     scene = scene * (1 - cover) + paint
     front_colour, front = _in_front(dice, size, x, y, dials)
     scene, mask = over(scene, front_colour, front), cover * (1 - front)
-    scene = _expose(scene, dice, x, dials)
+    scene = _expose(scene, dice, dials)
     scene = _camera(scene, dice, size, dials)
     return Scenes(scene.clamp_(0, 1), labels, mask, poses)
 
@@ -313,7 +313,9 @@ def _shade(paint: Tensor, cover: Tensor, plane: Tensor, dice: Dice, size: int, d
     s, (u, v) = dials.shadow, (plane[..., 0].unsqueeze(1), plane[..., 1].unsqueeze(1))
     direction = dice.uniform(0, 2 * math.pi)
     along = u * direction.cos() + v * direction.sin()  # [N, 1, H, W]
-    light = torch.exp(dice.normal(1, 1, 1) * 0.4 * dials.light) * (1 + 0.35 * s * dice.uniform(-1, 1) * along)
+    # Sun from behind leaves a plate the sky's light alone: a tenth to all of what its surroundings get.
+    behind = stops(-3.3 * dice.uniform() * dice.chance(0.3 * dials.light))
+    light = torch.exp(dice.normal(1, 1, 1) * 0.3 * dials.light) * behind * (1 + 0.35 * s * dice.uniform(-1, 1) * along)
     straight = torch.sigmoid((along - dice.uniform(-1, 1)) * dice.uniform(6, 40))
     leafy = torch.sigmoid(dice.noise(size, (5, 10, 20), 0.7) * dice.uniform(4, 12) - dice.uniform(-2, 6))
     cast = torch.lerp(straight, leafy, dice.chance(0.5)) * dice.chance(0.7 * s)
@@ -343,17 +345,34 @@ def _in_front(dice: Dice, size: int, x: Tensor, y: Tensor, dials: Dials) -> tupl
 # -- the camera -----------------------------------------------------------------------------------------------------
 
 
-def _expose(scene: Tensor, dice: Dice, x: Tensor, dials: Dials) -> Tensor:
-    """Exposure, colour of the light, haze and the camera's tone curve."""
-    d = dials.light
-    cast = torch.exp(dice.normal(3, 1, 1) * 0.1 * d)
-    # Streets are darker than cameras wish more often than they are brighter.
-    stops = (dice.normal(1, 1, 1) * 0.7 - 0.7 * dice.chance(0.5)).clamp(-2.2, 0.5) * d
-    scene = scene * cast * torch.exp(stops)
-    haze = dice.uniform(0, 0.55 * d) * dice.chance(0.5)
-    scene = torch.lerp(scene, dice.uniform(0.2, 1.0).expand_as(scene), haze.expand_as(scene))
-    gamma = torch.exp(dice.normal(1, 1, 1) * 0.25 * d)
-    return scene.clamp(0, 1.15).pow(gamma)
+def stops(exposure: Tensor) -> Tensor:
+    """What so many stops (factors of 2 of light) multiply a pixel by: a screen's pixel is light to the power 1/2.2."""
+    return torch.exp2(exposure / 2.2)
+
+
+def _expose(scene: Tensor, dice: Dice, dials: Dials) -> Tensor:
+    """Air, light and camera; the dial is how far its metering errs, and the chance of fog and of dusk.
+
+    Fog: Koschmieder 1924, contrast falls as exp(-3.9 distance / visibility), here from 1/50 to 1/3 of the visibility.
+    Dusk: at f/2.8, ISO 1600 and the 10 ms that a moving camera may expose, light is enough down to 120 lux; at the end
+    of civil twilight (3.4 lux) five stops are missing. Its light is bluer.
+    Metering: on the mean of the view. A sky outshines road and walls three- to fivefold, the sun what stands in the
+    shade of houses five- to tenfold: such a place comes out up to 4 stops too dark; before a dark wood, one too bright.
+    Beside that an error of one stop (standard deviation). What lies above white is lost: a blown sky.
+    Flare: light scattered in lens and windscreen.
+    """
+    d, few = dials.light, dice.uniform
+    far = torch.exp(few(math.log(0.02), math.log(0.33))) * dice.chance(0.35 * d)  # distance / visibility
+    clear, air = torch.exp(-3.9 * far), few(0.45, 1.0)
+    dusk = few(0, 5) * dice.chance(0.4 * d)
+    warmth = dice.normal(1, 1, 1) * 0.1 * d - 0.03 * dusk
+    cast = torch.exp(torch.cat([warmth, 0 * warmth, -warmth], dim=1) + dice.normal(3, 1, 1) * 0.04 * d)
+    error = d * (dice.normal(1, 1, 1).clamp(-2, 2) - few(-1, 4) * dice.chance(0.7))
+    flare = 0.06 * d * few() ** 2
+    exposure = torch.where(dusk > 0, torch.minimum(error, -dusk), error)  # what is missing no metering makes up for
+    gain = cast * stops(exposure) * (1 - flare)
+    gamma = torch.exp(dice.normal(1, 1, 1) * 0.3 * d)  # each camera has its own tone curve
+    return (scene * (clear * gain)).add_((1 - clear) * air * gain + flare).clamp_(0, 1.15).pow(gamma)
 
 
 def _camera(scene: Tensor, dice: Dice, size: int, dials: Dials) -> Tensor:
