@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import signs
-from course_utils.signs import drawings
+from course_utils.signs import drawings, scenes
 
 DIALS = [dial.name for dial in fields(signs.Dials)]
 ALL = list(range(len(signs.CLASSES)))
@@ -92,6 +92,58 @@ def test_every_dial_changes_the_picture(dial):
     calm = render(8, dials=signs.Dials.clean(), seed=9).images
     turned = render(8, dials=signs.Dials.clean(**{dial: 1.0}), seed=9).images
     assert (calm - turned).abs().mean() > 0.005
+
+
+# -- light: what cameras and weather do, in stops (factors of 2 of light; a pixel is light to the power 1/2.2) --------
+
+
+def brightness(**dials):
+    """The mean pixel of each of many scenes."""
+    return render([0, 4, 8, 16] * 80, size=32, seed=11, dials=signs.Dials(**dials)).images.mean(dim=(1, 2, 3))
+
+
+def stops_between(darker, brighter):
+    return 2.2 * (brighter / darker).log2()
+
+
+def test_light_spans_as_many_stops_as_a_street_in_dusk_shade_and_sun():
+    """Dusk alone takes up to five stops, metering four, sun from behind three: a tenth of scenes lies far apart."""
+    calm = brightness(light=0.0)
+    for dial, least in ((0.4, 3.0), (1.0, 5.5)):
+        low, high = brightness(light=dial).quantile(torch.tensor([0.05, 0.95]))
+        assert stops_between(low, high) > least
+        assert stops_between(low, calm.median()) > 0.6 * least  # and more of it to the dark than to the bright
+        assert high > calm.median()
+
+
+def test_the_darkest_twentieth_of_scenes_is_dusk_and_the_hardest_world_is_darker_still():
+    """At five missing stops a scene keeps 2^(-5/2.2), a fifth of its brightness; half of dusk leaves two fifths."""
+    calm = brightness(light=0.0).median()
+    usual, hardest = (brightness(light=dial).quantile(0.05) for dial in (0.4, 1.0))
+    assert usual < 0.45 * calm
+    assert hardest < 0.25 * calm
+
+
+def test_a_dark_scene_keeps_its_sign():
+    """Light dims what it shines on, by a factor: nothing is lost but in the sensor's noise."""
+    calm, dim = (render([0] * 64, seed=3, dials=signs.Dials.clean(light=light)).images for light in (0.0, 1.0))
+    spread = [picture.std(dim=(1, 2, 3)) / picture.mean(dim=(1, 2, 3)) for picture in (calm, dim)]
+    assert spread[1].median() > 0.5 * spread[0].median()
+
+
+def test_fog_takes_contrast_and_stops_count_by_powers_of_two():
+    flat = render([0] * 200, seed=3, dials=signs.Dials.clean(light=1.0)).images
+    contrast = flat.flatten(1).std(dim=1) / flat.flatten(1).mean(dim=1)
+    assert contrast.quantile(0.02) < 0.4 * contrast.median()
+    assert scenes.stops(torch.tensor([0.0, 2.2, -2.2])).tolist() == pytest.approx([1, 2, 0.5])
+
+
+def test_no_light_dial_no_light_effect():
+    """At light = 0 a sign without shadow keeps its paint's own white, whatever the street."""
+    images = render([11] * 32, seed=6, dials=signs.Dials.clean(clutter=0.7))
+    middle = images.images[..., 28:36, 28:36]  # the white of "no vehicles"
+    white = drawings.WHITE[1] / 255
+    assert (middle.mean(dim=(1, 2, 3)) - white).abs().max() < 0.05
 
 
 def test_noise_is_noise_and_blur_is_blur():
