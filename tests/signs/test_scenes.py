@@ -28,6 +28,20 @@ def test_the_same_seed_gives_the_same_scenes_and_leaves_the_global_state_alone()
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_the_number_of_threads_does_not_change_a_scene():
+    """A sum may be rounded otherwise, so that no more than a thousandth of a pixel's range is asked."""
+    threads = torch.get_num_threads()
+    try:
+        made = []
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            made.append(render(24, seed=7, dials=signs.Dials.wild()))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(made[0].labels, made[1].labels)
+    assert (made[0].images - made[1].images).abs().max() < 1e-3
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     count=st.integers(1, 9),
@@ -109,7 +123,7 @@ def stops_between(darker, brighter):
 def test_light_spans_as_many_stops_as_a_street_in_dusk_shade_and_sun():
     """Dusk alone takes up to five stops, metering four, sun from behind three: a tenth of scenes lies far apart."""
     calm = brightness(light=0.0)
-    for dial, least in ((0.4, 3.0), (1.0, 5.5)):
+    for dial, least in ((0.4, 4.0), (1.0, 6.8)):
         low, high = brightness(light=dial).quantile(torch.tensor([0.05, 0.95]))
         assert stops_between(low, high) > least
         assert stops_between(low, calm.median()) > 0.6 * least  # and more of it to the dark than to the bright
@@ -120,8 +134,8 @@ def test_the_darkest_twentieth_of_scenes_is_dusk_and_the_hardest_world_is_darker
     """At five missing stops a scene keeps 2^(-5/2.2), a fifth of its brightness; half of dusk leaves two fifths."""
     calm = brightness(light=0.0).median()
     usual, hardest = (brightness(light=dial).quantile(0.05) for dial in (0.4, 1.0))
-    assert usual < 0.45 * calm
-    assert hardest < 0.25 * calm
+    assert usual < 0.4 * calm
+    assert hardest < 0.18 * calm
 
 
 def test_a_dark_scene_keeps_its_sign():
