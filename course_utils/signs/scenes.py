@@ -197,11 +197,12 @@ def _render_block(labels: Tensor, size: int, generator: torch.Generator, dials: 
     scene = _neighbour(scene, dice, poses, size, dials)
     paint, cover, plane = _sign(labels, poses, size, dice)
     paint = _weather(paint, cover, dice, size, dials)
-    paint = _shade(paint, cover, plane, dice, size, dials)
+    dusk = 5 * dials.light * dice.uniform() * dice.chance(0.4)  # stops of light that are missing
+    paint = _shade(paint, cover, plane, dusk, dice, size, dials)
     scene = scene * (1 - cover) + paint
     front_colour, front = _in_front(dice, size, x, y, dials)
     scene, mask = over(scene, front_colour, front), cover * (1 - front)
-    scene = _expose(scene, dice, dials)
+    scene = _expose(scene, dusk, dice, dials)
     scene = _camera(scene, dice, size, dials)
     return Scenes(scene.clamp_(0, 1), labels, mask, poses)
 
@@ -308,13 +309,15 @@ def _weather(paint: Tensor, cover: Tensor, dice: Dice, size: int, dials: Dials) 
     return over(paint, dice.uniform(0.1, 0.45, channels=3) * cover, spots * 0.8 * w)
 
 
-def _shade(paint: Tensor, cover: Tensor, plane: Tensor, dice: Dice, size: int, dials: Dials) -> Tensor:
+def _shade(
+    paint: Tensor, cover: Tensor, plane: Tensor, dusk: Tensor, dice: Dice, size: int, dials: Dials
+) -> Tensor:
     """Light on the plate: its own brightness, a gradient, a cast shadow (of a roof or of leaves), a glare."""
     s, (u, v) = dials.shadow, (plane[..., 0].unsqueeze(1), plane[..., 1].unsqueeze(1))
     direction = dice.uniform(0, 2 * math.pi)
     along = u * direction.cos() + v * direction.sin()  # [N, 1, H, W]
-    # Sun from behind leaves a plate the sky's light alone: a tenth to all of what its surroundings get.
-    behind = stops(-3.3 * dice.uniform() * dice.chance(0.3 * dials.light))
+    # Sun from behind, by day, leaves a plate the sky's light alone: a tenth to all of what its surroundings get.
+    behind = stops(-3.3 * dice.uniform() * dice.chance(0.3 * dials.light) * (dusk == 0))
     light = torch.exp(dice.normal(1, 1, 1) * 0.3 * dials.light) * behind * (1 + 0.35 * s * dice.uniform(-1, 1) * along)
     straight = torch.sigmoid((along - dice.uniform(-1, 1)) * dice.uniform(6, 40))
     leafy = torch.sigmoid(dice.noise(size, (5, 10, 20), 0.7) * dice.uniform(4, 12) - dice.uniform(-2, 6))
@@ -350,8 +353,8 @@ def stops(exposure: Tensor) -> Tensor:
     return torch.exp2(exposure / 2.2)
 
 
-def _expose(scene: Tensor, dice: Dice, dials: Dials) -> Tensor:
-    """Air, light and camera; the dial is how far its metering errs, and the chance of fog and of dusk.
+def _expose(scene: Tensor, dusk: Tensor, dice: Dice, dials: Dials) -> Tensor:
+    """Air, light, camera; the dial is how dark dusk gets, how far metering errs, and the chance of fog.
 
     Fog: Koschmieder 1924, contrast falls as exp(-3.9 distance / visibility), here from 1/50 to 1/3 of the visibility.
     Dusk: at f/2.8, ISO 1600 and the 10 ms that a moving camera may expose, light is enough down to 120 lux; at the end
@@ -364,7 +367,6 @@ def _expose(scene: Tensor, dice: Dice, dials: Dials) -> Tensor:
     d, few = dials.light, dice.uniform
     far = torch.exp(few(math.log(0.02), math.log(0.33))) * dice.chance(0.35 * d)  # distance / visibility
     clear, air = torch.exp(-3.9 * far), few(0.45, 1.0)
-    dusk = few(0, 5) * dice.chance(0.4 * d)
     warmth = dice.normal(1, 1, 1) * 0.1 * d - 0.03 * dusk
     cast = torch.exp(torch.cat([warmth, 0 * warmth, -warmth], dim=1) + dice.normal(3, 1, 1) * 0.04 * d)
     error = d * (dice.normal(1, 1, 1).clamp(-2, 2) - few(-1, 4) * dice.chance(0.7))
