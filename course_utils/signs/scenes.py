@@ -309,9 +309,7 @@ def _weather(paint: Tensor, cover: Tensor, dice: Dice, size: int, dials: Dials) 
     return over(paint, dice.uniform(0.1, 0.45, channels=3) * cover, spots * 0.8 * w)
 
 
-def _shade(
-    paint: Tensor, cover: Tensor, plane: Tensor, dusk: Tensor, dice: Dice, size: int, dials: Dials
-) -> Tensor:
+def _shade(paint: Tensor, cover: Tensor, plane: Tensor, dusk: Tensor, dice: Dice, size: int, dials: Dials) -> Tensor:
     """Light on the plate: its own brightness, a gradient, a cast shadow (of a roof or of leaves), a glare."""
     s, (u, v) = dials.shadow, (plane[..., 0].unsqueeze(1), plane[..., 1].unsqueeze(1))
     direction = dice.uniform(0, 2 * math.pi)
