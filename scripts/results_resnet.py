@@ -1,22 +1,28 @@
 """Compute what ships for lesson 5: `make results NAMES=resnet`.
 
-Five parts, each alone as `python scripts/results_resnet.py twins`; together some ten minutes on one core:
+Six parts, each alone as `python scripts/results_resnet.py twins`; together some twenty minutes on one core:
 twins     training curves of plain and residual networks of growing depth → data/resnet/twins.json
 pair      the trained pair of the surface → data/networks/lessons/resnet-plain, resnet-skip
 surface   their loss surfaces, 31×31 points → data/resnet/surfaces.npz
 rims      the loss a little way off, in ten planes → data/resnet/rims.json
 lesions   what each of the two can do without a block → data/resnet/lesions.json
+controls  the deepest twins under other rates, optimizers and first weights → data/resnet/controls.json
 """
 
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import results
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from course_utils import runtime, signs, training, zoo
+from course_utils import runtime, training, zoo
+from course_utils.networks.resnet import blocks
 from course_utils.resnet import lesions, loss_surface, twins
 from course_utils.signs import small
 
@@ -28,6 +34,15 @@ DEPTH, PAIR_SCENES, PAIR_SEED = 56, 4096, 0  # of the pair that is stored
 RECIPES = {twins.PLAIN: (800, 5e-3), twins.RESIDUAL: (500, 1e-2)}  # steps, learning rate: the plain one needs longer
 POINTS, REACH, SURFACE_SCENES, SURFACE_SEED = 31, 0.5, 96, 1  # one square; RIM_SEEDS say how others look
 RIMS, RIM_SEEDS = (0.1, 0.3), tuple(range(10))
+CONTROL_SEEDS = (0, 1, 2)
+CONTROLS = (  # twin, batch normalisation?, first weights, optimizer, gradients clipped at, rate
+    (twins.PLAIN, True, "identity", "AdamW", 5.0, 1e-2),
+    *((name, False, "he", "AdamW", 5.0, rate) for rate in (5e-4, 2e-3) for name in (twins.PLAIN, twins.RESIDUAL)),
+    (twins.RESIDUAL, False, "he", "SGD", None, 2e-3),
+    (twins.RESIDUAL, False, "he", "AdamW", None, 2e-3),
+    (twins.RESIDUAL, False, "he", "SGD", 5.0, 5e-2),
+    (twins.PLAIN, True, "he", "AdamW", 5.0, 2e-3),
+)
 
 
 def made(part: str, **facts) -> dict:
@@ -51,27 +66,25 @@ def train(networks: dict, seed: int, steps: int, rate: float, scenes: tuple) -> 
 
 def make_twins() -> None:
     """Curves of every depth and seed."""
-    scenes, test_scenes = small.scenes(twins.SCENES), small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+    scenes = small.scenes(twins.SCENES)
     told = {
         "made": made(
             "twins", steps=twins.STEPS, batch=twins.BATCH, learning_rate=twins.LEARNING_RATE,
             learning_rate_bare=twins.BARE_RATE, seeds=SEEDS, seeds_bare=BARE_SEEDS,
-            scenes=twins.SCENES, test_scenes=TEST_SCENES,
+            scenes=twins.SCENES,
         ),
-        "losses": {}, "right": {}, "test": {},
+        "losses": {}, "right": {},
     }  # fmt: skip
     for depth, seeds in SEEDS.items():
-        for key in ("losses", "right", "test"):
+        for key in ("losses", "right"):
             told[key][depth] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}
         for seed in seeds:
             pair = twins.build_pair(depth, seed=seed)
             losses, right = train(pair, seed, twins.STEPS, twins.LEARNING_RATE, scenes)
-            for name, network in pair.items():
-                test = round(training.accuracy(network, *test_scenes), 4)
+            for name in pair:
                 told["losses"][depth][name].append(losses[name])
                 told["right"][depth][name].append(right[name])
-                told["test"][depth][name].append(test)
-                print(depth, seed, name, f"loss {np.mean(losses[name][-20:]):.3f}, test {test:.3f}", flush=True)
+                print(depth, seed, name, f"loss {np.mean(losses[name][-20:]):.3f}", flush=True)
     told["bare"] = {name: [] for name in (twins.PLAIN, twins.RESIDUAL)}  # without batch normalisation
     for seed in BARE_SEEDS:
         losses, _ = train(twins.build_pair(DEPTH, seed=seed, norm=False), seed, twins.STEPS, twins.BARE_RATE, scenes)
@@ -108,7 +121,7 @@ def store(name: str, network: zoo.PixelNetwork) -> None:
 
 def measure(network: zoo.PixelNetwork) -> dict:
     """What the card says of a twin's accuracy."""
-    right = training.accuracy(network, *small.scenes(TEST_SCENES, seed=signs.TEST_SEED))
+    right = training.accuracy(network, *small.scenes(TEST_SCENES, seed=twins.TEST_SEED))
     return {"rendered": round(right, 4), "rendered_scenes": TEST_SCENES}
 
 
@@ -151,7 +164,7 @@ def make_rims() -> None:
 
 def make_lesions() -> None:
     """Accuracy without each block, of the stored pair."""
-    images, labels = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+    images, labels = small.scenes(TEST_SCENES, seed=twins.TEST_SEED)
     told = {"made": made("lesions", scenes=TEST_SCENES), "whole": {}, "without": {}}
     for name in (twins.PLAIN, twins.RESIDUAL):
         network = zoo.load(twins.STORED[name])
@@ -162,7 +175,69 @@ def make_lesions() -> None:
     results.write(FOLDER / "lesions.json", told)
 
 
-PARTS = {"twins": make_twins, "pair": make_pair, "surface": make_surface, "rims": make_rims, "lesions": make_lesions}
+def make_controls() -> None:
+    """The deepest twins, with one thing changed at a time; a row a training, written as each is done."""
+    scenes, test_scenes = small.scenes(twins.SCENES), small.scenes(TEST_SCENES, seed=twins.TEST_SEED)
+    told = {
+        "made": made("controls", depth=DEPTH, steps=twins.STEPS, batch=twins.BATCH, test_scenes=TEST_SCENES),
+        "runs": [],
+    }
+    for name, norm, start, optimizer, clip, rate in CONTROLS:
+        for seed in CONTROL_SEEDS:
+            network = twins.build_pair(DEPTH, seed=seed, norm=norm)[name]
+            if start == "identity":
+                begin_at_identity(network)
+            losses = learn(network, scenes, seed, optimizer, clip, rate)
+            end = round(float(np.mean(losses[-20:])), 4)
+            test = round(training.accuracy(network, *test_scenes), 4)
+            told["runs"].append(
+                {
+                    "twin": name, "norm": norm, "start": start, "optimizer": optimizer, "clip": clip, "rate": rate,
+                    "seed": seed, "steps": len(losses), "first": losses[0],
+                    "loss": end if math.isfinite(end) else None, "test": test,
+                }
+            )  # fmt: skip
+            print(told["runs"][-1], flush=True)
+            results.write(FOLDER / "controls.json", told)
+
+
+@torch.no_grad()
+def begin_at_identity(network: nn.Module) -> None:
+    """Every 3×3 convolution of a block begins as "hand each channel on", and a tenth of He's random weights."""
+    for block in blocks(network):
+        for conv in (block.conv1, block.conv2):
+            conv.weight.mul_(0.1).add_(nn.init.dirac_(torch.empty_like(conv.weight)))
+
+
+def learn(network: nn.Module, scenes: tuple, seed: int, name: str, clip: float | None, rate: float) -> list[float]:
+    """`training.train` with another optimizer, or no clipping: the losses, up to the first that is no number."""
+    optimizer = getattr(torch.optim, name)(network.parameters(), lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=twins.STEPS, pct_start=0.15, cycle_momentum=name == "AdamW"
+    )
+    losses, where = [], runtime.device()
+    network.to(memory_format=torch.channels_last).train()
+    for _, (images, labels) in zip(range(twins.STEPS), training.batches(*scenes, seed, twins.BATCH), strict=False):
+        with torch.autocast(where.type, runtime.fast_dtype(where)):
+            logits = network(images.to(where, memory_format=torch.channels_last))
+        loss = cross_entropy(logits.float(), labels.to(where))
+        losses.append(round(loss.item(), 4))
+        if not math.isfinite(losses[-1]):
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        if clip:
+            nn.utils.clip_grad_norm_(network.parameters(), clip)
+        optimizer.step()
+        schedule.step()
+    network.eval()
+    return losses
+
+
+PARTS = {
+    "twins": make_twins, "pair": make_pair, "surface": make_surface, "rims": make_rims, "lesions": make_lesions,
+    "controls": make_controls,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

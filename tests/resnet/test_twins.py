@@ -52,12 +52,10 @@ def test_the_shipped_runs_say_what_the_lesson_says():
         plain, residual = late(runs.losses[depth][twins.PLAIN]), late(runs.losses[depth][twins.RESIDUAL])
         assert len(plain) == len(residual) >= (3 if depth == 56 else 1)
         assert max(residual) < 0.1  # the residual one learns at every depth …
-        assert min(runs.test[depth][twins.RESIDUAL]) > 0.93
         if depth == 8:
             assert max(plain) < 0.1  # … the plain one only while it is shallow
         if depth == 56:
             assert min(plain) > 1.0
-            assert max(runs.test[depth][twins.PLAIN]) < 0.5
     means = [np.mean(late(runs.losses[depth][twins.PLAIN])) for depth in (8, 20, 32, 56)]
     assert means == sorted(means)
     bare = {name: late(seeds) for name, seeds in runs.bare.items()}  # without batch normalisation nothing arrives

@@ -14,7 +14,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from course_utils import figures, signs, training
+from course_utils import figures, training
 from course_utils.labs import base, started
 from course_utils.resnet import twins
 from course_utils.signs import small
@@ -63,7 +63,7 @@ class TwinsLab(started.StartedLab):
     def waiting(self, depth, norm, steps, rate, seed) -> base.Frame:
         """A run that ships, of the chosen depth."""
         runs = twins.load_runs()
-        kept = {"losses": runs.losses[depth], "right": runs.right[depth], "test": runs.test[depth]}
+        kept = {"losses": runs.losses[depth], "right": runs.right[depth]}
         first = {key: {name: seeds[0] for name, seeds in by_twin.items()} for key, by_twin in kept.items()}
         frame = self.draw(Trainings(depth, len(first["losses"][twins.PLAIN]), **first))
         told = f"<b>Press Train.</b> Until then, a run of before, {depth} layers: {frame.headline}"
@@ -84,7 +84,7 @@ class TwinsLab(started.StartedLab):
             losses[name] += (step.loss,)
             right[name] += (step.accuracy,)
             yield Trainings(depth, steps, dict(losses), dict(right))
-        asked = small.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+        asked = small.scenes(TEST_SCENES, seed=twins.TEST_SEED)
         test = {name: training.accuracy(network, *asked) for name, network in pair.items()}
         yield Trainings(depth, steps, losses, right, test=test)
 
