@@ -1,7 +1,8 @@
 """Compute what ships for lesson 4: `make results NAMES=inception`.
 
-Two parts, each alone as `python scripts/results_inception.py race`; together some 15 minutes on one core:
+Three parts, each alone as `python scripts/results_inception.py race`; together some 20 minutes on one core:
 race      small Inceptions with and without the 1×1 reductions, several seeds → data/inception/race.json
+doors     what the race's network reads with narrower, untrained or moved 1×1s → data/inception/doors.json
 branches  what is read right when one branch is ablated → data/inception/branches.json
 """
 
@@ -19,9 +20,11 @@ from tqdm import tqdm
 
 from course_utils import runtime, signs, training, zoo
 from course_utils.inception import branches, race
+from course_utils.networks.inception import Inception, SmallInception
 
 FOLDER = runtime.DATA / "inception"
 SEEDS, STEPS, TEST_SCENES = (0, 1, 2, 3), 300, 1000
+DOORS = (24, 8, 32, 16)  # widths of SmallInception's reductions
 NETWORK, SCENES, SEED = "signs-inception", 2000, signs.TEST_SEED + 1  # scenes that no network has met
 made = partial(results.made, "inception")
 
@@ -53,7 +56,7 @@ def seconds_a_step() -> dict[str, float]:
 def make_race() -> None:
     """Learning curves of the pair, seed by seed; and which branches the trained ones lean on."""
     known = race.scenes(race.SCENES)
-    test = race.scenes(TEST_SCENES, seed=signs.TEST_SEED)
+    test = race.scenes(TEST_SCENES, seed=race.TEST_SEED)
     steps = list(range(race.EVERY, STEPS + 1, race.EVERY))
     told = {race.WITH: [], race.WITHOUT: []}
     leaning = []
@@ -72,11 +75,69 @@ def make_race() -> None:
         print(leaning[-1], flush=True)
     facts = made(
         "race", training_precision=results.precision(), seeds=list(SEEDS), batch=race.BATCH,
-        scenes=race.SCENES, test_scenes=TEST_SCENES, learning_rate=race.LEARNING_RATE,
+        scenes=race.SCENES, test_scenes=TEST_SCENES, test_seed=race.TEST_SEED, learning_rate=race.LEARNING_RATE,
         seconds="a step forward and backward, float32, one processor core, median",
     )  # fmt: skip
     content = {"made": facts, "steps": steps, "test": told, "seconds": seconds_a_step(), "leaning": leaning}
     results.write(FOLDER / "race.json", content)
+
+
+def with_doors(seed: int, widths: tuple[int, int, int, int]) -> zoo.PixelNetwork:
+    """The race's network with reductions of other widths: in front of a's 3×3 and 5×5, then of b's."""
+    three_a, five_a, three_b, five_b = widths
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        body = SmallInception(len(signs.CLASSES))
+        body.inception_a = Inception(48, 32, (three_a, 64), (five_a, 32), 32)
+        body.inception_b = Inception(160, 64, (three_b, 96), (five_b, 48), 48)
+    return results.network_of_signs(body, "doors", size=race.SIZE)
+
+
+def untrained_doors(seed: int) -> zoo.PixelNetwork:
+    """The race's network, whose reductions stay as they were drawn."""
+    network = with_doors(seed, DOORS)
+    for module in (network.body.inception_a, network.body.inception_b):
+        for branch in (module.conv_3x3, module.conv_5x5):
+            branch[0].requires_grad_(False)
+    return network
+
+
+def pooling_last(seed: int) -> zoo.PixelNetwork:
+    """The race's network with the 1×1 in front of the max pooling instead of behind it."""
+    network = with_doors(seed, DOORS)
+    for module in (network.body.inception_a, network.body.inception_b):
+        module.pool = nn.Sequential(module.pool[1], module.pool[0])
+    return network
+
+
+VARIANTS = {
+    "an eighth": partial(with_doors, widths=(3, 1, 4, 2)),
+    "one channel": partial(with_doors, widths=(1, 1, 1, 1)),
+    "never trained": untrained_doors,
+    "1×1 before the pooling": pooling_last,
+}
+
+
+def make_doors() -> None:
+    """How narrow the reductions may be, whether they must learn, and on which side of the pooling the 1×1 may stand."""
+    known = race.scenes(race.SCENES)
+    test = race.scenes(TEST_SCENES, seed=race.TEST_SEED)
+    told: dict[str, dict[str, list[float]]] = {}
+    for name, build in VARIANTS.items():
+        told[name] = {"steps": [], "right": []}
+        for seed in SEEDS[:3]:
+            run = race.race_steps({name: build(seed)}, known, test, steps=STEPS, seed=seed)
+            right = [share for _, _, share in run if share is not None]
+            steps = race.steps_to(race.GOAL, range(race.EVERY, STEPS + 1, race.EVERY), right)
+            told[name]["steps"].append(round(steps, 1) if steps == steps else None)
+            told[name]["right"].append(round(right[-1], 4))
+        print(name, told[name], flush=True)
+    facts = made(
+        "doors", training_precision=results.precision(), seeds=list(SEEDS[:3]), batch=race.BATCH, steps=STEPS,
+        scenes=race.SCENES, test_scenes=TEST_SCENES, test_seed=race.TEST_SEED,
+        learning_rate=race.LEARNING_RATE, goal=race.GOAL,
+    )  # fmt: skip
+    results.write(FOLDER / "doors.json", {"made": facts, "told": told})
 
 
 def make_branches() -> None:
@@ -87,7 +148,7 @@ def make_branches() -> None:
     results.write(FOLDER / "branches.json", {"made": facts, "right": told})
 
 
-PARTS = {"race": make_race, "branches": make_branches}
+PARTS = {"race": make_race, "doors": make_doors, "branches": make_branches}
 
 
 if __name__ == "__main__":

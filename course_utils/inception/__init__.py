@@ -4,7 +4,7 @@ from course_utils import inception
 inception.GoogLeNet()
 """
 
-from course_utils.inception import auxiliary, branches, figures, race
+from course_utils.inception import auxiliary, branches, figures, race, timing
 from course_utils.networks.inception import (
     BRANCHES,
     MODULES,

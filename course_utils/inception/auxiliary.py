@@ -7,30 +7,25 @@ the Inception Architecture", section 4 (what they turned out to do).
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from course_utils import runtime
+from course_utils.layers.hooks import watch
 from course_utils.networks.inception import MODULES, GoogLeNet
 
 ROWS = ("conv1", "conv2", *(f"inception_{name}" for name in MODULES), "linear")  # those with weights, first to last
 WEIGHT = 0.3  # of each auxiliary loss, in the paper
 
 
-def remove_norm(network: nn.Module) -> nn.Module:
-    """A copy of a network less its batch normalisation, as networks were when GoogLeNet was made.
+class Gradients(NamedTuple):
+    """Row of the slide's table that has weights → the Euclidean norm of the loss's gradient there."""
 
-    >>> remove_norm(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)))[1]
-    Identity()
-    """
-    bare = copy.deepcopy(network)
-    for module in list(bare.modules()):
-        for name, part in module.named_children():
-            if isinstance(part, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
-    return bare
+    maps: dict[str, float]  # by what the row answers, all pictures together
+    filters: dict[str, float]  # by all of its filters
 
 
 def initialise_xavier(network: nn.Module) -> nn.Module:
@@ -46,8 +41,8 @@ def initialise_xavier(network: nn.Module) -> nn.Module:
     return drawn
 
 
-def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: float = WEIGHT) -> dict[str, float]:
-    """Row of the slide's table that has weights → the Euclidean norm of the loss's gradient by all of its filters.
+def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight: float = WEIGHT) -> Gradients:
+    """How long the loss's gradient is in every row of the slide's table that has weights.
 
     The dropout is left out, so that two calls can be compared.
 
@@ -57,7 +52,7 @@ def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight
         weight: of each auxiliary loss; 0 for the main loss alone.
 
     >>> norms = gradient_norms(GoogLeNet(classes=5), torch.zeros(1, 3, 224, 224), torch.tensor([0]))
-    >>> list(norms)[:3]
+    >>> list(norms.maps)[:3]
     ['conv1', 'conv2', 'inception_3a']
     """
     if not isinstance(network, GoogLeNet):
@@ -68,11 +63,21 @@ def gradient_norms(network: GoogLeNet, images: Tensor, labels: Tensor, *, weight
     for part in asked.modules():
         if isinstance(part, nn.Dropout):
             part.p = 0.0
-    with torch.enable_grad():
+    rows, maps = {row: asked.get_submodule(row) for row in ROWS}, {}
+
+    def keep(row: str, _given: tuple, answer: Tensor) -> None:
+        answer.retain_grad()
+        maps[row] = answer
+
+    with torch.enable_grad(), watch(rows, keep):
         answer = asked(images)
         loss = cross_entropy(answer.logits, labels)
         if weight:
             loss = loss + weight * (cross_entropy(answer.aux1, labels) + cross_entropy(answer.aux2, labels))
         loss.backward()  # into the copy
-    filters = {row: [value for value in asked.get_submodule(row).parameters() if value.ndim > 1] for row in ROWS}
-    return {row: sum(float(value.grad.square().sum()) for value in values) ** 0.5 for row, values in filters.items()}
+
+    def norm(*values: Tensor) -> float:
+        return sum(float(value.grad.square().sum()) for value in values) ** 0.5
+
+    filters = {row: [value for value in part.parameters() if value.ndim > 1] for row, part in rows.items()}
+    return Gradients({row: norm(maps[row]) for row in ROWS}, {row: norm(*filters[row]) for row in ROWS})

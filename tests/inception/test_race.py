@@ -50,6 +50,13 @@ def test_scenes_come_in_blocks_and_from_their_seed():
     assert len(labels) == 150
 
 
+def test_no_scene_to_measure_with_is_one_to_train_with():
+    known, test = race.scenes(race.BLOCK), race.scenes(race.BLOCK, seed=race.TEST_SEED)
+    apart = (known[0][:, None, :, ::8, ::8] - test[0][None, :, :, ::8, ::8]).abs().mean(dim=(2, 3, 4))
+    assert apart.min() > 0.01
+    assert race.load_races().made["test_seed"] == race.TEST_SEED
+
+
 def test_both_are_trained_by_turns_and_measured_now_and_then(scenes, monkeypatch):
     monkeypatch.setattr(race, "EVERY", 2)
     pair = race.build_pair(device="cpu")

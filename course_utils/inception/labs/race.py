@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils import signs
 from course_utils.costs import accounting
 from course_utils.inception import figures, race
 from course_utils.labs import base, started
@@ -71,7 +70,7 @@ class RaceLab(started.StartedLab):
                 blocks.append(block)
                 yield Stage(steps, rendered=len(blocks) * race.BLOCK / race.SCENES)
             self._scenes = tuple(torch.cat(part) for part in zip(*blocks, strict=True))
-        test = race.scenes(race.TEST_SCENES, seed=signs.TEST_SEED)
+        test = race.scenes(race.TEST_SCENES, seed=race.TEST_SEED)
         pair = {name: one for name, one in race.build_pair(seed).items() if network in (BOTH, name)}
         measured, seconds = dict.fromkeys(pair, ()), dict.fromkeys(pair, 0.0)
         *_, last = pair
