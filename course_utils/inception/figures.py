@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from course_utils.costs.accounting import Account, Row
-from course_utils.figures.base import MARGIN, WIDTH, begin, panels, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, font, panels, text
 from course_utils.figures.charts import Series, quick_curves
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, blended, mixed
 from course_utils.figures.style import extra, pen
@@ -24,7 +24,7 @@ Table = Sequence[Sequence[float]]  # [rows][columns]
 # ---- the module ------------------------------------------------------------------------------------------------
 TOP, BOTTOM = 72, 532  # of the diagram
 BETWEEN, FILTERED, THICK = 318, 470, 34  # where the two columns of bars stand, and how wide a bar is
-FIRST, LAST = 66, 1016  # where the bars of the input and the output stand
+FIRST, LAST, WORDS = 66, 640, 716  # where the bars of the input and the output stand, and the words beside them
 LEAST, ABOVE = 46, 24  # height of a row at least, and of the words above it
 
 
@@ -50,13 +50,12 @@ def module(cost: Account, *, title: str) -> np.ndarray:
     middle = (TOP + BOTTOM) / 2
     entry = _draw_bar(draw, FIRST, middle, in_channels * scale, PALE, f"{in_channels} in")
     exit_top = middle - out * scale / 2
-    text(draw, (LAST + THICK / 2, exit_top - 14), f"{out} out", size=20, bold=True)
     top = middle - (sum(heights.values()) + ABOVE * len(heights)) / 2
     for name, height in heights.items():
         exit = exit_top, exit_top + cost[name].shape[1] * scale
         _draw_branch(draw, cost[name], windows[name], entry, top + ABOVE + height / 2, scale, exit)
         exit_top, top = exit[1], top + ABOVE + height
-    _draw_shares(draw, "channels out", 574, {name: cost[name].shape[1] for name in COLOURS})
+    _draw_shares(draw, f"{out} channels", 574, {name: cost[name].shape[1] for name in COLOURS})
     _draw_shares(draw, "multiply-adds", 626, {name: cost[name].macs for name in COLOURS})  # and so the parameters
     return np.asarray(canvas)
 
@@ -95,23 +94,25 @@ def _draw_branch(draw, branch: Row, windows: Sequence[Row], entry, y: float, sca
         left = place + THICK
     flow(LAST, exit, 70)
     draw.rectangle((LAST, exit[0], LAST + THICK, exit[1]), fill=colour)
-    seen = "one output sees {}×{} of the input".format(*branch.receptive_field)
-    text(draw, (left + 44, y - 12), f"{branch.name}: {seen}", size=18, bold=True, anchor="lm", width=440)
+    draw.rectangle((WORDS - 22, y - 22, WORDS - 12, y + 22), fill=colour)
+    seen = "sees {}×{} of the input".format(*branch.receptive_field)
     price = f"{branch.parameters:,} parameters, {branch.macs / 1e6:,.1f} M multiply-adds"
-    text(draw, (left + 44, y + 12), price, size=18, anchor="lm", width=440)
+    text(draw, (WORDS, y - 12), f"{branch.name}: {seen}", size=18, bold=True, anchor="lm", width=WIDTH - WORDS - 8)
+    text(draw, (WORDS, y + 12), price, size=18, anchor="lm", width=WIDTH - WORDS - 8)
 
 
 def _draw_shares(draw, name: str, y: int, values: Mapping[str, int]) -> None:
     """Who brings the channels, or who costs: a bar of 100 %."""
     start, total = 176, sum(values.values())
     wide = WIDTH - MARGIN - start
-    text(draw, (start - 14, y), name, size=20, anchor="rm")
+    text(draw, (start - 10, y), name, size=20, anchor="rm", width=start - 14)
     for branch, value in values.items():
         end = start + wide * value / total
         draw.rectangle((start, y - 18, max(start, end - 1), y + 18), fill=COLOURS[branch])
-        if end - start > 56:
-            ink = INK if branch in ("conv_3x3", "pool") else PAPER
-            text(draw, ((start + end) / 2, y), f"{100 * value / total:.0f} %", size=20, colour=ink)
+        share, ink = f"{100 * value / total:.1f}".removesuffix(".0"), INK if branch in ("conv_3x3", "pool") else PAPER
+        words = f"{share} %" if end - start > 80 else share
+        if draw.textlength(words, font=font(14)) < end - start:
+            text(draw, ((start + end) / 2, y), words, size=20, colour=ink, width=end - start)
         start = end
 
 
