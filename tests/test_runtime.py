@@ -47,6 +47,13 @@ def test_a_seed_is_a_whole_number(seed):
         runtime.generator(seed)
 
 
+def test_seeds_that_share_their_lower_half_are_two_seeds():
+    """torch's generator on a processor keeps 32 bits: test scenes of seed 2**40 were the training scenes of seed 0."""
+    seeds = (0, 1, 2**32, 2**32 + 1, 2**40, 2**41, 3 * 2**40, -1, -(2**32))
+    numbers = {tuple(torch.rand(3, generator=runtime.generator(seed)).tolist()) for seed in seeds}
+    assert len(numbers) == len(seeds)
+
+
 def test_the_student_is_told_the_machine_in_one_line():
     line = runtime.describe_machine()
     assert "\n" not in line
