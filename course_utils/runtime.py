@@ -56,7 +56,8 @@ def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
     if isinstance(seed, bool) or not isinstance(seed, Integral):  # numpy's too
         raise TypeError(f"a seed is a whole number; got {seed!r}.")
     low, high = int(seed) % 2**32, int(seed) // 2**32 % 2**31
-    return torch.Generator(device=device).manual_seed(low ^ high * 0x9E3779B1 % 2**32)  # odd: no two highs share a value
+    # An odd factor: no two upper halves come down to one number.
+    return torch.Generator(device=device).manual_seed(low ^ high * 0x9E3779B1 % 2**32)
 
 
 def fast_dtype(where: torch.device) -> torch.dtype:
