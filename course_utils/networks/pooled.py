@@ -50,20 +50,22 @@ class SignsPoolNet(nn.Module):
     Args:
         kind: "max" (2×2 maximum), "average" (2×2 mean), "blur" (2×2 maximum, then a blur) or "stride" (no pooling:
             the convolution itself goes two pixels at a time). All four have the same weights in the same places.
+        width: of the widest stage, in channels; the others in proportion.
     """
 
-    def __init__(self, kind: str = "max", classes: int = 20):
+    def __init__(self, kind: str = "max", classes: int = 20, width: int = 96):
         super().__init__()
         check_choice("kind", kind, KINDS, says=f"is how a SignsPoolNet halves, one of {', '.join(KINDS)}")
         stride, layers = 2 if kind == "stride" else 1, []
-        for before, after in ((3, 16), (16, 32), (32, 64), (64, 96)):
+        one, two, three = (width * channels // 96 for channels in (16, 32, 64))
+        for before, after in ((3, one), (one, two), (two, three), (three, width)):
             layers += [nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             pools = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2), "blur": BlurPool2d(), "stride": nn.Identity()}
             layers.append(pools[kind])
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(96, classes)
+        self.classifier = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, 3, S, S]
-        x = self.features(x)  # [N, 96, S / 16, S / 16]
+        x = self.features(x)  # [N, width, S / 16, S / 16]
         return self.classifier(self.pool(x).flatten(1))  # [N, classes]

@@ -16,4 +16,5 @@ from course_utils.pooling.pooling import (
     pool2d,
     step_to,
     without_pooling,
+    without_stride,
 )

@@ -1,6 +1,6 @@
 """The pictures of notebook 2: a window on its way, a picture before and after, GoogLeNet's bill, where a gradient goes.
 
-Serves notebook 2 and its labs. Papers: none; what is drawn comes from `pooling` and `accounting`. Unless it says
+Serves notebook 2 and its labs. Papers: none; what is drawn comes from `pooling` and `costs`. Unless it says
 otherwise, a figure returns uint8 [height, WIDTH, 3].
 """
 
@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from course_utils.costs.accounting import Account, count, size
 from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, text
-from course_utils.figures.colours import BLACK, BLUE, GRID, INK, ORANGE, PALE, PAPER, VERMILLION, YELLOW, blended
+from course_utils.figures.colours import BLACK, BLUE, GRID, INK, PALE, PAPER, VERMILLION, YELLOW, blended
 from course_utils.figures.style import pen
 from course_utils.pooling.pooling import WindowStep
 
@@ -181,57 +182,68 @@ def _draw_windows(drawn: Image.Image, scale: float, shape, kernel_size, stride, 
 
 
 def gradient_map(gradient: np.ndarray, largest: float | None = None) -> np.ndarray:
-    """Where a gradient arrives: black for nothing, brighter for more, the brightest for the most; uint8 [H, W, 3].
+    """Where a gradient arrives: white for nothing, the redder the more; uint8 [H, W, 3].
 
     Args:
         gradient: float [H, W], at least 0.
-        largest: what is drawn brightest, so that two pictures can be compared; the largest there is where left out.
+        largest: what is drawn reddest, so that two pictures can be compared; the largest there is where left out.
 
     >>> gradient_map(np.array([[0.0, 0.25, 1.0]])).tolist()
-    [[[0, 0, 0], [115, 80, 0], [230, 159, 0]]]
+    [[[255, 255, 255], [234, 174, 128], [213, 94, 0]]]
     """
     whole = gradient.max() if largest is None else largest
     share = np.sqrt(np.clip(gradient / max(float(whole), 1e-12), 0, 1))  # the root, so that little is seen too
-    return np.round(blended(share, BLACK, ORANGE)).astype(np.uint8)
+    return np.round(blended(share, PAPER, VERMILLION)).astype(np.uint8)
 
 
 # ---- GoogLeNet's bill ------------------------------------------------------------------------------------------
-def bill(
-    rows: Sequence[tuple[str, str, str, float, float]], *, title: str, unit: str, total: tuple[str, str]
-) -> np.ndarray:
-    """A network's table twice: with its pooling layers (blue) and without (red), output sizes and bars.
+def bill(paid: Account, unpaid: Account, *, title: str) -> np.ndarray:
+    """A network's table twice: with its pooling layers (blue) and without (red), output sizes and multiply-adds.
+
+    The axis is logarithmic: as far as two dots lie apart, so many times as much the layer costs.
 
     Args:
-        rows: (name, output size with, output size without, cost with, cost without); a cost of 0 draws no bar.
-        unit: of the costs, for the axis, such as "MACs (millions)".
-        total: the sums, in words, with and without.
+        paid, unpaid: of the same layers; one that multiplies nothing has no dots.
 
-    >>> bill([("conv", "56×56", "112×112", 1.0, 4.0)], title="…", unit="MACs (millions)", total=("1", "4")).shape
-    (256, 1120, 3)
+    >>> from course_utils.costs import accounting
+    >>> from course_utils.networks.pooled import SignsPoolNet
+    >>> bill(*(accounting.account(SignsPoolNet(), size) for size in (64, 96)), title="More pixels cost more").shape
+    (868, 1120, 3)
     """
-    step, top, left, right = 36, 124, 560, WIDTH - MARGIN - 90
-    middle, bottom = (left + right) / 2, top + step * len(rows)
+    step, top, left, right = 36, 124, 590, WIDTH - MARGIN - 100
+    middle, bottom = (left + right) / 2, top + step * len(paid.rows)
     canvas, draw = begin(bottom + 96, title, y=28)
-    powers = np.log10([cost for row in rows for cost in row[3:] if cost > 0])
+    powers = np.log10([row.macs / 1e6 for account in (paid, unpaid) for row in account.rows if row.macs])
     low, high = math.floor(powers.min()), math.ceil(powers.max())
+
+    def place(macs: int) -> float:
+        return left + (right - left) * (math.log10(macs / 1e6) - low) / (high - low)
+
     for power in range(low, high + 1):
-        x = left + (right - left) * (power - low) / (high - low)
+        x = place(10 ** (power + 6))
         draw.line((x, top - 8, x, bottom), fill=GRID, width=1)
         text(draw, (x, bottom + 18), f"{10**power:,}", size=18, colour=PALE)
     text(draw, (MARGIN, top - 26), "layer", size=20, bold=True, anchor="lm")
     text(draw, (400, top - 54), "output size", size=18, colour=PALE)
-    text(draw, (middle, bottom + 46), unit, size=20, width=right - left)
-    # Twice: the column of the sizes, the line of the sum, and where the bars lie in their rows.
-    columns = ("with", BLUE, 330, top - 60, -8), ("without", VERMILLION, 470, top - 32, 8)
-    for k, (head, colour, x, line, offset) in enumerate(columns):
+    text(draw, (right + 60, top - 26), "times", size=18, colour=PALE)
+    text(draw, (middle, bottom + 46), "multiply-adds, in millions", size=20, width=right - left)
+    for head, colour, x, y, account in (
+        ("with", BLUE, 330, top - 60, paid),
+        ("without", VERMILLION, 480, top - 32, unpaid),
+    ):
         text(draw, (x, top - 26), head, size=20, bold=True, colour=colour)
-        for j, row in enumerate(rows):
-            y, size, cost = top + step * (j + 0.5), row[1 + k], row[3 + k]
-            text(draw, (x, y), size, size=18, colour=colour, width=136)
-            if cost > 0:
-                end = left + (right - left) * (math.log10(cost) - low) / (high - low)
-                draw.rectangle((left, y + offset - 6, max(end, left + 2), y + offset + 6), fill=colour)
-        text(draw, (middle, line), total[k], size=20, bold=True, colour=colour, width=right - left + 90)
-    for j, (name, *_) in enumerate(rows):
-        text(draw, (MARGIN, top + step * (j + 0.5)), name, size=20, anchor="lm", width=230)
+        said = f"{head}: {count(account.macs)} in all, {size(account.activation_bytes)} of activations"
+        text(draw, (middle - 20, y), said, size=20, bold=True, colour=colour, width=right - left + 30)
+        for j, row in enumerate(account.rows):
+            edges = "×".join(str(edge) for edge in (*row.shape[2:], row.shape[1]))  # as in the lecture's table
+            text(draw, (x, top + step * (j + 0.5)), edges, size=18, colour=colour, width=146)
+    for j, (a, b) in enumerate(zip(paid.rows, unpaid.rows, strict=True)):
+        y = top + step * (j + 0.5)
+        text(draw, (MARGIN, y), f"{a.name} {a.patch}".strip(), size=20, anchor="lm", width=230)
+        if a.macs:
+            draw.line((place(a.macs), y, place(b.macs), y), fill=GRID, width=6)
+            for macs, colour in ((b.macs, VERMILLION), (a.macs, BLUE)):
+                x = place(macs)
+                draw.ellipse((x - 8, y - 8, x + 8, y + 8), fill=colour)
+            text(draw, (right + 60, y), f"× {b.macs / a.macs:.0f}", size=18)
     return np.asarray(canvas)

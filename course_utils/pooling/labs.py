@@ -153,7 +153,7 @@ def _headline(step: Pooled) -> str:
         reached = float((step.gradient > 0).float().mean())
         if reached == 1:
             return "In training, <b>every</b> pixel hears something."
-        return f"In training, {100 * reached:.3g} % of the pixels hear something; the dark ones hear nothing."
+        return f"In training, {100 * reached:.3g} % of the pixels hear something; the white ones hear nothing."
     what = {"max": "the largest", "average": "the mean", "blur": "a blur of the largest"}[step.kind]
     count, share = step.window["kernel_size"] ** 2, step.after.numel() / step.before.numel()
     return f"Each result is <b>{what}</b> of {count} numbers; {100 * share:.3g} % of the numbers are left."

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_utils.arguments import check_choice, check_pair, check_whole
-from course_utils.networks.pooled import blur2d
+from course_utils.networks.pooled import BlurPool2d, blur2d
 
 Pair = tuple[int, int]  # (height, width), or (row, column)
 Size = int | Pair  # one number for both axes, or a pair
@@ -226,3 +226,26 @@ def without_pooling(network: nn.Module) -> nn.Module:
             if isinstance(layer, nn.MaxPool2d) and layer.stride not in (1, (1, 1)):
                 setattr(parent, name, nn.Identity())
     return bare
+
+
+def without_stride(network: nn.Module) -> nn.Module:
+    """A copy of a `SignsPoolNet` ("max" or "stride") that stops at every pixel across, with the same weights.
+
+    What lay two, four, eight pixels apart on the picture still does: the windows behind are spread by a dilation. At
+    every sixteenth column stands what the network itself would find.
+
+    >>> from course_utils import zoo
+    >>> network = zoo.load("pooling-stride", device="cpu")
+    >>> [n.body.features(torch.rand(1, 3, 96, 96)).shape[2:] for n in (network, without_stride(network))]
+    [torch.Size([6, 6]), torch.Size([6, 96])]
+    """
+    dense, gap = copy.deepcopy(network), 1
+    for layer in dense.modules():  # in the order in which a picture passes them
+        if isinstance(layer, nn.Conv2d):
+            (down, across), edge = layer.stride, layer.padding[0]
+            layer.stride, layer.padding, layer.dilation, gap = (down, 1), (edge, edge * gap), (1, gap), gap * across
+        elif isinstance(layer, nn.MaxPool2d):
+            layer.stride, layer.dilation, gap = (2, 1), (1, gap), gap * 2
+        elif isinstance(layer, (nn.AvgPool2d, BlurPool2d)):
+            raise ValueError("only a convolution and a maximum can spread their window; take a 'max' or a 'stride'.")
+    return dense

@@ -19,6 +19,7 @@ from course_utils.arguments import check_whole
 WINDOW, FARTHEST = 96, 32  # pixels: side of the camera's picture, and how far it travels
 WORLD = signs.Dials(distance=1.0)  # signs of all sizes, anywhere: small ones stay in the picture while it moves
 RESULTS = runtime.DATA / "pooling" / "shifts.json"  # what scripts/results_pooling.py measured
+CONTROLS = RESULTS.with_name("controls.json")  # what scripts/results_pooling_controls.py measured
 
 
 @dataclass(frozen=True)

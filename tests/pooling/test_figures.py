@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from course_utils import figures, images, pooling, runtime
+from course_utils.costs import accounting
 
 
 def colours(pixels, colour):
@@ -46,21 +47,24 @@ def test_numbers_are_written_as_on_a_blackboard(value, shown):
     assert pooling.figures.number(value) == shown
 
 
-def test_a_gradient_map_is_dark_where_nothing_arrives():
-    shown = pooling.figures.gradient_map(np.array([[0.0, 1.0], [0.25, 0.0]]))
+def test_a_gradient_map_is_white_where_nothing_arrives():
+    shown = 255 - pooling.figures.gradient_map(np.array([[0.0, 1.0], [0.25, 0.0]])).astype(int)
     assert (shown[0, 0] == 0).all()
     assert shown[0, 1].sum() > shown[1, 0].sum() > 0
-    assert pooling.figures.gradient_map(np.zeros((2, 2))).max() == 0
-    assert (pooling.figures.gradient_map(np.full((1, 1), 0.5), largest=2.0) < shown[0, 1]).any()
+    assert pooling.figures.gradient_map(np.zeros((2, 2))).min() == 255
+    assert (255 - pooling.figures.gradient_map(np.full((1, 1), 0.5), largest=2.0) < shown[0, 1]).any()
 
 
-def test_the_bill_s_bars_grow_with_the_cost():
-    def longest(cost):
-        rows = [("a", "1×1", "2×2", 1.0, cost), ("b", "1×1", "2×2", 1.0, 1000.0)]
-        drawn = pooling.figures.bill(rows, title="t", unit="MACs", total=("with", "without"))
-        return colours(drawn[124:160, 560:], figures.VERMILLION).sum(axis=1).max()
+def test_the_bill_s_dots_lie_the_further_apart_the_more_a_layer_costs():
+    accounts = {size: accounting.account(pooling.SignsPoolNet(), size) for size in (64, 128, 512)}
 
-    assert longest(100.0) < longest(900.0)
+    def rightmost(dear):
+        drawn = pooling.figures.bill(accounts[64], accounts[dear], title="t")
+        return [np.nonzero(colours(drawn[124:160, 590:], one))[1].max() for one in (figures.BLUE, figures.VERMILLION)]
+
+    (cheap, four), (again, sixty_four) = rightmost(128), rightmost(512)
+    assert abs(four - cheap) > 20
+    assert abs(again - sixty_four) > abs(four - cheap)
 
 
 def test_the_pictures_stand_side_by_side_with_the_arithmetic_below():

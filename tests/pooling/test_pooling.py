@@ -1,5 +1,6 @@
 """Pooling by hand: torch as oracle in values and gradients, a convolution for the blur, a sentence for every fault."""
 
+import copy
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils import pooling, runtime
+from course_utils import images, inception, pooling, runtime
 from course_utils.costs.accounting import account
 from course_utils.pooling import avg_pool2d, blur_pool2d, max_pool2d
 
@@ -269,3 +270,74 @@ def test_a_network_with_our_own_pooling_can_be_counted():
             return pooling.max_pool2d(self.layer(x), 2)
 
     assert account(Pooled(), 16).macs == 14 * 14 * 2 * 27
+
+
+# ---- reasons that the lesson gives -----------------------------------------------------------------------------
+def test_it_is_the_halving_that_saves_and_not_the_maximum():
+    with torch.device("meta"):
+        network = inception.GoogLeNet(aux=False)
+    skipping, flat = copy.deepcopy(network), copy.deepcopy(network)
+    for other in (skipping, flat):
+        for parent in list(other.modules()):
+            for name, layer in parent.named_children():
+                if isinstance(layer, nn.MaxPool2d) and layer.stride == 2 and other is skipping:
+                    setattr(parent, name, nn.MaxPool2d(1, 2))  # every second pixel, and no look at the others
+                if isinstance(layer, nn.MaxPool2d) and layer.stride == 1 and other is flat:
+                    setattr(parent, name, nn.Identity())
+    costs = [account(one, 224).macs for one in (network, skipping, flat)]
+    assert costs[0] == costs[1] == costs[2]
+
+
+def test_a_maximum_favours_white_only_because_white_is_the_larger_number():
+    picture = images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=128, device="cpu")
+    letters = (picture.amin(dim=1) > 0.7).float().mean()  # white: all three colours are high
+
+    def left(shown):  # of the white after pooling
+        return (shown.amin(dim=1) > 0.7).float().mean()
+
+    assert left(max_pool2d(picture, 4)) > 1.5 * letters
+    assert left(1 - max_pool2d(1 - picture, 4)) < 0.5 * letters  # pooled as a negative, and turned back
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_blur_calms_signals_other_than_the_lesson_s_stripes_too(seed):
+    """Steps between plateaus of random height and width; how much do results change when the camera moves by one?"""
+    draw = runtime.generator(seed)
+    signal = torch.rand(200, 1, 1, 20, generator=draw).repeat_interleave(2, dim=3)
+    signal = signal.expand(200, 1, 8, 40)
+    moved = {}
+    for kind in ("max", "average", "blur"):
+        one, other = (pooling.pool2d(x, kind, 2, 2)[..., 2, 1:-1] for x in (signal[..., :-1], signal[..., 1:]))
+        moved[kind] = (one - other).abs().mean().item()
+    assert moved["blur"] < 0.9 * min(moved["max"], moved["average"])
+
+
+def test_a_convolution_and_a_maximum_of_stride_1_move_along_and_a_mean_of_all_stays():
+    draw = runtime.generator(4)
+    picture, filters = torch.randn(1, 2, 9, 30, generator=draw), torch.randn(3, 2, 3, 3, generator=draw)
+    for layer in (lambda x: F.conv2d(x, filters), lambda x: max_pool2d(x, 2, 1)):
+        torch.testing.assert_close(layer(picture[..., 1:])[..., :-1], layer(picture[..., :-1])[..., 1:])
+    ring = torch.roll(picture, 7, dims=3)
+    torch.testing.assert_close(ring.mean(dim=(2, 3)), picture.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("kind", ["stride", "max"])
+def test_without_its_stride_a_network_moves_along_and_every_sixteenth_column_is_what_it_was(kind):
+    for seed in range(3):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = pooling.SignsPoolNet(kind).eval()
+        dense, x = pooling.without_stride(network), torch.rand(2, 3, 96, 112, generator=runtime.generator(seed))
+        with torch.no_grad():
+            maps, full = (one.features(x) for one in (network, dense))
+            torch.testing.assert_close(full[..., ::16][..., :7], maps)
+            one, other = (dense.features(view)[..., 15:60] for view in (x[..., :-1], x[..., 1:]))
+            torch.testing.assert_close(one[..., 1:], other[..., :-1])
+            one, other = (network.features(view) for view in (x[..., :96], x[..., 16:]))
+            torch.testing.assert_close(one[..., 2:5], other[..., 1:4])  # 16 pixels: the same, one cell further
+        assert network.features[0].dilation == (1, 1)
+
+
+def test_only_a_convolution_and_a_maximum_can_spread():
+    with pytest.raises(ValueError, match="take a 'max' or a 'stride'"):
+        pooling.without_stride(pooling.SignsPoolNet("average"))
