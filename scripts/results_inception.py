@@ -111,9 +111,8 @@ def pooling_last(seed: int) -> zoo.PixelNetwork:
 
 
 VARIANTS = {
-    "an eighth": partial(with_doors, widths=(3, 1, 4, 2)),
-    "one channel": partial(with_doors, widths=(1, 1, 1, 1)),
     "never trained": untrained_doors,
+    "one channel": partial(with_doors, widths=(1, 1, 1, 1)),
     "1×1 before the pooling": pooling_last,
 }
 
@@ -131,7 +130,7 @@ def make_doors() -> None:
             steps = race.steps_to(race.GOAL, range(race.EVERY, STEPS + 1, race.EVERY), right)
             told[name]["steps"].append(round(steps, 1) if steps == steps else None)
             told[name]["right"].append(round(right[-1], 4))
-        print(name, told[name], flush=True)
+            print(name, told[name], flush=True)
     facts = made(
         "doors", training_precision=results.precision(), seeds=list(SEEDS[:3]), batch=race.BATCH, steps=STEPS,
         scenes=race.SCENES, test_scenes=TEST_SCENES, test_seed=race.TEST_SEED,

@@ -6,12 +6,14 @@ generalization", arXiv:1803.06959, where units are ablated in the two ways that 
 
 from __future__ import annotations
 
+import copy
 import json
 from contextlib import AbstractContextManager
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from course_utils import runtime
 from course_utils.arguments import check_choice, check_known
@@ -85,6 +87,53 @@ def activations(network: nn.Module, images: Tensor, module: str) -> dict[str, Te
     known = modules(network)
     check_known("module", module, known)
     return hear(network, images, {branch: getattr(known[module], branch) for branch in BRANCHES})
+
+
+def smoothness(network: nn.Module, images: Tensor, module: str) -> dict[str, float]:
+    """Branch → how much its maps change from one place to the next, as a share of their mean: the less, the smoother.
+
+    >>> from course_utils import signs, zoo
+    >>> network, street = zoo.load("signs-inception", device="cpu"), signs.render(20, device="cpu")
+    >>> found = smoothness(network, street.images, "inception_a")
+    >>> found["pool"] < found["conv_1x1"]
+    True
+    """
+    heard = activations(network, images, module)
+    return {branch: float(maps.diff(dim=3).abs().mean() / maps.mean()) for branch, maps in heard.items()}
+
+
+def untrained(network: nn.Module, images: Tensor, *, seed: int = 0) -> nn.Module:
+    """A copy of a network with first weights instead of learnt ones; its normalisation is that of some pictures.
+
+    >>> from course_utils import signs, zoo
+    >>> street = signs.render(20, device="cpu").images  # [N, 3, H, W] in [0, 1]
+    >>> fresh = untrained(zoo.load("signs-inception", device="cpu"), street)
+    >>> fresh.training
+    False
+    """
+    fresh, where = copy.deepcopy(network).cpu(), images.device
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        for part in fresh.modules():
+            if isinstance(part, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
+                part.reset_parameters()
+    update_bn([images], fresh.to(where))
+    return fresh.eval()
+
+
+def without_pooling(network: nn.Module, images: Tensor) -> nn.Module:
+    """A copy of a network whose pooling branches have only their 1×1; its normalisation is that of some pictures.
+
+    >>> from course_utils import signs, zoo
+    >>> street = signs.render(20, device="cpu").images  # [N, 3, H, W] in [0, 1]
+    >>> modules(without_pooling(zoo.load("signs-inception", device="cpu"), street))["inception_a"].pool[0]
+    Identity()
+    """
+    bare = copy.deepcopy(network)
+    for module in modules(bare).values():
+        module.pool[0] = nn.Identity()
+    update_bn([images], bare)  # numbers that were no maxima are smaller, and the old means would cut off more of them
+    return bare.eval()
 
 
 @lru_cache(maxsize=1)

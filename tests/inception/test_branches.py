@@ -93,6 +93,19 @@ def test_the_network_is_as_it_was_also_when_something_was_raised(network, street
         assert torch.equal(network(street.images[:4]), before)
 
 
+@pytest.mark.parametrize("seed", [1, 2])  # the lesson's own is 0
+def test_it_is_the_max_pooling_that_makes_its_branch_smooth_and_no_training(network, street, seed):
+    with_pooling = branches.untrained(network, street.images, seed=seed)
+    without = branches.without_pooling(with_pooling, street.images)
+    assert not torch.equal(with_pooling.body.conv[0].weight, network.body.conv[0].weight)
+    assert torch.equal(with_pooling.body.inception_a.pool[1][0].weight, without.body.inception_a.pool[1][0].weight)
+    smooth, rough = (branches.smoothness(one, street.images, "inception_a") for one in (with_pooling, without))
+    convolutions = [smooth[name] for name in inception.BRANCHES[:3]]
+    assert smooth["pool"] < 0.8 * min(convolutions)
+    assert rough["pool"] > 1.25 * smooth["pool"]
+    assert all(rough[name] == pytest.approx(smooth[name], rel=1e-3) for name in inception.BRANCHES[:3])
+
+
 def test_a_silent_network_has_nothing_to_go_by(network, street):
     assert training.accuracy(network, street.images, street.labels) > 0.95
     with branches.ablate(network, *branches.names(network)):

@@ -16,47 +16,58 @@ def branch_lab():
     return branches.BranchLab(scenes=60)
 
 
-def test_all_branches_on_is_the_network_itself(branch_lab):
+@pytest.fixture
+def whole(branch_lab):
+    """The lab with all branches on."""
     branch_lab.reset()
-    assert words(branch_lab.headline).startswith("All branches on: it reads STOP (> 99.9 %)")
+    branch_lab.set(**{branches.OFF: True})
+    return branch_lab
 
 
-def test_a_branch_that_is_off_costs_scenes_and_is_drawn_grey(branch_lab):
-    branch_lab.reset()
-    before = pixels_of(branch_lab)
-    branch_lab.controls["conv_5x5"].value = False
-    said = words(branch_lab.headline)
+def test_the_first_picture_shows_what_a_missing_branch_costs():
+    lab = branches.BranchLab(scenes=60)
+    assert lab.choices()[branches.OFF] is False
+    right, asked = map(int, re.search(r"(\d+) of (\d+) scenes", words(lab.headline)).groups())
+    assert right < asked == 60
+
+
+def test_all_branches_on_is_the_network_itself(whole):
+    assert words(whole.headline).startswith("All branches on: it reads STOP (> 99.9 %)")
+
+
+def test_a_branch_that_is_off_costs_scenes_and_is_drawn_grey(whole):
+    before = pixels_of(whole)
+    whole.controls["conv_5x5"].value = False
+    said = words(whole.headline)
     right, asked = map(int, re.search(r"(\d+) of (\d+) scenes", said).groups())
     assert asked == 60
     assert right < 45
-    after = pixels_of(branch_lab)
+    after = pixels_of(whole)
     assert (after != before).any()
     grey = np.abs(after[100:110, 690:700] - np.array(ImageColor.getrgb(figures.colours.GRID))).max()
     assert grey < 12  # the fourth panel; JPEG
-    assert branch_lab.message.value == ""
+    assert whole.message.value == ""
 
 
-def test_switches_survive_another_module_and_another_picture(branch_lab):
-    branch_lab.reset()
-    branch_lab.controls["pool"].value = False
-    branch_lab.controls["module"].value = "inception_c"
-    branch_lab.controls["picture"].value = "roundabout"
-    assert branch_lab.controls["pool"].value is False
-    assert "It reads ROUNDABOUT" in words(branch_lab.headline)
-    zero = int(re.search(r"(\d+) of 60", words(branch_lab.headline))[1])
-    branch_lab.controls["fill"].value = "mean"
-    mean = int(re.search(r"(\d+) of 60", words(branch_lab.headline))[1])
+def test_switches_survive_another_module_and_another_picture(whole):
+    whole.controls["pool"].value = False
+    whole.controls["module"].value = "inception_c"
+    whole.controls["picture"].value = "roundabout"
+    assert whole.controls["pool"].value is False
+    assert "It reads ROUNDABOUT" in words(whole.headline)
+    zero = int(re.search(r"(\d+) of 60", words(whole.headline))[1])
+    whole.controls["fill"].value = "mean"
+    mean = int(re.search(r"(\d+) of 60", words(whole.headline))[1])
     assert zero < mean
 
 
-def test_what_was_asked_once_is_known(branch_lab, monkeypatch):
-    branch_lab.reset()
-    branch_lab.controls["conv_1x1"].value = False
-    branch_lab.controls["conv_1x1"].value = True
-    monkeypatch.setattr(branch_lab, "_count", None)
-    branch_lab.controls["conv_1x1"].value = False
-    assert branch_lab.message.value == ""
-    assert "of 60 scenes right" in words(branch_lab.headline)
+def test_what_was_asked_once_is_known(whole, monkeypatch):
+    whole.controls["conv_1x1"].value = False
+    whole.controls["conv_1x1"].value = True
+    monkeypatch.setattr(whole, "_count", None)
+    whole.controls["conv_1x1"].value = False
+    assert whole.message.value == ""
+    assert "of 60 scenes right" in words(whole.headline)
 
 
 def test_the_lab_counts_all_scenes_some_at_a_time(branch_lab):
@@ -70,17 +81,16 @@ def test_the_lab_counts_all_scenes_some_at_a_time(branch_lab):
     assert counts[-1][1] / 60 > 0.95
 
 
-def test_a_request_that_is_given_up_leaves_nothing_behind(branch_lab):
-    branch_lab.reset()
-    run = branch_lab._begin()
-    with branch_lab.quietly():
-        branch_lab.controls["conv_3x3"].value = False
-    run = branch_lab._begin()
-    branch_lab._advance(run)  # a third of the scenes
-    assert not any(part._forward_hooks for part in branch_lab._network.modules())  # between two frames it is whole
-    branch_lab._begin().close()
-    assert ("inception_b", ("conv_3x3",), "zero") not in branch_lab._right
-    assert not any(part._forward_hooks for part in branch_lab._network.modules())
+def test_a_request_that_is_given_up_leaves_nothing_behind(whole):
+    run = whole._begin()
+    with whole.quietly():
+        whole.controls["conv_3x3"].value = False
+    run = whole._begin()
+    whole._advance(run)  # a third of the scenes
+    assert not any(part._forward_hooks for part in whole._network.modules())  # between two frames it is whole
+    whole._begin().close()
+    assert ("inception_b", ("conv_3x3",), "zero") not in whole._right
+    assert not any(part._forward_hooks for part in whole._network.modules())
 
 
 def test_the_branch_lab_s_questions_have_the_answers_that_the_lesson_means():
@@ -88,7 +98,7 @@ def test_the_branch_lab_s_questions_have_the_answers_that_the_lesson_means():
 
     def right(**choices):
         lab.reset()
-        lab.set(**choices)
+        lab.set(**{branches.OFF: True} | choices)
         return int(re.search(r"(\d+) of 200", words(lab.headline))[1]) / 200
 
     off = dict.fromkeys(inception.BRANCHES, False)

@@ -20,6 +20,7 @@ from course_utils.labs import base
 from course_utils.networks.inception import BRANCHES
 
 BATCH = 25  # scenes between two frames
+OFF = "conv_5x5"  # at the start, so that the first picture shows what the lab is about
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class BranchLab(base.Lab):
         fills = [("zeros", "zero"), ("its mean", "mean")]
         controls = {
             "module": base.menu("module", list(branches.modules(self._network)), "inception_b", "which module"),
-            **{name: base.switch(name, True, "on, or silent") for name in BRANCHES},
+            **{name: base.switch(name, name != OFF, "on, or silent") for name in BRANCHES},
             "fill": base.menu("when off", fills, "zero", "what stands in the place of a branch"),
             "picture": base.menu("picture", shown, "stop", "whose activations are shown"),
         }
