@@ -288,6 +288,17 @@ def test_it_is_the_halving_that_saves_and_not_the_maximum():
     assert costs[0] == costs[1] == costs[2]
 
 
+def test_googlenet_rebuilt_with_the_wrong_rounding_runs_all_the_same():
+    with torch.device("meta"):
+        network = inception.GoogLeNet(aux=False)
+    for layer in network.modules():
+        if isinstance(layer, nn.MaxPool2d):
+            layer.ceil_mode = False
+    bill = account(network, 224).by(1)
+    assert [bill[f"maxpool{k}"].shape[2] for k in (1, 2, 3, 4)] == [55, 27, 13, 6]
+    assert bill.rows[-1].shape == (1, 1000)
+
+
 def test_a_maximum_favours_white_only_because_white_is_the_larger_number():
     picture = images.to_tensor(runtime.DATA / "pictures" / "stop.jpg", size=128, device="cpu")
     letters = (picture.amin(dim=1) > 0.7).float().mean()  # white: all three colours are high
