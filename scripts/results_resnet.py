@@ -12,13 +12,11 @@ controls  the deepest twins under other rates, optimizers and first weights → 
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import results
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from course_utils import runtime, training, zoo
@@ -34,15 +32,7 @@ DEPTH, PAIR_SCENES, PAIR_SEED = 56, 4096, 0  # of the pair that is stored
 RECIPES = {twins.PLAIN: (800, 5e-3), twins.RESIDUAL: (500, 1e-2)}  # steps, learning rate: the plain one needs longer
 POINTS, REACH, SURFACE_SCENES, SURFACE_SEED = 31, 0.5, 96, 1  # one square; RIM_SEEDS say how others look
 RIMS, RIM_SEEDS = (0.1, 0.3), tuple(range(10))
-CONTROL_SEEDS = (0, 1, 2)
-CONTROLS = (  # twin, batch normalisation?, first weights, optimizer, gradients clipped at, rate
-    (twins.PLAIN, True, "identity", "AdamW", 5.0, 1e-2),
-    *((name, False, "he", "AdamW", 5.0, rate) for rate in (5e-4, 2e-3) for name in (twins.PLAIN, twins.RESIDUAL)),
-    (twins.RESIDUAL, False, "he", "SGD", None, 2e-3),
-    (twins.RESIDUAL, False, "he", "AdamW", None, 2e-3),
-    (twins.RESIDUAL, False, "he", "SGD", 5.0, 5e-2),
-    (twins.PLAIN, True, "he", "AdamW", 5.0, 2e-3),
-)
+CONTROL_SEEDS, SLOWER = (0, 1, 2), twins.BARE_RATE / 4
 
 
 def made(part: str, **facts) -> dict:
@@ -176,62 +166,29 @@ def make_lesions() -> None:
 
 
 def make_controls() -> None:
-    """The deepest twins, with one thing changed at a time; a row a training, written as each is done."""
-    scenes, test_scenes = small.scenes(twins.SCENES), small.scenes(TEST_SCENES, seed=twins.TEST_SEED)
+    """How deep plain networks end, a loss a seed: begun beside copies, and without batch normalisation but slower."""
+    scenes, plain = small.scenes(twins.SCENES), twins.PLAIN
     told = {
-        "made": made("controls", depth=DEPTH, steps=twins.STEPS, batch=twins.BATCH, test_scenes=TEST_SCENES),
-        "runs": [],
-    }
-    for name, norm, start, optimizer, clip, rate in CONTROLS:
+        "made": made("controls", depth=DEPTH, steps=twins.STEPS, seeds=CONTROL_SEEDS, slower=SLOWER),
+        "copies": [], "slower": [],
+    }  # fmt: skip
+    for name, rate in (("copies", twins.LEARNING_RATE), ("slower", SLOWER)):
         for seed in CONTROL_SEEDS:
-            network = twins.build_pair(DEPTH, seed=seed, norm=norm)[name]
-            if start == "identity":
-                begin_at_identity(network)
-            losses = learn(network, scenes, seed, optimizer, clip, rate)
-            end = round(float(np.mean(losses[-20:])), 4)
-            test = round(training.accuracy(network, *test_scenes), 4)
-            told["runs"].append(
-                {
-                    "twin": name, "norm": norm, "start": start, "optimizer": optimizer, "clip": clip, "rate": rate,
-                    "seed": seed, "steps": len(losses), "first": losses[0],
-                    "loss": end if math.isfinite(end) else None, "test": test,
-                }
-            )  # fmt: skip
-            print(told["runs"][-1], flush=True)
-            results.write(FOLDER / "controls.json", told)
+            network = twins.build_pair(DEPTH, seed=seed, norm=name == "copies")[plain]
+            if name == "copies":
+                begin_at_copies(network)
+            losses, _ = train({plain: network}, seed, twins.STEPS, rate, scenes)
+            told[name].append(round(*twins.ends(losses.values()), 4))
+            print(name, seed, told[name][-1], flush=True)
+    results.write(FOLDER / "controls.json", told)
 
 
 @torch.no_grad()
-def begin_at_identity(network: nn.Module) -> None:
+def begin_at_copies(network: nn.Module) -> None:
     """Every 3×3 convolution of a block begins as "hand each channel on", and a tenth of He's random weights."""
     for block in blocks(network):
         for conv in (block.conv1, block.conv2):
             conv.weight.mul_(0.1).add_(nn.init.dirac_(torch.empty_like(conv.weight)))
-
-
-def learn(network: nn.Module, scenes: tuple, seed: int, name: str, clip: float | None, rate: float) -> list[float]:
-    """`training.train` with another optimizer, or no clipping: the losses, up to the first that is no number."""
-    optimizer = getattr(torch.optim, name)(network.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=twins.STEPS, pct_start=0.15, cycle_momentum=name == "AdamW"
-    )
-    losses, where = [], runtime.device()
-    network.to(memory_format=torch.channels_last).train()
-    for _, (images, labels) in zip(range(twins.STEPS), training.batches(*scenes, seed, twins.BATCH), strict=False):
-        with torch.autocast(where.type, runtime.fast_dtype(where)):
-            logits = network(images.to(where, memory_format=torch.channels_last))
-        loss = cross_entropy(logits.float(), labels.to(where))
-        losses.append(round(loss.item(), 4))
-        if not math.isfinite(losses[-1]):
-            break
-        optimizer.zero_grad()
-        loss.backward()
-        if clip:
-            nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimizer.step()
-        schedule.step()
-    network.eval()
-    return losses
 
 
 PARTS = {

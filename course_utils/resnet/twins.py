@@ -22,7 +22,7 @@ WIDTH = 8  # filters of the first stage
 BATCH, STEPS, LEARNING_RATE = 64, 200, 1e-2
 BARE_RATE = 2e-3  # the learning rate without batch normalisation
 SCENES = 3072  # to train with, of seed 0
-TEST_SEED = 1  # of the scenes to measure with (torch keeps 32 bits of a seed, and 2**40 is 0 to it)
+TEST_SEED = 1  # of the scenes to measure with
 STORED = {PLAIN: "resnet-plain", RESIDUAL: "resnet-skip"}  # a pair that ships trained, for `zoo.load`
 
 
@@ -67,6 +67,15 @@ def smooth(values: Sequence[float], window: int = 10) -> list[float]:
     return [fmean(values[max(0, k + 1 - window) : k + 1]) for k in range(len(values))]
 
 
+def ends(seeds: Sequence[Sequence[float]]) -> list[float]:
+    """Where trainings end, the mean loss of the last twenty batches, a number a seed.
+
+    >>> ends([[9.0] + [1.0] * 20, [2.0]])
+    [1.0, 2.0]
+    """
+    return [fmean(losses[-20:]) for losses in seeds]
+
+
 @lru_cache(maxsize=1)
 def load_runs() -> Runs:
     """The trainings that `python scripts/results_resnet.py twins` wrote to data/resnet/twins.json.
@@ -77,3 +86,17 @@ def load_runs() -> Runs:
     told = json.loads((runtime.DATA / "resnet" / "twins.json").read_text(encoding="utf-8"))
     by_depth = {key: {int(depth): by_twin for depth, by_twin in told[key].items()} for key in ("losses", "right")}
     return Runs(**told | by_depth)
+
+
+@lru_cache(maxsize=1)
+def load_controls() -> dict[str, list[float]]:
+    """How plain networks of 56 layers end when one thing is changed, the loss of the last twenty batches, a seed each.
+
+    "copies": every layer begins as a copy, with a tenth of the usual random weights; "slower": without batch
+    normalisation, at a quarter of `BARE_RATE`. `python scripts/results_resnet.py controls` wrote them.
+
+    >>> [len(losses) for losses in load_controls().values()]
+    [3, 3]
+    """
+    told = json.loads((runtime.DATA / "resnet" / "controls.json").read_text(encoding="utf-8"))
+    return {name: told[name] for name in ("copies", "slower")}
