@@ -2,14 +2,13 @@
 
     python scripts/glossary.py
 
-The sentences are the lessons' own: a word stands once in bold where it is first needed, and what it means is said there.
+The sentences are the lessons' own: a word stands once in bold where it is first needed, and its meaning is said there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import notebooks
 
@@ -25,7 +24,7 @@ WORDS = {
     "adaptive optimizer": 5, "learning-rate warm-up": 5,
     "logit": 6,
     "out-of-distribution": 1, "calibration": 1, "validation": 1, "top-5 error": 1, "HOG": 1, "SIFT": 1,
-    "Grad-CAM": 7, "CAM": 7, "SmoothGrad": 7, "pointing game": 7, "shortcut": 7,
+    "Grad-CAM": 7, "class activation map": 7, "feature map": 7, "SmoothGrad": 7, "pointing game": 7, "shortcut": 7,
     "adversarial example": 8, "norm": 8, "obfuscated gradients": 8, "BPDA": 8, "catastrophic overfitting": 8,
     "patch": 8, "certificate": 8, "untargeted": 8,
 }  # fmt: skip
@@ -44,7 +43,8 @@ def sentences(lesson: int) -> Iterator[str]:
     for cell in notebooks.read(path).cells:
         if cell.cell_type == "markdown":
             for paragraph in re.split(r"\n\s*\n|\n(?=[-*#\d|>])", cell.source):
-                yield from re.split(r"(?<=[.!?:])\s+(?=[A-ZÀ-Þ*\d])", " ".join(paragraph.split()).lstrip("-*#> "))
+                line = re.sub(r"^[-*#>\s]*\s", "", " ".join(paragraph.split()))  # a list's dash goes, a bold word stays
+                yield from re.split(r"(?<=[.!?:])\s+(?=[A-ZÀ-Þ*\d])", line)
 
 
 def explain(word: str, lesson: int) -> str:
