@@ -50,7 +50,7 @@ def test_the_numbers_are_those_of_the_network_and_of_autograd(resnet, both):
 
 
 def test_the_probability_stalls_when_it_is_nearly_one_and_the_logit_goes_on(both):
-    assert (both.probabilities[2] > 0.99).all()  # both won early
+    assert (both.probabilities[4] > 0.98).all()  # both won early
     assert both.gradients[-1, 0] > 1
     assert both.gradients[-1, 1] < 1e-3 * both.gradients[0, 1]
     gain = both.logits[-1] - both.logits[0]
