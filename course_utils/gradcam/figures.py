@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, panels, percent, text
+from course_utils.figures.base import MARGIN, WIDTH, begin, fitted, font, panels, percent, text
 from course_utils.figures.charts import LOOKS, dress
 from course_utils.figures.colours import BLUE, GRID, INK, PALE, PAPER, VERMILLION, overlaid, shades
 from course_utils.figures.style import finish, pen, sheet, stronger, used
@@ -68,10 +68,12 @@ def grid(
     middles = [left + (k + 0.5) * step - 6 for k in range(widest)]
     drawn = [[fitted(picture, min(side, int(step) - 12)) for picture in row] for row in rows]
     tall = [max(picture.height for picture in row) for row in drawn]
-    top = 86 if columns else 54
+    wide = [font(19).getlength(name) > step - 6 for name in columns]
+    top = (86 if columns else 54) + 22 * any(wide)  # a name that is too wide stands in two lines, in the same type
     canvas, draw = begin(top + sum(tall) + len(rows) * below + 4, title)
-    for middle, name in zip(middles, columns, strict=False):
-        text(draw, (middle, 66), name, size=19, colour=PALE, width=step - 6)
+    for middle, name, broken in zip(middles, columns, wide, strict=False):
+        for k, line in enumerate(name.split(" ", 1) if broken else [name]):
+            text(draw, (middle, 66 + 22 * k), line, size=19, colour=PALE, width=step - 6)
     for i, row in enumerate(drawn):
         for k, picture in enumerate(row):
             x = round(middles[k] - picture.width / 2)
