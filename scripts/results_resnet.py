@@ -1,12 +1,12 @@
 """Compute what ships for lesson 5: `make results NAMES=resnet`.
 
-Six parts, each alone as `python scripts/results_resnet.py twins`; together some twenty minutes on one core:
+Six parts, each alone as `python scripts/results_resnet.py twins`; together some twelve minutes on one core:
 twins     training curves of plain and residual networks of growing depth → data/resnet/twins.json
 pair      the trained pair of the surface → data/networks/lessons/resnet-plain, resnet-skip
 surface   their loss surfaces, 31×31 points → data/resnet/surfaces.npz
 rims      the loss a little way off, in ten planes → data/resnet/rims.json
 lesions   what each of the two can do without a block → data/resnet/lesions.json
-controls  the deepest twins under other rates, optimizers and first weights → data/resnet/controls.json
+controls  how deep plain networks end that begin beside copies, or learn slower → data/resnet/controls.json
 """
 
 from __future__ import annotations
