@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from course_utils.adversarial.balls import Ball, check_batch
+from course_utils.adversarial.balls import L1, Ball, check_batch
 from course_utils.adversarial.pgd import loss_and_gradient
 from course_utils.arguments import check_choice, check_classes, check_number, check_one_image, check_whole
 from course_utils.runtime import generator, kept
@@ -51,6 +51,22 @@ class Plane:
         # A norm grows in proportion along every ray, so one look a ray tells where it crosses the edge.
         length = ball.norm(self._changes(ways)).cpu()  # [ANGLES]
         return ways * (float(ball.epsilon) / length)[:, None]
+
+    def shadow(self, ball: Ball) -> Tensor:
+        """The edge of the whole ball's shadow on the plane, a polygon [ANGLES, 2] of (α, β), without the box.
+
+        The shadows of all pictures of the ball lie in it, also of those that lie beside the plane.
+        """
+        ball = replace(ball, share=0.0) if isinstance(ball, L1) else ball  # its very steepest step
+        angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
+        duals = [way / way.square().sum() for way in (self.first, self.second)]  # change · dual = its place
+        far = []
+        for angle in angles.tolist():  # the picture of the ball whose shadow falls farthest this way
+            grey = torch.full_like(self.centre, 0.5)
+            way = math.cos(angle) * duals[0] + math.sin(angle) * duals[1]
+            change = ball.ascend(grey, way, float(ball.epsilon)) - grey
+            far.append(torch.stack([(change * dual).sum() for dual in duals]))
+        return torch.stack(far).cpu()
 
     def _changes(self, places: Tensor) -> Tensor:
         alpha, beta = places.to(self.centre).view(-1, 2, 1, 1, 1).unbind(dim=1)

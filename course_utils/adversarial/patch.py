@@ -169,9 +169,9 @@ def save(patch: Tensor, name: str) -> None:
 
 
 def load(name: str) -> Tensor:
-    """A patch that ships, [3, P, P]: "caution" was made for many scenes, "one-scene" for a single one.
+    """A patch that ships, [3, P, P]: "many-scenes" was made for 256 scenes, "one-scene" for a single one.
 
-    >>> load("caution").shape
+    >>> load("many-scenes").shape
     torch.Size([3, 16, 16])
     """
     return images.to_tensor(FOLDER / f"patch-{name}.png", device="cpu")[0]
@@ -182,6 +182,6 @@ def load_results() -> dict:
     """What the patches that ship did to test scenes, as scripts/results_adversarial.py measured it.
 
     >>> load_results()["target"]
-    'caution'
+    '100 limit'
     """
     return json.loads((FOLDER / "patch.json").read_text(encoding="utf-8"))

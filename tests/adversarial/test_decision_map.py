@@ -123,6 +123,26 @@ def test_the_outline_lies_on_the_edge_of_the_ball(network, stop, label, ball):
     assert torch.allclose(ball.norm(changes), torch.full((len(edge),), float(ball.epsilon)), rtol=1e-4)
 
 
+@pytest.mark.parametrize("ball", [Linf(EPSILON), L2(1.0), L1(9.0)])
+def test_the_shadow_of_the_ball_holds_every_path_and_its_outline(network, stop, label, ball):
+    how = {"ball": ball, "step_size": float(ball.epsilon) / 4, "steps": 6}
+    path = torch.cat([step.images for step in pgd_steps(network, stop, label, **how)])
+    plane = decision_map.path_plane(stop, path, ball=ball)
+    shadow, inside = plane.shadow(ball), torch.cat([plane.places(path), plane.outline(ball)])
+    ways = shadow.roll(-1, 0) - shadow
+    outward = torch.stack([ways[:, 1], -ways[:, 0]], dim=1)  # the corners run against the clock
+    beyond = ((inside[:, None] - shadow) * outward).sum(dim=2) / outward.norm(dim=1).clamp(min=1e-9)
+    assert beyond.max() < 0.01 * shadow.norm(dim=1).max()
+
+
+def test_the_shadow_of_a_euclidean_ball_is_a_circle_and_of_a_box_the_box(network, stop, label):
+    circle = decision_map.gradient_plane(network, stop, label, ball=L2(1.0)).shadow(L2(1.0))
+    assert torch.allclose(circle.norm(dim=1), torch.ones(len(circle)), atol=1e-3)
+    x = torch.full((1, 1, 1, 2), 0.5)
+    axes = decision_map.Plane(x, torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]]]]), ("a", "b"))
+    assert torch.allclose(axes.shadow(Linf(0.25)).abs().amax(dim=1), torch.full((180,), 0.25))
+
+
 def test_a_saturated_network_still_has_a_direction(network, stop, label):
     class Loud(nn.Module):
         def forward(self, images):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from course_utils.figures.base import MARGIN, WIDTH, amplified, bars, begin, fitted, panels, percent, text
+from course_utils.figures.base import MARGIN, WIDTH, amplified, bars, begin, fitted, font, panels, percent, text
 from course_utils.figures.colours import BLUE, GREEN, GRID, INK, ORANGE, PALE, PAPER, PURPLE, VERMILLION, mixed
 from course_utils.figures.style import pen
 
@@ -126,8 +126,10 @@ def matrix(rates: np.ndarray, names: Sequence[str], *, title: str, rows: str, co
     canvas, draw = begin(round(top + count * tall + 20), title, y=28)
     text(draw, (left + (WIDTH - left - MARGIN) / 2, 70), f"{columns} →", size=20, colour=PALE)
     text(draw, (MARGIN, top - 24), f"{rows} ↓", size=20, colour=PALE, anchor="lm", width=left - 30)
+    room = wide - 12
+    size = min(round(20 * min(1, room / draw.textlength(name, font=font(20, True)))) for name in names)  # one for all
     for k, name in enumerate(names):
-        text(draw, (left + (k + 0.5) * wide, top - 24), name, size=20, bold=True, width=wide - 12)
+        text(draw, (left + (k + 0.5) * wide, top - 24), name, size=size, bold=True, width=room)
         text(draw, (left - 16, top + (k + 0.5) * tall), name, size=20, bold=True, anchor="rm", width=left - 40)
     for r in range(count):
         for c in range(count):

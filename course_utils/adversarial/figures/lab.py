@@ -27,7 +27,7 @@ class Map:
     classes: np.ndarray  # int [P, P], row = β from below
     confidence: np.ndarray  # [P, P]
     reach: float
-    edge: np.ndarray  # [A, 2], the ball's edge
+    edge: np.ndarray  # [A, 2], the edge of the ball's shadow
     path: np.ndarray  # [T, 2], the attack's
 
 
@@ -88,6 +88,6 @@ def climb_and_maps(climbs: Sequence[Climb], *, loss: str, steps: int) -> np.ndar
             x = corner + place * room
             draw.rectangle((x, y - 8, x + 16, y + 8), fill=colours[label])
             text(draw, (x + 24, y), one.class_names[label], size=18, anchor="lm", width=room - 30)
-        words = "outline: the ball; dots: the path's shadow"
+        words = "outline: the ball's shadow; dots: the path's"
         text(draw, (corner, y + 30), words, size=18, colour=PALE, anchor="lm", width=square)
     return np.asarray(canvas)

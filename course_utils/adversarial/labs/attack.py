@@ -196,7 +196,7 @@ def _map(view: View) -> Iterator[View]:
             continue
         path = torch.cat(side.path)
         plane = path_plane(side.clean, path, ball=ball)
-        side = replace(side, edge=plane.outline(ball).cpu(), shadow=plane.places(path).cpu())
+        side = replace(side, edge=plane.shadow(ball), shadow=plane.places(path).cpu())
         points = FINE if side.network.input_size <= SMALL else COARSE
         for seen in map_steps(side.network, plane, side.label, reach=2 * float(ball.epsilon), points=points):
             sides[number] = replace(side, map=seen)

@@ -36,7 +36,7 @@ class Side:
     path: tuple[Tensor, ...] = ()  # all its pictures, [1, 3, S, S] each, when the attack has ended
     losses: tuple[float, ...] = ()
     map: DecisionMap | None = None
-    edge: Tensor | None = None  # [A, 2], the ball on the map
+    edge: Tensor | None = None  # [A, 2], the ball's shadow on the map
     shadow: Tensor | None = None  # [T, 2], the path on the map
 
     @property
