@@ -15,7 +15,6 @@ from course_utils.conv1x1.squeeze import (
     explained_variance,
     fit_rebuild,
     learn,
-    load_squeeze,
     maps_at,
     pca,
     project_at_random,

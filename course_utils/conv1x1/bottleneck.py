@@ -27,12 +27,12 @@ class Conv:
     (120422400, 91)
     """
 
-    in_channels: int  # maps before …
+    in_channels: int  # channels before …
     out_channels: int  # … and after
     kernel: int  # edge of its window, odd
     size: int  # height and width of the maps
     batch: int = 1  # pictures at once
-    groups: int = 1  # as many as channels make it depthwise, each map by itself
+    groups: int = 1  # as many as channels make it depthwise, each channel by itself
 
     def __post_init__(self):
         for name, value in asdict(self).items():
@@ -64,17 +64,25 @@ class Conv:
         """Arithmetic intensity: multiply-adds for each of these bytes."""
         return self.macs / self.nbytes
 
-    def prepare(self, where: torch.device) -> Callable[[], Tensor]:
-        """The convolution on random numbers, ready to be called (and timed)."""
+    def prepare(self, where: torch.device, *, channels_last: bool = False) -> Callable[[], Tensor]:
+        """The convolution on random numbers, ready to be called (and timed).
+
+        Args:
+            channels_last: in memory the channels of a pixel lie side by side, not the pixels of a channel.
+
+        >>> Conv(4, 4, kernel=3, size=8, groups=4).prepare(torch.device("cpu"), channels_last=True)().shape
+        torch.Size([1, 4, 8, 8])
+        """
         draw = runtime.generator(0)
         maps = torch.rand(self.batch, self.in_channels, self.size, self.size, generator=draw).to(where)
+        maps = maps.contiguous(memory_format=torch.channels_last) if channels_last else maps
         shape = self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel
         weight = torch.rand(shape, generator=draw).to(where)
         return partial(torch.no_grad()(conv2d), maps, weight, padding=self.kernel // 2, groups=self.groups)
 
 
 def with_reduction(direct: Conv, reduced: int) -> tuple[Conv, Conv]:
-    """The bottleneck in the place of a direct k×k convolution: 1×1 to r = `reduced` maps, then k×k from those.
+    """The bottleneck in the place of a direct k×k convolution: 1×1 to r = `reduced` channels, then k×k from those.
 
     >>> direct = Conv(192, 32, kernel=5, size=28)
     >>> round(direct.macs / sum(conv.macs for conv in with_reduction(direct, reduced=16)), 1)
@@ -85,7 +93,7 @@ def with_reduction(direct: Conv, reduced: int) -> tuple[Conv, Conv]:
 
 
 def break_even(in_channels: int, out_channels: int, kernel: int) -> float:
-    """Up to how many maps between the two convolutions the bottleneck costs fewer multiply-adds than the direct one.
+    """Up to how many channels r between the two the bottleneck costs fewer multiply-adds than the direct convolution.
 
     From C·r + k²·r·C' < k²·C·C': r < k²·C·C' / (C + k²·C').
 

@@ -32,8 +32,8 @@ from course_utils.labs.seeing import SeeingLab, pictures_to_choose, scene
 # ---- channels mixed by hand ------------------------------------------------------------------------------------
 STOP = "STOP"
 SCENES = {
-    STOP: ("stop", 10),
-    "STOP at dusk": ("stop", 5),
+    STOP: ("stop", 8),
+    "STOP before a bright sky": ("stop", 5),
     "STOP beside yellow": ("stop", 31),
     "keep right": ("keep right", 7),
     "keep right, in the sky": ("keep right", 3),
@@ -152,7 +152,7 @@ def headline(mix: Mix) -> str:
 
 
 # ---- a bottleneck ------------------------------------------------------------------------------------------------
-MAPS = (16, 32, 48, 64, 96, 128, 160, 192, 224, 256)
+CHANNELS = (16, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 REDUCED = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 ROUNDS = 12  # how often each way is timed, at most
 BUSY = 0.4  # seconds that the clock may take for one position of the sliders
@@ -172,7 +172,7 @@ class Comparison:
 
 
 class BottleneckLab(base.Lab):
-    """The direct convolution against the bottleneck: maps in, maps between, maps out, kernel, size, batch.
+    """The direct convolution against the bottleneck: channels in, between and out, kernel, size, batch.
 
     It begins with GoogLeNet's module 3a, the 5×5 branch, and predicts by the two limits of a machine.
 
@@ -182,11 +182,11 @@ class BottleneckLab(base.Lab):
 
     def __init__(self, machine: Roofline):
         self._machine = machine
-        maps, reduced = ([(str(number), number) for number in numbers] for numbers in (MAPS, REDUCED))
+        channels, reduced = ([(str(number), number) for number in numbers] for numbers in (CHANNELS, REDUCED))
         controls = {
-            "in_channels": base.pixel_slider("in C", maps, 192, "maps that come in"),
-            "reduced": base.pixel_slider("between r", reduced, 16, "maps that the 1×1 squeezes them to"),
-            "out_channels": base.pixel_slider("out C′", maps, 32, "maps that go out"),
+            "in_channels": base.pixel_slider("in C", channels, 192, "channels that come in"),
+            "reduced": base.pixel_slider("between r", reduced, 16, "channels that the 1×1 squeezes them to"),
+            "out_channels": base.pixel_slider("out C′", channels, 32, "channels that go out"),
             "kernel": base.menu("kernel k", [("3×3", 3), ("5×5", 5)], 5, "the window of the large convolution"),
             "size": base.menu("size H", [(f"{n}×{n}", n) for n in (7, 14, 28)], 28, "height and width of the maps"),
             "batch": base.menu("pictures", [1, 4], 1, "how many at once"),
@@ -206,7 +206,7 @@ class BottleneckLab(base.Lab):
         """The two ways as plans and as bars, and who wins by how much."""
         direct, reduction, _ = now.works
         channels = direct.in_channels, reduction.out_channels, direct.out_channels
-        before, between, after = (f"{number} maps" for number in channels)
+        before, between, after = (f"{number} channels" for number in channels)
         large = f"{direct.kernel}×{direct.kernel}"
         plans = [before, large, after], [before, "1×1", between, large, after]
         groups = {

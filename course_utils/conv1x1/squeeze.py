@@ -1,11 +1,10 @@
-"""Maps squeezed to fewer by one 1×1 convolution and rebuilt by another: chosen, at random, PCA's best, or learnt.
+"""Channels squeezed to fewer by one 1×1 convolution and expanded by another: chosen, random, PCA's best, or learnt.
 
 Serves notebook 03. Papers: Eckart and Young 1936 (no k mixtures rebuild more than PCA's); Kingma and Ba 2015 (Adam).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ BATCH, RATE = 32, 3e-3  # of the learning: pictures a step, Adam's rate
 
 @dataclass(frozen=True)
 class Squeeze:
-    """Two 1×1 convolutions: `down` mixes C maps into k, `up` rebuilds C maps from the k."""
+    """Two 1×1 convolutions: `down` mixes C channels into k, `up` makes C of the k again."""
 
     down: Tensor  # [k, C]
     up: Tensor  # [C, k]
@@ -69,18 +68,18 @@ def pca(maps: Tensor, k: int) -> Squeeze:
 
 
 def project_at_random(maps: Tensor, k: int, seed: int = 0) -> Squeeze:
-    """k mixtures at random, with the best rebuild from them: what a squeeze gets for nothing.
+    """k mixtures at random (rows of length 1, at right angles), with the best rebuild from them.
 
     >>> project_at_random(torch.rand(1, 64, 8, 8), k=16).down.shape
     torch.Size([16, 64])
     """
     k = _check_left(k, maps)
-    down = torch.randn(k, maps.shape[1], generator=runtime.generator(seed), dtype=torch.float64)
-    return fit_rebuild(maps, down)
+    directions = torch.randn(maps.shape[1], k, generator=runtime.generator(seed), dtype=torch.float64)
+    return fit_rebuild(maps, torch.linalg.qr(directions).Q.T)
 
 
 def select_maps(maps: Tensor, k: int) -> Squeeze:
-    """The k maps that vary most, as they are; the others are rebuilt from them as well as it goes.
+    """The k channels that vary most, as they are; the others are rebuilt from them as well as it goes.
 
     >>> select_maps(torch.rand(1, 3, 8, 8) * torch.tensor([0.1, 1, 0.1])[:, None, None], k=1).down.tolist()
     [[0.0, 1.0, 0.0]]
@@ -106,7 +105,7 @@ def explained_variance(maps: Tensor, rebuilt: Tensor) -> float:
 
 def _check_left(k: int, maps: Tensor) -> int:
     channels = maps.shape[1]
-    return check_whole("k", k, 1, channels, says=f"is how many of {channels} maps are left, 1 to {channels}")
+    return check_whole("k", k, 1, channels, says=f"is how many of {channels} channels are left, 1 to {channels}")
 
 
 def _pixels(maps: Tensor) -> Tensor:
@@ -115,7 +114,7 @@ def _pixels(maps: Tensor) -> Tensor:
 
 
 def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Each map's mean, [C], and which maps rise and fall with which, [C, C]."""
+    """Each channel's mean, [C], and which channels rise and fall with which, [C, C]."""
     pixels = _pixels(maps)
     mean = pixels.mean(dim=0)
     return mean, (pixels - mean).T @ (pixels - mean)
@@ -140,7 +139,7 @@ def accuracy_through(
 
     >>> from course_utils import signs, zoo
     >>> network, stop = zoo.load("signs-alexnet", device="cpu"), signs.render([signs.STOP], seed=3, device="cpu")
-    >>> accuracy_through(network, "features.4", load_squeeze(), stop.images, stop.labels)
+    >>> accuracy_through(network, "features.4", lambda maps: maps, stop.images, stop.labels)
     1.0
     """
     with replace([layer_of(network, name)], change):
@@ -158,17 +157,27 @@ class Learning:
 
 
 def learn(
-    network: PixelNetwork, name: str, pictures: Tensor, labels: Tensor, *, k: int = 16, steps: int = 600, seed: int = 0
+    network: PixelNetwork,
+    name: str,
+    pictures: Tensor,
+    labels: Tensor,
+    *,
+    k: int = 16,
+    start: Squeeze | None = None,
+    keep_down: bool = False,
+    steps: int = 600,
+    seed: int = 0,
 ) -> Iterator[Learning]:
     """Learn a squeeze behind a layer from the labels alone; the network is left as it was.
 
-    It starts at random and never hears that maps should be rebuilt: only that signs should be read (Adam, Kingma and
-    Ba 2015).
+    It never hears that maps should be rebuilt: only that signs should be read (Adam, Kingma and Ba 2015).
 
     Args:
         name: of the layer behind which the two 1×1 convolutions stand.
         pictures, labels: to learn from, [N, 3, S, S] in [0, 1] and [N].
-        k: the maps between the two.
+        k: the channels between the two.
+        start: where the learning begins; None draws k mixtures and their second half at random.
+        keep_down: only the second half learns, and the mixtures stay as they are.
         steps: how many, of `BATCH` pictures each.
         seed: of the first weights and of the pictures' order.
 
@@ -183,8 +192,9 @@ def learn(
     first = [  # as torch's own layers begin: between ±1/√(channels that come in)
         (2 * torch.rand(shape, generator=draw) - 1) / shape[1] ** 0.5 for shape in ((k, channels), (channels, k))
     ]
-    weights = [value.to(pictures.device).requires_grad_() for value in (*first, torch.zeros(channels))]
-    optimizer = torch.optim.Adam(weights, lr=RATE)
+    begun = (*first, torch.zeros(channels)) if start is None else (start.down, start.up, start.bias)
+    weights = [value.detach().to(pictures.device, torch.float32, copy=True).requires_grad_() for value in begun]
+    optimizer = torch.optim.Adam(weights[1:] if keep_down else weights, lr=RATE)
 
     def descend() -> Iterator[Learning]:
         for step in range(1, steps + 1):
@@ -197,15 +207,3 @@ def learn(
             yield Learning(step, float(loss.detach()), Squeeze(*(one.detach().clone() for one in weights)))
 
     return descend()
-
-
-def load_squeeze() -> Squeeze:
-    """What `learn` found in 600 steps behind the second convolution of signs-alexnet: 64 maps to 16, and back.
-
-    Made by `make results NAMES=conv1x1`; the file says from which scenes and seeds.
-
-    >>> load_squeeze()(torch.rand(1, 64, 16, 16)).shape
-    torch.Size([1, 64, 16, 16])
-    """
-    stored = json.loads((runtime.DATA / "conv1x1" / "squeeze.json").read_text(encoding="utf-8"))
-    return Squeeze(*(torch.tensor(stored[name]) for name in ("down", "up", "bias")))

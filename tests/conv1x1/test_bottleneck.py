@@ -56,6 +56,13 @@ def test_a_depthwise_convolution_has_one_filter_a_map():
     assert conv.intensity < 9 / 8  # nine multiply-adds for a number that comes and one that goes
 
 
+def test_the_order_in_memory_changes_no_number():
+    conv = bottleneck.Conv(6, 6, 3, 8, groups=6)
+    plain, turned = (conv.prepare(torch.device("cpu"), channels_last=last)() for last in (False, True))
+    assert torch.allclose(plain, turned, atol=1e-5)
+    assert turned.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_clock_reads_all_three_by_turns():
     direct = bottleneck.Conv(8, 8, 3, 8)
     path = list(bottleneck.time_by_turns((direct, *bottleneck.with_reduction(direct, 2)), rounds=3))

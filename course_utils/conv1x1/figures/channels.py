@@ -106,7 +106,7 @@ def _legend(canvas: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, widt
 
 # ---- weights and maps --------------------------------------------------------------------------------------------
 def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
-    """A matrix [C', C] as colours: a row for each new map, a column for each map that comes in.
+    """A matrix [C', C] as colours: a row for each new channel, a column for each channel that comes in.
 
     >>> matrix(np.eye(16), title="16 recipes").shape
     (552, 1120, 3)
@@ -117,11 +117,12 @@ def matrix(weights: np.ndarray, *, title: str) -> np.ndarray:
     _put(canvas, draw, diverging(weights), (left, top), (wide, tall))
     for y, words in ((top + 14, "1"), (top + tall - 12, f"{rows}")):
         text(draw, (left - 12, y), words, size=18, colour=PALE, anchor="rm")
-    text(draw, (left - 12, top + tall / 2), "new map", size=20, anchor="rm")
+    for n, word in enumerate(("new", "channel")):
+        text(draw, (left - 12, top + tall / 2 - 13 + 26 * n), word, size=20, anchor="rm", width=left - 24)
     y = top + tall + 16
     for x, words, anchor in ((left, "1", "lm"), (left + wide, f"{columns}", "rm")):
         text(draw, (x, y), words, size=18, colour=PALE, anchor=anchor)
-    text(draw, (left + wide / 2, y), "map that comes in", size=20)
+    text(draw, (left + wide / 2, y), "channel that comes in", size=20)
     _legend(canvas, draw, left + wide // 2 - 150, y + 18, 300, weights)
     return np.asarray(canvas)
 

@@ -1,4 +1,4 @@
-"""Drawings of what networks cost: the funnel of maps, a bottleneck beside the direct way, work under a roofline.
+"""Drawings of what networks cost: the funnel of channels, a bottleneck beside the direct way, work under a roofline.
 
 Serves notebooks 3 and 4 and the lab of notebook 3. Nothing here computes: it shows what it is given.
 Papers: Williams et al. 2009 for the way a roofline is drawn.
@@ -26,7 +26,7 @@ KINDS = {"convolution": BLUE, "pooling": SKY, "inception": GREEN, "linear": ORAN
 # ---- the funnel --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Block:
-    """The maps behind one layer: its kind (see `KINDS`), their height, their width, their number.
+    """What comes out of one layer: its kind (see `KINDS`), height, width, number of channels.
 
     >>> Block("1×1", 28, 28, 64).channels
     64
@@ -39,7 +39,7 @@ class Block:
 
 
 def funnel(blocks: Sequence[Block], *, title: str) -> np.ndarray:
-    """Every layer's maps as a solid: as high and deep as the maps are, as long as there are many of them.
+    """Every layer's output as a solid: as high and deep as its maps are, as long as it has channels.
 
     >>> funnel([Block("convolution", 112, 112, 64), Block("inception", 28, 28, 256)], title="Down and up").shape
     (560, 1120, 3)
@@ -72,12 +72,12 @@ def _solid(draw, x: float, top: float, long: float, tall: float, behind: float, 
 
 
 def _funnel_words(draw, blocks: Sequence[Block], fronts: Sequence[tuple[float, float]]) -> None:
-    """Numbers of maps above, their sizes below, and what the colours mean."""
+    """Numbers of channels above, sizes below, and what the colours mean."""
 
     def say(x: float, y: float, words: str, size: int) -> None:  # on stage with a little more room: they stand close
         text(draw, (x, y), words, size=size, bold=True, width=draw.textlength(words, font=font(size, True)) + extra(10))
 
-    text(draw, (WIDTH - MARGIN, 66), "number of maps", size=18, colour=PALE, anchor="rm")
+    text(draw, (WIDTH - MARGIN, 66), "number of channels", size=18, colour=PALE, anchor="rm")
     place = -100.0
     for block, (left, right) in zip(blocks, fronts, strict=True):
         place = max((left + right) / 2, place + 44)
@@ -107,7 +107,7 @@ def bottleneck(plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, 
     """The direct convolution above, the bottleneck below: as a plan, and in bars of several quantities.
 
     Args:
-        plans: the stations of the two ways: "192 maps", "5×5", "32 maps" …
+        plans: the stations of the two ways: "192 channels", "5×5", "32 channels" …
         groups: quantity → (bar of the direct way, bar of the bottleneck); each quantity has its own scale.
     """
     canvas = Image.new("RGB", (WIDTH, 176 + 106 * len(groups)), PAPER)
@@ -132,9 +132,9 @@ def bottleneck(plans: tuple[Sequence[str], Sequence[str]], groups: Mapping[str, 
 
 
 def _plan(draw: ImageDraw.ImageDraw, x: float, y: float, stations: Sequence[str]) -> None:
-    """Maps in plain words, convolutions in boxes, arrows between."""
+    """Channels in plain words, convolutions in boxes, arrows between."""
     step = (WIDTH - x - MARGIN) / 5
-    half = step / 2 - 22, 66  # of the words for maps, of a box with its margin
+    half = step / 2 - 22, 66  # of the words for channels, of a box with its margin
     for k, station in enumerate(stations):
         middle = x + (k + 0.5) * step
         if k % 2:  # a convolution
@@ -142,7 +142,7 @@ def _plan(draw: ImageDraw.ImageDraw, x: float, y: float, stations: Sequence[str]
             draw.rounded_rectangle((middle - 62, y - 22, middle + 62, y + 22), 8, fill=colour)
             text(draw, (middle, y), station, size=22, bold=True, colour=ink, width=116)
         else:
-            text(draw, (middle, y), station, size=20, width=step - 44)
+            text(draw, (middle, y), station, size=18, width=step - 44)
         if k:
             left, right = middle - step + half[(k - 1) % 2], middle - half[k % 2]
             draw.line((left, y, right, y), fill=PALE, width=3)
