@@ -33,3 +33,8 @@ def test_the_table_of_fates_has_a_colour_for_each():
     pixels = drawings.fates(["a", "b", "c"], {"plain": [1e-9, 1, 1e9]}, title="Three fates")
     row = pixels[pixels.shape[0] - 30]
     assert len({tuple(row[x]) for x in (270, 560, 850)}) == 3
+
+
+def test_the_table_of_trainings_tells_who_learnt():
+    words = [drawings._outcome(losses, 1.79)[0] for losses in ([0.2, 0.3], [1.79, 1.8], [0.8, 1.5], [0.1, None], [])]
+    assert words == ["learns", "guesses", "learns little", "breaks", ""]

@@ -73,7 +73,7 @@ def outcomes(
 
     >>> rows = {"slowly": [[0.2, 0.3], []], "fast": [[1.8, 1.8], [None, None]]}
     >>> outcomes(["plain", "residual"], rows, guess=1.79, title="Who learns?").shape
-    (228, 1120, 3)
+    (332, 1120, 3)
     """
     told = {head: [_outcome(losses, guess) for losses in cells] for head, cells in rows.items()}
     return _table(columns, told, title)
