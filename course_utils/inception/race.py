@@ -129,3 +129,13 @@ def load_races() -> Races:
     [0, 1, 2, 3]
     """
     return Races(**json.loads((runtime.DATA / "inception" / "race.json").read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1)
+def load_doors() -> dict[str, dict[str, list[float]]]:
+    """What was changed in the network with reductions → steps to GOAL, and share read "right" in the end, by seed.
+
+    >>> list(load_doors()["never trained"])
+    ['steps', 'right']
+    """
+    return json.loads((runtime.DATA / "inception" / "doors.json").read_text(encoding="utf-8"))["told"]
