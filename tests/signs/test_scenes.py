@@ -123,19 +123,20 @@ def stops_between(darker, brighter):
 def test_light_spans_as_many_stops_as_a_street_in_dusk_shade_and_sun():
     """Dusk alone takes up to five stops, metering four, sun from behind three: a tenth of scenes lies far apart."""
     calm = brightness(light=0.0)
-    for dial, least in ((0.4, 2.8), (1.0, 6.8)):
+    for dial, least in ((0.4, 2.8), (1.0, 5.8)):
         low, high = brightness(light=dial).quantile(torch.tensor([0.05, 0.95]))
         assert stops_between(low, high) > least
         assert stops_between(low, calm.median()) > 0.6 * least  # and more of it to the dark than to the bright
         assert high > calm.median()
 
 
-def test_the_darkest_twentieth_of_scenes_is_dusk_and_the_hardest_world_is_darker_still():
-    """At five missing stops a scene keeps 2^(-5/2.2), a fifth of its brightness; half of dusk leaves two fifths."""
+def test_dusk_darkens_two_scenes_in_five_and_the_deeper_the_dial_stands():
+    """Two missing stops leave a scene 2^(-2/2.2), a half of its brightness; five leave a fifth."""
     calm = brightness(light=0.0).median()
-    usual, hardest = (brightness(light=dial).quantile(0.05) for dial in (0.4, 1.0))
-    assert usual < 0.4 * calm
-    assert hardest < 0.18 * calm
+    for dial, darkest, half in ((0.4, 0.55, 0.83), (1.0, 0.22, 0.7)):
+        twentieth, median = brightness(light=dial).quantile(torch.tensor([0.05, 0.5]))
+        assert twentieth < darkest * calm
+        assert median < half * calm
 
 
 def test_a_dark_scene_keeps_its_sign():
@@ -146,9 +147,9 @@ def test_a_dark_scene_keeps_its_sign():
 
 
 def test_fog_takes_contrast_and_stops_count_by_powers_of_two():
-    flat = render([0] * 200, seed=3, dials=signs.Dials.clean(light=1.0)).images
+    flat = render([0] * 600, seed=3, dials=signs.Dials.clean(light=1.0)).images
     contrast = flat.flatten(1).std(dim=1) / flat.flatten(1).mean(dim=1)
-    assert contrast.quantile(0.02) < 0.4 * contrast.median()
+    assert contrast.quantile(0.01) < 0.4 * contrast.median()
     assert scenes.stops(torch.tensor([0.0, 2.2, -2.2])).tolist() == pytest.approx([1, 2, 0.5])
 
 
