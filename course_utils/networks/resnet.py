@@ -98,6 +98,9 @@ class Bottleneck(Block):
 
     The stride stands in the 3×3, as in torchvision. The paper has it in the first 1×1, which then never sees three
     of four places.
+
+    >>> Bottleneck(256, 64)(torch.rand(1, 256, 8, 8)).shape
+    torch.Size([1, 256, 8, 8])
     """
 
     expansion = 4
