@@ -139,7 +139,7 @@ def test_our_apgd_succeeds_as_often_as_torchattacks(network, street, norm, loss)
 def test_what_our_ensemble_leaves_standing_stands_against_apgdt_too(monkeypatch):
     """The robust network: their targeted APGD finds at most one picture in a hundred more (here: none of 16)."""
     torchattacks = pytest.importorskip("torchattacks")
-    network, epsilon = zoo.load("signs-resnet-robust", device="cpu"), 24 / 255
+    network, epsilon = zoo.load("signs-resnet-robust", device="cpu"), 16 / 255
     street = signs.render(16, seed=11, device="cpu")
     monkeypatch.setattr(sys.modules["course_utils.adversarial.apgd"], "RIVALS", 3)
     found = apgd_ensemble(network, street.images, street.labels, ball=Linf(epsilon), steps=8)

@@ -316,11 +316,11 @@ def test_the_lab_s_questions_have_the_answers_that_the_lesson_means(monkeypatch)
 
     assert fooled()  # 3: a short step finds the hole, one longer than the ball jumps over it
     assert not fooled(step_size=32)
-    assert not fooled(epsilon=8, step_size="auto", steps=1, random_start=False)  # 2: one step needs a larger ball
-    assert fooled(epsilon=32)
+    assert not fooled(epsilon=4, step_size="auto", steps=1, random_start=False)  # 2: one step needs a larger ball
+    assert fooled(epsilon=8)
     lab.reset()
-    assert reached(epsilon=8, target="yield")  # 4: what looks least like STOP is hardest
-    assert not reached(epsilon=8, target="keep left")
+    assert reached(epsilon=5, target="no entry")  # 4: what looks least like STOP is hardest
+    assert not reached(epsilon=5, target="roundabout")
     lab.reset()
     if "signs-resnet-robust" in zoo.shipped():  # 5
         assert not fooled(epsilon=16, network="signs-resnet-robust")
@@ -334,7 +334,7 @@ def test_the_stories_tell_what_their_names_promise(monkeypatch):
     def told(story):
         return words(lab.set(preset=story).headline)
 
-    assert told("one step").endswith("✓ not fooled")
+    assert told("one step").endswith("▲ fooled")
     assert told("the slide's PGD").endswith("▲ fooled")
     assert told("the slide's formula").endswith("✓ not fooled")
     assert told("too large η").endswith("✓ not fooled")
