@@ -124,3 +124,15 @@ def load_results() -> dict[str, dict]:
     ['max', 'average', 'blur', 'stride']
     """
     return json.loads(RESULTS.read_text(encoding="utf-8"))["kinds"]
+
+
+def load_controls() -> dict[str, dict[str, dict[str, float]]]:
+    """What could refute them: arm → seed → numbers, from scripts/results_pooling_controls.py; all arms trained alike.
+
+    "wide" has strides and twice the channels, so as many multiply-adds as "max"; "shifted" has strides and learnt from
+    scenes that were shifted at random.
+
+    >>> list(load_controls())[:3]
+    ['stride', 'wide', 'max']
+    """
+    return json.loads(CONTROLS.read_text(encoding="utf-8"))["arms"]

@@ -88,7 +88,7 @@ def test_a_network_ships_for_each_kind_and_is_as_good_as_its_results_say(kind):
     assert f"pooling-{kind}" in zoo.extras()
     assert zoo.card(f"pooling-{kind}")["bytes"] < 500_000
     promised = shifts.load_results()[kind]["accuracy"]
-    fresh = signs.render(300, size=shifts.WINDOW, seed=2**42, dials=shifts.WORLD, device="cpu")
+    fresh = signs.render(300, size=shifts.WINDOW, seed=777, dials=shifts.WORLD, device="cpu")
     right = training.accuracy(network, fresh.images, fresh.labels)
     assert abs(right - promised) < 3.5 * (promised * (1 - promised) / 300) ** 0.5 + 0.01
 
@@ -116,3 +116,11 @@ def test_the_stored_results_are_those_of_the_networks_that_ship(kind, first_trav
     stored = shifts.load_results()[kind]
     np.testing.assert_allclose(again.wobble().numpy(), stored["wobble"][:12], atol=0.01)
     assert np.abs(again.consistency().numpy() - np.array(stored["consistency"][:12])).max() < 0.15
+
+
+def test_the_controls_are_told_seed_by_seed():
+    controls = shifts.load_controls()
+    for seeds in controls.values():
+        for told in seeds.values():
+            assert 0.5 < told["consistency"] <= told["consistency_right"] <= 1
+    assert abs(controls["wide"]["1"]["macs"] / controls["max"]["1"]["macs"] - 1) < 0.07  # as much work
