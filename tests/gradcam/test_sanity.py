@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import runtime, signs, zoo
-from course_utils.gradcam import sanity
+from course_utils.gradcam import saliency, sanity
 
 
 def random(count=3, side=12, seed=0):
@@ -114,3 +114,20 @@ def test_maps_of_any_type_are_compared(kind):
         assert likeness(first, first).dtype == torch.float32
     maps = torch.rand(2, 7, 7, requires_grad=True)
     assert sanity.ssim(maps, maps).tolist() == pytest.approx([1.0, 1.0])
+
+
+# ---- the lesson's reasons ----------------------------------------------------------------------------------------
+def test_what_guided_backprop_draws_hangs_on_the_first_stages_more_than_on_the_last():
+    network = zoo.load("signs-resnet", device="cpu")
+    scenes = signs.render(8, seed=61, device="cpu")
+    before = saliency.guided_backprop(network, scenes.images, scenes.labels)
+
+    def alike(part: str) -> float:
+        maps = [
+            saliency.guided_backprop(sanity.randomise(network, [part], seed), scenes.images, scenes.labels)
+            for seed in (0, 1, 2)
+        ]
+        return sum(sanity.rank_correlation(before, one).mean().item() for one in maps) / 3
+
+    first, last = max(alike("stem"), alike("stage1")), min(alike("stage4"), alike("classifier"))
+    assert first < 0.8 < last - 0.05
