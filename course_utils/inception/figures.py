@@ -219,9 +219,7 @@ def race(by_pictures: Series, by_work: Series, *, pictures: float, work: float, 
         pictures, work: the ends of the two axes.
         goal: the accuracy at which the two are compared, a level line.
     """
-    titles = "What it has learnt, picture by picture", "… and for how much work"
-    if len(by_pictures) > 1:
-        titles = "For each picture: they learn alike", "For each multiply-add: they do not"
+    titles = "What is learnt, picture by picture", "… and for how much work"
     same = {"y_label": "test scenes read right", "y_range": (0, 1), "width": WIDTH // 2, "height": 440}
     axes = (by_pictures, pictures, "thousand pictures seen"), (by_work, work, "billions of multiply-adds")
     halves = []
