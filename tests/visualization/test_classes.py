@@ -11,7 +11,7 @@ from course_utils.visualization import results
 from course_utils.visualization.ascent import ADAM, climb
 from course_utils.visualization.canvas import noise
 from course_utils.visualization.objectives import Logit, Probability
-from course_utils.visualization.recipes import NAIVE
+from course_utils.visualization.recipes import NAIVE, part_of_full
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +98,13 @@ def test_the_slides_picture_convinces_its_own_network_and_not_all_others(network
     read = c.predict(networks, found)[0, :, signs.STOP]
     assert read[0] > 0.999
     assert read[1:].min() < 0.5
+
+
+def test_pictures_that_survive_moves_convince_other_networks_more_often(networks):
+    """Lesson 6 says which rung of the ladder makes the networks agree: the moves, more than anything else."""
+    labels, moves = [10, 9, 0, 8, 13], part_of_full(("jitter", "rotation", "scale", "padding"))
+    believed = []
+    for recipe in (NAIVE, moves):
+        drawn = climb(networks[0], [Logit(label) for label in labels], steps=32, recipe=recipe, seed=1).images
+        believed.append(c.predict(networks[1:3], drawn)[range(5), :, labels].mean())
+    assert believed[1] > believed[0] + 0.2
