@@ -22,7 +22,7 @@ WORDS = {
     "receptive field": 4, "ablation": 4,
     "initialisation": 5, "batch normalisation": 5, "degradation": 5, "Jacobian": 5, "loss surface": 5,
     "adaptive optimizer": 5, "learning-rate warm-up": 5,
-    "logit": 6,
+    "logit": 6, "dataset example": 6, "feature visualization": 6,
     "out-of-distribution": 1, "calibration": 1, "validation": 1, "top-5 error": 1, "HOG": 1, "SIFT": 1,
     "Grad-CAM": 7, "class activation map": 7, "feature map": 7, "SmoothGrad": 7, "pointing game": 7, "shortcut": 7,
     "adversarial example": 8, "norm": 8, "obfuscated gradients": 8, "BPDA": 8, "catastrophic overfitting": 8,
