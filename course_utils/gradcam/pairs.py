@@ -55,7 +55,11 @@ def two_signs(left: list[int], right: list[int], *, size: int = 64, seed: int = 
 
 
 def random_pairs(count: int, *, seed: int = 0, device=None) -> Pairs:
-    """Wide scenes with two signs of different classes, drawn at random."""
+    """Wide scenes with two signs of different classes, drawn at random.
+
+    >>> random_pairs(3, device="cpu").labels.shape
+    torch.Size([3, 2])
+    """
     draw = runtime.generator(seed)
     left = torch.randint(len(signs.CLASSES), (count,), generator=draw)
     other = torch.randint(1, len(signs.CLASSES), (count,), generator=draw)
@@ -87,6 +91,10 @@ def ask_for_both(network: nn.Module, pairs: Pairs, method: Method) -> dict[str, 
     Returns:
         "pointing game" → [N], the mean of the two questions of a scene; and "right sign": of the heat on both, the
         share on the one asked for; one half where both are cold.
+
+    >>> streets = random_pairs(2, device="cpu")
+    >>> ask_for_both(None, streets, lambda network, images, labels: images.mean(dim=1))["right sign"]
+    tensor([0.5000, 0.5000])
     """
     inside = pairs.masks > 0.5  # [N, 2, S, 2·S]
     points, shares = [], []
