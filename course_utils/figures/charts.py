@@ -32,6 +32,7 @@ def curves(
     y_label: str,
     x: Sequence[float] | None = None,
     log_y: bool = False,
+    y_range: Range | None = None,
     bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
 ) -> np.ndarray:
     """Lines over one axis, each with its own colour *and* dashes. For what stands still.
@@ -41,6 +42,7 @@ def curves(
         title: the figure's one message; the labels tell the units.
         x: where the values stand, for all; 0, 1, 2 … where left out.
         log_y: a logarithmic upright axis.
+        y_range: what that axis spans, such as more than the values, so that the legend has room; None takes the values.
         bands: name → (lower, upper) round the line of that name.
 
     >>> curves({"loss": [2.0, 1.0, 0.5]}, title="It falls", x_label="step", y_label="loss").shape
@@ -59,6 +61,8 @@ def curves(
     if log_y:
         axes.set_yscale("log")
     axes.margins(x=0.02)
+    if y_range is not None:
+        axes.set_ylim(y_range)
     dress(axes, title, x_label, y_label)
     _legend(axes)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)

@@ -165,6 +165,14 @@ def test_curves_are_drawn_in_the_colour_blind_palette():
     assert has_colour(pixels, figures.VERMILLION)
 
 
+def test_curves_leave_room_where_more_is_asked_for_than_the_values_take():
+    asked = {"title": "One line", "x_label": "step", "y_label": "loss"}
+    line = (np.array(figures.curves({"a": [1, 2]}, **asked, y_range=one)) for one in ((1, 2), (1, 3)))
+    blue = [int(figures.BLUE[k : k + 2], 16) for k in (1, 3, 5)]
+    whole, half = ((pixels[:, 560:600] == blue).all(axis=2).nonzero()[0].mean() for pixels in line)
+    assert half > whole + 50
+
+
 def test_the_typeface_knows_greek():
     for sign in "εη‖→×≤∇":
         mask = figures.font(24).getmask(sign)
