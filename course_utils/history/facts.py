@@ -1,6 +1,6 @@
-"""The history of reading pictures as facts: a timeline from 1943 on, and ImageNet's errors, each row with its source.
+"""The history of reading pictures as facts: a timeline, ImageNet's errors, machines; each row with its source.
 
-Serves notebook 1. The facts stand in data/history, timeline.csv and imagenet.csv, to be read and mended as text.
+Serves notebook 1. The facts stand in data/history/*.csv, to be read and mended as text.
 Papers: one or more a row; ImageNet's: Russakovsky et al. 2015, arXiv:1409.0575.
 """
 
@@ -16,6 +16,7 @@ from course_utils.arguments import check_choice, check_number
 
 THREADS = ("networks", "features", "ingredients", "doubts", "words")
 KINDS = ("winner", "outside data", "human")
+RATES = ("training", "data sheet")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,24 @@ class Score:
         check_number(f"the error of {self.who}", self.error, 0, 100, says="lies between 0 and 100 percent")
 
 
-Row = TypeVar("Row", Entry, Score)
+@dataclass(frozen=True)
+class Machine:
+    """How much a machine computed while it trained a network, or could at most by its data sheet."""
+
+    year: int
+    kind: str  # one of RATES
+    who: str
+    rate: float  # additions and multiplications a second
+    how: str  # what the rate was computed from
+    source: str
+    link: str
+
+    def __post_init__(self):
+        check_choice("the kind of a rate", self.kind, RATES)
+        check_number(f"the rate of {self.who}", self.rate, above=True)
+
+
+Row = TypeVar("Row", Entry, Score, Machine)
 
 
 def read_timeline() -> tuple[Entry, ...]:
@@ -76,6 +94,15 @@ def read_imagenet() -> tuple[Score, ...]:
     return _rows(Score, runtime.DATA / "history" / "imagenet.csv")
 
 
+def read_machines() -> tuple[Machine, ...]:
+    """What machines computed a second, from the workstation of 1989 to a data centre's card.
+
+    >>> [f"{machine.rate:.0e}" for machine in read_machines() if machine.kind == "training"]
+    ['3e+05', '1e+12']
+    """
+    return _rows(Machine, runtime.DATA / "history" / "machines.csv")
+
+
 def _rows(kind: type[Row], path: Path) -> tuple[Row, ...]:
     """A CSV file as objects; every field is filled, years and errors are numbers."""
     try:
@@ -89,8 +116,8 @@ def _rows(kind: type[Row], path: Path) -> tuple[Row, ...]:
         if missing:
             raise ValueError(f"line {line} of {path.name} says nothing under {missing[0]!r}; every field is needed.")
         try:
-            values = {name: {"year": int, "error": float}.get(name, str)(row[name]) for name in names}
+            values = {name: {"year": int, "error": float, "rate": float}.get(name, str)(row[name]) for name in names}
         except ValueError:
-            raise ValueError(f"line {line} of {path.name} has no number for its year or error.") from None
+            raise ValueError(f"line {line} of {path.name} has no number for its year, error or rate.") from None
         rows.append(kind(**values))
     return tuple(rows)

@@ -1,14 +1,13 @@
-"""The second missing ingredient, measured: how fast this machine computes a layer, against its own two limits.
+"""The second missing ingredient, measured: how fast this machine computes a convolution and a fully connected layer.
 
-Serves notebook 1. Papers: Williams et al. 2009 (the two limits); Szegedy et al. 2015, table 1, and Krizhevsky et al.
-2012 (the layers).
+Serves notebook 1. Papers: Szegedy et al. 2015, table 1, and Krizhevsky et al. 2012 (the layers).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from course_utils import runtime
 from course_utils.arguments import check_number
 from course_utils.costs import roofline
-from course_utils.costs.roofline import Roofline
 
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 BATCHES = 32  # a GPU takes so many times the batch of a processor
@@ -50,10 +48,11 @@ CONVOLUTION = Layer(
     (64, 56, 56),
     4,
 )
-CONNECTED = Layer(
-    "AlexNet's first fully connected layer: 9,216 → 4,096, one picture", partial(nn.Linear, 9216, 4096), (9216,), 1
+CONNECTED, TOGETHER = (
+    Layer(f"AlexNet's first fully connected layer, {words}", partial(nn.Linear, 9216, 4096), (9216,), batch)
+    for words, batch in (("one picture at a time", 1), ("128 pictures at a time, as AlexNet was trained", 128))
 )
-LAYERS = (CONVOLUTION, CONNECTED)
+LAYERS = (CONVOLUTION, CONNECTED, TOGETHER)
 
 
 @dataclass(frozen=True)
@@ -65,22 +64,11 @@ class Throughput:
     macs: int  # multiply-adds of one pass
     octets: int  # bytes that must be read or written at least: input, weights, output, each once
     seconds: float  # of one pass, the best of several
-    limit: Roofline  # of this part in this precision: the most that any program of this measurement reached
 
     @property
     def gflops(self) -> float:
         """What was reached: 10⁹ additions and multiplications a second."""
         return 2 * self.macs / self.seconds / 1e9
-
-    @property
-    def most(self) -> float:
-        """What the slower of the two limits allows for this layer, in the same unit."""
-        return 2 * self.macs / self.limit.seconds(self.macs, self.octets) / 1e9
-
-    @property
-    def bound(self) -> str:
-        """Which limit that is: "arithmetic" or "memory"."""
-        return "arithmetic" if self.macs / self.octets > self.limit.ridge else "memory"
 
 
 def cores() -> int:
@@ -104,37 +92,23 @@ def parts() -> list[tuple[str, torch.device, int, torch.dtype]]:
 
 
 def measure(budget: float = 3.0) -> list[Throughput]:
-    """Measure every part of this machine on every layer, the convolution first.
+    """Measure every part of this machine on the convolution, in float32 on the fully connected layer too.
 
-    A layer that memory limits, such as the fully connected one, is measured in float32 only. All measurements together
-    take `budget` seconds at most, beside the first calls, which nobody counts.
+    All measurements together take `budget` seconds at most, beside the first calls, which nobody counts.
 
     >>> measure(budget=0.1)[0].layer == CONVOLUTION.name
     True
     """
     check_number("budget", budget, above=True)
-    who, found = parts(), []
-    each = budget / len(who) / (len(LAYERS) + 1)
-    for label, where, threads, dtype in who:
-        with runtime.threads(threads), torch.no_grad():
-            limit = roofline.measure(where, dtype=dtype, budget=each)
-            mine = [
-                _measure_layer(label, where, dtype, layer, limit, each)
-                for layer in LAYERS
-                if layer.batch > 1 or dtype == torch.float32
-            ]
-        best = Roofline(  # a limit that a layer has passed was none
-            max(limit.flops_per_second, *(2 * one.macs / one.seconds for one in mine)),
-            max(limit.bytes_per_second, *(one.octets / one.seconds for one in mine)),
-        )
-        found += [replace(one, limit=best) for one in mine]
-    return sorted(found, key=lambda one: one.layer != CONVOLUTION.name)
+    todo = [(layer, part) for layer in LAYERS for part in parts() if layer is CONVOLUTION or part[-1] == torch.float32]
+    return [_measure_layer(layer, *part, budget / len(todo)) for layer, part in todo]
 
 
-def _measure_layer(label, where, dtype, layer: Layer, limit: Roofline, budget: float) -> Throughput:
-    module, given = layer.build(dtype, where)
-    result = module(given)
+def _measure_layer(layer: Layer, label: str, where: torch.device, threads: int, dtype: torch.dtype, budget: float):
+    with runtime.threads(threads), torch.no_grad():
+        module, given = layer.build(dtype, where)
+        result = module(given)
+        seconds = roofline.best_seconds(lambda: module(given), device=where, repeats=30, budget=budget)
     macs = result.numel() * module.weight[0].numel()
     octets = (given.numel() + module.weight.numel() + result.numel()) * given.element_size()
-    seconds = roofline.best_seconds(lambda: module(given), device=where, repeats=30, budget=budget)
-    return Throughput(label, layer.name, macs, octets, seconds, limit)
+    return Throughput(label, layer.name, macs, octets, seconds)

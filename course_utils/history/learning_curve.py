@@ -152,6 +152,25 @@ def load_curves(path: Path | None = None) -> Curves:
     return Curves(**facts)
 
 
+def load_controls(table: str = "right") -> dict[str, dict[int, float]]:
+    """What the controls of the curves came to: reader → training scenes → share, the mean over the training sets.
+
+    Args:
+        table: "right" for the share of the test scenes that was read right, "turned" for the share of the keep right
+            signs that was read as keep left or ahead only.
+
+    >>> after = load_controls()
+    >>> after["SIFT words, upright"][200] > after["SIFT words"][200]
+    True
+    """
+    facts = json.loads((runtime.DATA / "history" / "controls.json").read_text(encoding="utf-8"))
+    check_known("table", table, ("right", "turned"))
+    return {
+        name: {int(size): float(np.mean(shares)) for size, shares in sizes.items()}
+        for name, sizes in facts[table].items()
+    }
+
+
 # ---- the comparison --------------------------------------------------------------------------------------------
 def training_steps(size: int) -> int:
     """How many batches the CNN is shown: the more scenes the more, but not in proportion."""

@@ -79,8 +79,9 @@ def cat(count: int, size: int, generator: torch.Generator) -> Tensor:
 
 
 def upside_down(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Scenes with STOP or a speed limit, turned by half a circle: signs that stand for nothing."""
-    labels = torch.tensor([signs.STOP, 0, 1, 3])[torch.randint(4, (count,), generator=generator)]  # STOP, 30, 50, 70
+    """Scenes with a speed limit, turned by half a circle: signs that stand for nothing."""
+    limits = torch.tensor([k for k, name in enumerate(signs.CLASS_NAMES) if name.endswith("limit")])
+    labels = limits[torch.randint(len(limits), (count,), generator=generator)]
     seed = int(torch.randint(2**31, (), generator=generator))
     return signs.render(labels, size=size, seed=seed, device="cpu").images.flip(2, 3)
 
@@ -155,27 +156,41 @@ def knows_signs(network: zoo.PixelNetwork) -> bool:
     return network.class_names == signs.CLASS_NAMES
 
 
-def lead_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0) -> Tensor:
-    """Noise that the gradient leads until the network takes it for a class: sixteen steps, no pixel by over 32/255.
+def lead(network: zoo.PixelNetwork, picture: Tensor, label: int, *, steps: int = 16, most: float = 32 / 255) -> Tensor:
+    """A picture that the gradient leads until the network takes it for a class: small steps, no pixel by over `most`.
+
+    Args:
+        picture: [1, 3, S, S] in [0, 1].
+        label: of the class.
+        steps: each changes a pixel by 2/255.
 
     Returns:
         [1, 3, S, S] in [0, 1], on the network's device.
 
-    Source: Nguyen et al. 2014, the pictures found by gradient ascent.
+    Source: Nguyen et al. 2014, the pictures found by gradient ascent. Lesson 8 does it with care.
 
-    >>> network = zoo.load("signs-resnet", device="cpu")
-    >>> led = lead_noise(network, signs.STOP)
-    >>> network.class_names[ask(network, led).labels[0]]
-    'stop'
+    >>> network, stop = zoo.load("signs-resnet", device="cpu"), signs.render([signs.STOP], device="cpu").images
+    >>> network.class_names[ask(network, lead(network, stop, signs.YIELD)).labels[0]]
+    'yield'
     """
     last = len(network.class_names) - 1
     label = check_whole("label", label, 0, last, says=f"is a class of this network, 0 to {last}")
-    x = draw("noise", size=network.input_size, seed=seed).to(network.mean.device)
+    x = picture.to(network.mean.device)
     goal = torch.tensor([label], device=x.device)
-    lowest, highest = (x - 32 / 255).clamp(min=0), (x + 32 / 255).clamp(max=1)
+    lowest, highest = (x - most).clamp(min=0), (x + most).clamp(max=1)
     with runtime.kept(network), torch.enable_grad():
-        for _ in range(16):
-            x.requires_grad_()
+        for _ in range(steps):
+            x = x.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(F.cross_entropy(network(x), goal), x)
             x = (x.detach() - 2 / 255 * gradient.sign()).clamp(lowest, highest)
     return x
+
+
+def lead_noise(network: zoo.PixelNetwork, label: int, *, seed: int = 0) -> Tensor:
+    """Noise led to a class, no pixel by over 32/255: [1, 3, S, S] in [0, 1], on the network's device.
+
+    >>> network = zoo.load("signs-resnet", device="cpu")
+    >>> network.class_names[ask(network, lead_noise(network, signs.STOP)).labels[0]]
+    'stop'
+    """
+    return lead(network, draw("noise", size=network.input_size, seed=seed), label)

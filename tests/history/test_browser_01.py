@@ -25,10 +25,13 @@ def test_the_buttons_and_the_slider_step_through_the_years(page, executed):
     assert browser.alert(lab, "nothing later here").count() == 1
 
 
-def test_a_limit_of_40_is_believed_until_one_asks_for_more(page, executed):
+def test_a_limit_of_40_is_believed_and_noise_is_until_one_asks_for_more(page, executed):
     lab = browser.lab_with(page, "believe at")
     headline = browser.headline(lab)
-    assert re.search(r"answers 60 LIMIT \(9\d\.\d %\)\. ▲ You believe it", headline.inner_text())
+    assert re.search(r"answers 60 LIMIT \((9\d\.\d|> 99\.9) %\)\. ▲ You believe it", headline.inner_text())
+    browser.choose(lab, "picture", "noise")
+    browser.press(lab, "believe at", "Home")
+    assert "You believe it" in headline.inner_text()
     browser.press(lab, "believe at", "End")
     assert "I do not know" in headline.inner_text()
 

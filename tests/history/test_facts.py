@@ -7,7 +7,7 @@ import pytest
 from course_utils import runtime, zoo
 from course_utils.history import facts
 
-ENTRIES, SCORES = facts.read_timeline(), facts.read_imagenet()
+ENTRIES, SCORES, MACHINES = facts.read_timeline(), facts.read_imagenet(), facts.read_machines()
 
 
 # ---- the facts ---------------------------------------------------------------------------------------------------
@@ -18,7 +18,7 @@ def test_the_timeline_runs_from_1943_to_today():
     assert {entry.thread for entry in ENTRIES} == set(facts.THREADS)
 
 
-@pytest.mark.parametrize("row", [*ENTRIES, *SCORES], ids=lambda row: getattr(row, "what", None) or row.who)
+@pytest.mark.parametrize("row", [*ENTRIES, *SCORES, *MACHINES], ids=lambda row: getattr(row, "what", None) or row.who)
 def test_every_row_has_a_source_with_a_year_and_a_link(row):
     assert re.match(r"https?://\S+\.\S+/\S+$", row.link)
     assert re.search(r"(19|20)\d\d", row.source)
@@ -50,8 +50,12 @@ def test_no_entry_is_told_twice():
         (1999, "SIFT"),
         (2005, "HOG"),
         (2006, "SURF"),
+        (2006, "Deep belief nets"),
+        (2006, "A CNN on a graphics card"),
         (2007, "CUDA"),
         (2009, "ImageNet"),
+        (2009, "Raina"),
+        (2010, "without code"),
         (2012, "AlexNet"),
         (2015, "ResNet"),
         (2017, "PGD"),
@@ -75,6 +79,20 @@ def test_outside_data_helps_and_the_people_are_two():
     assert [(score.year, score.error) for score in outside] == [(2012, 15.3), (2013, 11.2)]
     assert all(score.error < winners[score.year] for score in outside)
     assert sorted(score.error for score in SCORES if score.kind == "human") == [5.1, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("year", "kind", "operations", "seconds"),
+    [
+        (1989, "training", 2 * 3 * 64_660 * 23 * 7291, 3 * 86_400),  # forwards, and twice as much backwards
+        (2012, "training", 2 * 3 * 714e6 * 1.2e6 * 90, 5.5 * 86_400),
+        (2010, "data sheet", 2 * 512 * 2, 1 / 1.544e9),  # two cards, 512 units, a multiply-add a clock
+        (2012, "data sheet", 4 * 16, 1 / 3.5e9),  # four cores, 8 additions and 8 multiplications a clock
+    ],
+)
+def test_a_machine_s_rate_follows_from_what_is_told_of_it(year, kind, operations, seconds):
+    (machine,) = [one for one in MACHINES if (one.year, one.kind) == (year, kind)]
+    assert machine.rate == pytest.approx(operations / seconds, rel=0.01)
 
 
 # ---- the reader ----------------------------------------------------------------------------------------------------
@@ -111,6 +129,13 @@ def test_a_missing_file_is_told(tmp_path, monkeypatch):
 def test_a_score_that_makes_no_sense_is_refused(error, kind, message):
     with pytest.raises(ValueError, match=message):
         facts.Score(2012, kind, "x", "x", "learnt", error, "x", "x")
+
+
+def test_a_rate_that_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match="the kind of a rate is one of 'training', 'data sheet'"):
+        facts.Machine(2012, "hearsay", "x", 1e9, "x", "x", "x")
+    with pytest.raises(ValueError, match="the rate of x must be more than 0"):
+        facts.Machine(2012, "training", "x", 0, "x", "x", "x")
 
 
 def test_alexnet_s_multiply_adds_in_the_lesson_are_torchvision_s():

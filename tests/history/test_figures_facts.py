@@ -67,6 +67,15 @@ def test_certainty_counts_what_lies_beyond_the_threshold():
     assert inked(both, figures.VERMILLION) > inked(none, figures.VERMILLION) + 50
 
 
+def test_a_scan_names_what_is_believed_and_nothing_else():
+    strip = np.full((64, 256, 3), (10, 200, 30), dtype=np.uint8)
+    doubts = drawings.scan(strip, [32, 96, 160], [("stop", 0.2), ("stop", 0.5), ("yield", 0.4)], title="x")
+    believes = drawings.scan(strip, [32, 96, 160], [("stop", 0.2), ("stop", 0.99), ("yield", 0.95)], title="x")
+    assert inked(doubts, "#0AC81E") > 100_000  # the street itself
+    dashed = inked(doubts, figures.VERMILLION)  # the line of the threshold
+    assert inked(believes, figures.VERMILLION) > dashed + 300  # two dots and their names
+
+
 @pytest.mark.parametrize(
     ("days", "words"),
     [

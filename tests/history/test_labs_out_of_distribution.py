@@ -25,10 +25,11 @@ def lab(shared, monkeypatch):
 
 
 def test_a_limit_of_40_is_read_as_60_and_believed(lab):
-    assert re.match(r"It answers 60 LIMIT \(9\d\.\d %\)\. ▲ You believe it\.", words(lab.headline))
+    assert re.match(r"It answers 60 LIMIT \((9\d\.\d|> 99\.9) %\)\. ▲ You believe it\.", words(lab.headline))
 
 
 def test_a_higher_threshold_turns_belief_into_doubt_and_asks_nothing_anew(lab, monkeypatch):
+    lab.set(picture="noise")
     monkeypatch.setattr(out_of_distribution, "ask", lambda *_: pytest.fail("the network was asked again"))
     lab.set(threshold=99)
     assert "✓ Not sure enough for you" in words(lab.headline)

@@ -43,9 +43,9 @@ def test_grey_is_one_shade_and_a_checkerboard_has_two_colours():
 
 def test_a_sign_upside_down_is_a_scene_turned_by_half_a_circle(network):
     turned_back = out_of_distribution.draw("upside down", 100, seed=1).flip(2, 3)
-    labels = out_of_distribution.ask(network, turned_back).labels
-    assert set(labels.tolist()) <= {signs.STOP, 0, 1, 3}
-    assert len(set(labels.tolist())) == 4
+    read = [network.class_names[k] for k in out_of_distribution.ask(network, turned_back).labels]
+    assert sum(name.endswith("limit") for name in read) > 95
+    assert len({name for name in read if name.endswith("limit")}) == 7
 
 
 def test_forty_is_no_class_of_the_course():
@@ -129,6 +129,16 @@ def test_asking_leaves_the_network_as_it_was(network):
 def test_what_cannot_be_drawn_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         out_of_distribution.draw(**arguments)
+
+
+def test_a_picture_is_led_and_no_pixel_leaves_its_bounds(network):
+    stop = signs.render([signs.STOP], seed=3, device="cpu").images
+    led = out_of_distribution.lead(network, stop, signs.YIELD, most=8 / 255)
+    assert out_of_distribution.ask(network, led).labels.item() == signs.YIELD
+    assert (led - stop).abs().max() <= 8 / 255 + 1e-6
+    assert 0 <= led.min() <= led.max() <= 1
+    assert not led.requires_grad
+    assert torch.equal(stop, signs.render([signs.STOP], seed=3, device="cpu").images)
 
 
 def test_noise_is_led_to_a_class_that_there_is(network):

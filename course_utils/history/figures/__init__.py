@@ -1,4 +1,4 @@
 """Lesson 1's pictures."""
 
-from course_utils.history.figures.facts import certainty, duration, imagenet
-from course_utils.history.figures.hardware import throughput
+from course_utils.history.figures.facts import certainty, duration, imagenet, scan
+from course_utils.history.figures.hardware import machines, throughput

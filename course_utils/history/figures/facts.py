@@ -26,8 +26,8 @@ LANES = {  # thread → its name on the picture, and its colour
     "doubts": ("doubts", VERMILLION),
     "words": ("words and code", PURPLE),
 }
-_LEFT, _TOP, _LANE, _DOT = 280, 44, 46, 6  # where the lanes begin, in pixels; their height; the radius of a dot
-_YEARS, _AT = (1940, 1980, 2027), (_LEFT, 423.86, WIDTH - MARGIN)  # before 1980 little happened: a quarter of the room
+_LEFT, _TOP, _LANE, _DOT = 280, 44, 46, 4.6  # where the lanes begin, in pixels; their height; the radius of a dot
+_YEARS, _AT = (1940, 2027), (_LEFT, WIDTH - MARGIN)
 MADE = (  # how the features of a winner came about, that in words, and the colours of its bar and of the number in it
     ("hand-made", "features made by hand", ORANGE, INK),
     ("learnt", "features learnt", BLUE, PAPER),
@@ -46,7 +46,7 @@ def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None
     canvas = Image.new("RGB", (WIDTH, _TOP + len(LANES) * _LANE + 270), PAPER)
     draw = pen(canvas)
     bottom = _TOP + len(LANES) * _LANE
-    for year in (1940, 1960, 1980, 1990, 2000, 2010, 2020):
+    for year in range(1940, 2021, 10):
         x = np.interp(year, _YEARS, _AT)
         draw.line((x, _TOP - 8, x, bottom), fill=GRID)
         text(draw, (x, 20), str(year), size=18, colour=PALE)
@@ -62,7 +62,7 @@ def timeline(entries: Sequence[Entry], chosen: int, *, thread: str | None = None
     x, y = _places(entries)[chosen]
     colour = LANES[entries[chosen].thread][1]
     draw.line((x, y, x, bottom), fill=colour, width=3)
-    _dot(draw, x, y, 11, colour)
+    _dot(draw, x, y, 10, colour)
     _card(draw, entries[chosen], colour, bottom)
     return np.asarray(canvas)
 
@@ -220,6 +220,41 @@ def certainty(rows: Sequence[tuple[str, np.ndarray, Sequence[float]]], *, title:
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, rect=(0.08, 0, 0.92, 1))
+    return finish(canvas)
+
+
+def scan(strip: np.ndarray, places: Sequence[float], answers: Sequence[tuple[str, float]], *, title: str) -> np.ndarray:
+    """A wide picture, and what a network says of a window that slides along it: how sure, and of what.
+
+    Args:
+        strip: uint8 [H, W, 3].
+        places: the middle of each window, in pixels of the strip.
+        answers: (name, confidence in [0, 1]) of each window; the names stand where `SURE` is passed.
+        title: the figure's one message.
+
+    >>> scan(np.zeros((64, 256, 3), np.uint8), [32, 128], [("stop", 0.2), ("yield", 0.95)], title="Where?").shape
+    (480, 1120, 3)
+    """
+    names, sure = zip(*answers, strict=True)
+    figure, canvas = sheet(WIDTH, 480, layout="constrained")
+    above, below = figure.subplots(2, sharex=True, height_ratios=(1, 0.9))
+    above.imshow(strip, extent=(0, strip.shape[1], strip.shape[0], 0), aspect="auto", interpolation="nearest")
+    above.set_yticks([])
+    above.set_title(title, fontsize=18, fontweight="bold", loc="left")
+    below.plot(places, 100 * np.asarray(sure), color=BLUE, linewidth=3)
+    below.axhline(100 * SURE, color=VERMILLION, linestyle="--")
+    begin = 0
+    for end in range(1, len(names) + 1):  # runs of windows with one answer
+        if end == len(names) or names[end] != names[begin]:
+            best = max(range(begin, end), key=lambda k: sure[k])
+            if sure[best] > SURE:
+                look = {"color": VERMILLION, "fontsize": 14, "fontweight": "bold"}
+                below.plot(places[best], 100 * sure[best], "o", color=VERMILLION, ms=9)
+                below.text(places[best], 110, names[best], ha="center", va="bottom", **look)
+            begin = end
+    dress(below, "", "middle of the window (pixels)", "how sure (%)")
+    below.set(xlim=(0, strip.shape[1]), ylim=(0, 140), yticks=(0, 50, 100))
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     return finish(canvas)
 
 
