@@ -24,7 +24,7 @@ FILTERS, ANSWERS = "its filters", "their answers"
 CELLS = (4, 5, 6, 8, 10, 12, 16, 32)  # sides of HOG's cells, in pixels
 ALT = "A picture with its SIFT key points, its HOG cells, and what the filters of a network's first layer answer to it."
 # Class and seed of the scenes in the menu, the lesson's own STOP first.
-SCENES = [("stop", 3), ("stop", 10), ("yield", 3), ("80 limit", 31), ("priority road", 3)]
+SCENES = [("stop", 0), ("stop", 10), ("yield", 3), ("80 limit", 31), ("priority road", 3)]
 SCENES += [("keep right", 31), ("keep left", 3), ("roundabout", 10)]
 
 
