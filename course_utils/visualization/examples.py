@@ -1,4 +1,4 @@
-"""Dataset examples: the real scenes that excite a filter most, what it sees of them, and all a layer answers to one.
+"""Dataset examples: the scenes that excite a filter most, what it sees of them, and all a layer answers to one.
 
 Serves notebook 6. Papers: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (the patches
 that excite a filter most); Girshick et al. 2014 (a filter as a detector); Araujo et al. 2019 (where a number looks).

@@ -250,7 +250,7 @@ def climbing(
     real: Sequence[tuple[np.ndarray, Box]] | None,
     below: str,
 ) -> np.ndarray:
-    """The lab's picture of one climb: what has become of the noise, how the score rose, and real scenes below.
+    """The lab's picture of one climb: what has become of the noise, how the score rose, and scenes below.
 
     Args:
         picture, title, caption: to the left, and the words over and below it.

@@ -29,12 +29,12 @@ def test_sixteen_climb_at_once_and_a_class_is_drawn(page, executed, tmp_path):
     lab.screenshot(path=tmp_path / "sixteen.png")
     browser.choose(lab, "climb", "one filter")
     browser.choose(lab, "layer", "classes, by their logit")
-    assert "the strongest of 256 real scenes" in said(lab)
+    assert "the strongest of 256 drawn scenes" in said(lab)
     browser.choose(lab, "network", "signs-resnet-robust")
     lab.screenshot(path=tmp_path / "class.png")
     browser.choose(lab, "climb", "the whole layer")
     assert browser.alert(lab, "the classes are no layer").count() == 1
-    assert "the strongest of 256 real scenes" in said(lab)  # the last good one stays
+    assert "the strongest of 256 drawn scenes" in said(lab)  # the last good one stays
     browser.click(lab, "Reset")
 
 

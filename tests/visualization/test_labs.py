@@ -150,7 +150,7 @@ def test_sixteen_are_sixteen_and_fewer_at_the_end(lab):
 def test_classes_are_climbed_in_two_ways(lab):
     lab.set(layer=lesson.LOGIT, filter=signs.STOP)
     assert "stop went from" in words(lab.headline)
-    assert "of 256 real scenes" in words(lab.headline)
+    assert "of 256 drawn scenes" in words(lab.headline)
     lab.set(layer=lesson.PROBABILITY)
     assert "the probability of “stop” is" in words(lab.headline)
     assert lab.controls["filter"].max == len(signs.CLASSES) - 1

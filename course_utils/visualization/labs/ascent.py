@@ -30,14 +30,14 @@ ONE, NEURON, SIXTEEN, WHOLE = "one filter", "its middle neuron", "16 filters, fr
 LOGIT, PROBABILITY = "classes, by their logit", "classes, by their probability"
 SWITCHES = {  # name → the parts of a recipe that it turns on, words, help
     "fourier": ("parameterisation noise", "Fourier in place of pixels", "coarse waves move more than fine ones"),
-    "colours": ("decorrelated", "decorrelated colours", "step along the colours of real scenes"),
+    "colours": ("decorrelated", "decorrelated colours", "step along the colours of scenes"),
     "jitter": ("jitter padding", "jitter", "move the view by up to 4 pixels at every step"),
     "turn": ("rotation scale padding", "rotation and scale", "turn by up to 5°, scale by up to 5 % at every step"),
     "blur": ("blur", "blur", "blur the picture a little after every step"),
     "smooth": ("l2 total_variation", "L2 and total variation", "punish pixels far from grey and from their neighbours"),
 }
 UNITS = {LOGIT: "logit", PROBABILITY: "probability", NEURON: "the neuron's answer", WHOLE: "mean square of the layer"}
-ALT = "A picture that climbed from noise until a filter answered strongly, and the real scenes that excite it most."
+ALT = "A picture that climbed from noise until a filter answered strongly, and the drawn scenes that excite it most."
 
 
 @lru_cache(maxsize=64)
@@ -51,7 +51,7 @@ def block(number: int, size: int, scenes: bool) -> Tensor:
 # ---- the lab ---------------------------------------------------------------------------------------------------
 @dataclass
 class Climbing:
-    """A climb that goes on when it is asked: where it stands, how far it shall go, and the real scenes beside it."""
+    """A climb that goes on when it is asked: where it stands, how far it shall go, and the drawn scenes beside it."""
 
     path: Iterator[Step]
     network: zoo.PixelNetwork
@@ -82,7 +82,7 @@ class Climbing:
     @property
     def where(self) -> str:
         """What it looks through, in words."""
-        return "real scenes" if self.of_signs else "views of photographs"
+        return "drawn scenes" if self.of_signs else "views of photographs"
 
     def name(self, index: int) -> str:
         """What the picture with this place in the batch is of."""
@@ -90,7 +90,7 @@ class Climbing:
         return self.network.class_names[number] if self.of_class else f"filter {number}"
 
     def scenes(self) -> Iterator[tuple[np.ndarray, list[int]]]:
-        """The real scenes or views so far, the strongest first: pixels, and what is seen of them."""
+        """The drawn scenes or views so far, the strongest first: pixels, and what is seen of them."""
         if self.real is not None:
             many = len(block(0, self.network.input_size, self.of_signs))
             for which, box in zip(self.real.pictures[0].tolist(), self.real.boxes[0].tolist(), strict=True):
@@ -141,7 +141,7 @@ class VisualizationLab(LayersLab):
 
     # ---- one request -----------------------------------------------------------------------------------------
     def steps(self, network, layer, filter, show, steps, step_size, seed, **switches) -> Iterator[Climbing]:
-        """Climb, and when the climb is done, look for the real scenes that excite the same filter most."""
+        """Climb, and when the climb is done, look for the drawn scenes that excite the same filter most."""
         climbing = self._climbing
         if not (self._on and climbing):
             self._climbing = None  # should this one be refused, Continue tries it again
@@ -183,7 +183,7 @@ class VisualizationLab(LayersLab):
         return base.Frame(pixels, headline(climbing))
 
     def _top_examples(self, climbing: Climbing) -> Iterator[Examples]:
-        """The real scenes that excite the filter most; those of all filters of a layer are found at once, and kept."""
+        """The drawn scenes that excite the filter most; those of all filters of a layer are found at once, and kept."""
         network, number = climbing.network, climbing.filters[0]
         layer = LOGITS if climbing.of_class else climbing.layer
         key = (network.name, layer)
@@ -250,7 +250,7 @@ def strongest_rival(climbing: Climbing) -> float | None:
 
 # ---- words -----------------------------------------------------------------------------------------------------
 def below(climbing: Climbing) -> str:
-    """The words over the row of real scenes."""
+    """The words over the row of drawn scenes."""
     if climbing.real is None:
         return f"The {climbing.where} that excite it most: looked for when the climb is done"
     which = "with the highest logit" if climbing.of_class else "that excite it most; outlined is what it sees"
