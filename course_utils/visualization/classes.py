@@ -47,7 +47,7 @@ def climb_class(network: nn.Module, label: int, start: Tensor, *, steps: int = 6
 
     >>> from course_utils import signs, visualization, zoo
     >>> network, start = zoo.load("signs-resnet", device="cpu"), visualization.noise(1, 64, seed=3, amount=0.1)
-    >>> result = climb_class(network, signs.STOP, start, steps=3)
+    >>> result = climb_class(network, signs.STOP, start, steps=6)
     >>> (result.probabilities[-1] > 0.99).tolist()
     [True, True]
     """

@@ -83,7 +83,7 @@ def test_the_accounts_stand_in_tables(page, executed):
 
 
 def test_the_quizzes_answer(page, executed):
-    browser.answer_quizzes(page, "16,384", "It kept what the later layers use, and let go of the rest")
+    browser.answer_quizzes(page, "16,384", "What reading needs was in the mixtures; a rebuild did not bring it out")
 
 
 def test_every_control_can_be_moved_to_its_ends(page, executed):
