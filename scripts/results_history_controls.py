@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from course_utils import runtime, signs, training, zoo
 from course_utils.history import classical, learning_curve
+from course_utils.layers.hooks import hear
 
 SEEDS, SIZES, TEST_SCENES = (0, 1, 2), (20, 200), 400
 TOLD_STEPS = 2  # times as many steps for the CNN that sees each scene changed: it has more to learn
@@ -48,14 +49,10 @@ def described(album: learning_curve._Album, upright: bool) -> list[classical.Key
 
 def elsewhere(album: learning_curve._Album, network: zoo.PixelNetwork) -> np.ndarray:
     """What the network for photographs gives to its last layer, [N, 1280]."""
-    heard: list[Tensor] = []
-    last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
-    hook = last.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    last = {"last": [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]}
+    large = (F.interpolate(images, size=224, mode="bilinear", align_corners=False) for images in album.rounds)
     with torch.no_grad():
-        for images in album.rounds:
-            network(F.interpolate(images, size=224, mode="bilinear", align_corners=False))
-    hook.remove()
-    return torch.cat(heard).numpy()
+        return torch.cat([hear(network, images, last, before=True)["last"] for images in large]).numpy()
 
 
 def changed(images: Tensor, draw: torch.Generator) -> Tensor:

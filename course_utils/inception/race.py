@@ -29,7 +29,7 @@ WORLD = signs.Dials(
 )  # fmt: skip  # a friendly street: 32 pixels are few
 BATCH, STEPS, LEARNING_RATE = 64, 150, 5e-3
 SCENES, BLOCK = 3072, 128  # to train with, of seed 0, and rendered at a time
-TEST_SEED = 1  # of the scenes to measure with (on the processor torch keeps 32 bits of a seed, and 2**40 is 0 to it)
+TEST_SEED = 1  # of the scenes to measure with; no network here trains on them
 TEST_SCENES = 256  # to measure with while it trains
 EVERY = 10  # steps from one measurement to the next; the last step is always measured
 GOAL = 0.9  # the accuracy at which the two are compared
